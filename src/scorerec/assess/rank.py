@@ -1,0 +1,112 @@
+"""Reasoning-aligned ranking (Eq. 8-9): orders candidates by how well they match the assessment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from scorerec.core.errors import DataError, ModelError
+from scorerec.core.tables import RANKINGS
+
+Embed = Callable[[list[str]], np.ndarray]
+
+_PAIRS_AT_ONCE = 65_536  # (assessment, candidate) pairs whose vectors are multiplied together: flat memory
+
+
+def rank(
+    assessments: pa.Table,
+    targets: pa.Table,
+    candidates: pa.Table,
+    behaviour_texts: Mapping[str, str],
+    embed: Embed,
+) -> pa.Table:
+    """Return the order O of each assessed target's candidates, the best first.
+
+    Eq. 8: both the reply r_t and each behaviour d(H(u_i)) are embedded by TxtEmb; every distinct text once.
+    Eq. 9: candidates are ordered by the cosine of the two, ties by their rank as candidates.
+
+    Args:
+        assessments: ASSESSMENTS.
+        targets: TARGETS; names each assessed target's query.
+        candidates: CANDIDATES; a target whose query has none gets no rows.
+        behaviour_texts: behaviour_id -> d(H(u)).
+        embed: TxtEmb: N texts -> (N, d) float32.
+
+    Returns:
+        RANKINGS, targets in the order of ``assessments``; ``relevance`` is the cosine.
+
+    Raises:
+        DataError: a target or the text of a behaviour is missing.
+        ModelError: the embedder returned another shape, or numbers that are not finite.
+    """
+    target_ids, behaviour_ids, order, sources = _pairs(assessments, targets, candidates)
+    replies = dict(zip(assessments["target_id"].to_pylist(), assessments["reply"].to_pylist(), strict=True))
+    missing = sorted(set(behaviour_ids) - behaviour_texts.keys())
+    if missing:
+        raise DataError(f"{len(missing)} candidates have no text, the first is behaviour {missing[0]!r}")
+    questions = [replies[target_id] for target_id in target_ids]
+    answers = [behaviour_texts[behaviour_id] for behaviour_id in behaviour_ids]
+    place = {text: index for index, text in enumerate(dict.fromkeys([*questions, *answers]))}
+    vectors = _unit_vectors(list(place), embed)  # (n_texts, d) f32
+    relevance = _cosines(vectors, [place[text] for text in questions], [place[text] for text in answers])
+    best_first = np.lexsort((order, -relevance, sources))  # the last key is the first to decide
+    sources = sources[best_first]
+    first = np.flatnonzero(np.r_[True, sources[1:] != sources[:-1]]) if len(sources) else sources
+    rank_in_target = np.arange(len(sources)) - np.repeat(first, np.diff(np.r_[first, len(sources)])) + 1
+    columns = {
+        "target_id": pa.array(target_ids, pa.string()).take(pa.array(best_first)),
+        "rank": rank_in_target,
+        "behaviour_id": pa.array(behaviour_ids, pa.string()).take(pa.array(best_first)),
+        "relevance": relevance[best_first],
+    }
+    return RANKINGS.check(pa.table(columns))
+
+
+def _pairs(
+    assessments: pa.Table, targets: pa.Table, candidates: pa.Table
+) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
+    """Return target id, behaviour id, candidate rank and row of the assessment, per (assessment, candidate)."""
+    queries = dict(zip(targets["target_id"].to_pylist(), targets["query_id"].to_pylist(), strict=True))
+    of_query: dict[str, list[tuple[int, str]]] = {}
+    columns = (candidates[name].to_pylist() for name in ("query_id", "rank", "behaviour_id"))
+    for query_id, candidate_rank, behaviour_id in zip(*columns, strict=True):
+        of_query.setdefault(query_id, []).append((candidate_rank, behaviour_id))
+    target_ids: list[str] = []
+    behaviour_ids: list[str] = []
+    order: list[int] = []
+    sources: list[int] = []
+    for source, target_id in enumerate(assessments["target_id"].to_pylist()):
+        if target_id not in queries:
+            raise DataError(f"assessed target {target_id!r} is not in the table of targets")
+        for candidate_rank, behaviour_id in of_query.get(queries[target_id], []):
+            target_ids.append(target_id)
+            behaviour_ids.append(behaviour_id)
+            order.append(candidate_rank)
+            sources.append(source)
+    return target_ids, behaviour_ids, np.array(order, np.int64), np.array(sources, np.int64)
+
+
+def _unit_vectors(texts: list[str], embed: Embed) -> np.ndarray:
+    """Embed texts and scale each vector to length 1, so that inner products are cosines."""
+    if not texts:
+        return np.zeros((0, 1), np.float32)
+    vectors = np.asarray(embed(texts), np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
+        raise ModelError(
+            f"the text embedder returned an array of shape {vectors.shape} for {len(texts)} texts, or numbers "
+            "that are not finite; wanted one finite vector per text"
+        )
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n_texts, 1)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+def _cosines(vectors: np.ndarray, left: Sequence[int], right: Sequence[int]) -> np.ndarray:
+    """Return the inner products of pairs of rows, (n_pairs,) float32."""
+    left_rows, right_rows = np.array(left, np.int64), np.array(right, np.int64)
+    result = np.empty(len(left_rows), np.float32)
+    for start in range(0, len(result), _PAIRS_AT_ONCE):
+        chunk = slice(start, start + _PAIRS_AT_ONCE)
+        result[chunk] = np.einsum("nd,nd->n", vectors[left_rows[chunk]], vectors[right_rows[chunk]])
+    return result

@@ -1,0 +1,90 @@
+"""Keeps every reply that was paid for, so that nothing is asked twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from scorerec.assess.assessor import Reply
+from scorerec.core.errors import ArtifactError
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, prompt TEXT NOT NULL, reply TEXT NOT NULL,
+    tokens_in INTEGER, tokens_out INTEGER
+) WITHOUT ROWID
+"""
+
+
+def reply_key(identity: Mapping[str, Any], prompt: str) -> str:
+    """Return the key of one reply: SHA-256 of (endpoint, model, parameters, prompt).
+
+    >>> reply_key({"model": "a"}, "x") == reply_key({"model": "a"}, "x") != reply_key({"model": "b"}, "x")
+    True
+    """
+    return hashlib.sha256(json.dumps([identity, prompt], sort_keys=True).encode()).hexdigest()
+
+
+class ReplyStore:
+    """An append-only table of replies in one SQLite file, committed reply by reply.
+
+    The endpoint is part of the key and is not written down. Threads may share a store, and so may processes.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+
+    Raises:
+        ArtifactError: the file is not a reply store.
+    """
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            self._database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute(_TABLE)
+        except sqlite3.Error as error:
+            raise ArtifactError(
+                f"{path}: not a reply store ({error}); move the file away, or name another one"
+            ) from None
+
+    def __enter__(self) -> ReplyStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Return the number of replies kept."""
+        return int(self._execute("SELECT count(*) FROM replies")[0][0])
+
+    def find(self, key: str) -> Reply | None:
+        """Return the reply kept under ``key``, or None."""
+        rows = self._execute("SELECT reply, tokens_in, tokens_out FROM replies WHERE key = ?", key)
+        return Reply(*rows[0]) if rows else None
+
+    def keep(self, key: str, model: str, prompt: str, reply: Reply) -> None:
+        """Keep one reply; it is on disk on return. A reply that is there already stays as it is."""
+        self._execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)", key, model, prompt, *reply)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def _execute(self, statement: str, *values: str | int | None) -> list[Any]:
+        try:
+            with self._lock:
+                return self._database.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise ArtifactError(f"{self._path}: the reply store cannot be used ({error})") from None

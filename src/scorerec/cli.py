@@ -1,0 +1,192 @@
+"""The command line: parse, call, print. No decision is made here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scorerec.core.errors import ScorerecError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="LLM recommendation with natural-language collaborative evidence (SCORE).",
+)
+console = Console(highlight=False)
+notes = Console(stderr=True, highlight=False)
+
+Source = Annotated[str, typer.Argument(metavar="PRESET|FILE", help="quickstart, ml-1m, ... or a TOML file")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting: crm.epochs=20")
+]
+Root = Annotated[Path, typer.Option("--out", help="folder of the runs and their artifacts")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run, such as runs/quickstart")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+@app.command()
+def prepare(
+    source: Source,
+    changes: Changes = None,
+    out: Annotated[Path, typer.Option(help="where the tables go")] = Path("prepared"),
+    as_json: AsJson = False,
+) -> None:
+    """Write interactions.parquet and items.parquet, and print what they hold."""
+    from scorerec.experiment import actions
+
+    counts = actions.prepare_tables(source, changes or [], out)
+    if as_json:
+        _print_json(counts)
+        return
+    console.print(escape(counts["split"]))
+    _print_rows(["part", "rows", "users", "items", "positive"], counts["parts"])
+    console.print(f"Written to {out}/interactions.parquet and {out}/items.parquet")
+
+
+@app.command()
+def run(
+    source: Source,
+    changes: Changes = None,
+    to: Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")] = None,
+    root: Root = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Run an experiment; a stage that is done and unchanged is not run again."""
+    from scorerec.experiment import actions
+
+    outcome = actions.run_experiment(source, changes or [], root, to, _tell)
+    if as_json:
+        _print_json({"run": str(outcome.folder), "results": outcome.results})
+        return
+    for line in outcome.headlines:
+        console.print(escape(line))
+    if outcome.table:
+        _print_rows(list(outcome.table[0]), [list(row.values()) for row in outcome.table])
+        console.print(f"Report: {outcome.folder}/report.html")
+    console.print(f"Run: {outcome.folder}")
+
+
+@app.command()
+def status(source: Source, changes: Changes = None, root: Root = Path("runs"), as_json: AsJson = False) -> None:
+    """Say which stages of an experiment are done."""
+    from scorerec.experiment import actions
+
+    stages = actions.experiment_status(source, changes or [], root)
+    if as_json:
+        _print_json([dataclasses.asdict(stage) for stage in stages])
+        return
+    _print_rows(
+        ["stage", "state", "seconds", "folder"],
+        [[stage.stage, stage.state, stage.seconds, stage.path] for stage in stages],
+    )
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Write the HTML report of a run anew and say where it is."""
+    from scorerec.experiment import actions
+
+    console.print(str(actions.write_report(folder)))
+
+
+@app.command()
+def prompt(
+    folder: RunFolder,
+    row: Annotated[int, typer.Option(metavar="ROW_ID", help="row_id of the interactions table")],
+    as_json: AsJson = False,
+) -> None:
+    """Show P^r, P^b and P^s of one row exactly as the models see them, with token counts."""
+    from scorerec.experiment import actions
+
+    shown = actions.show_prompts(folder, row)
+    if as_json:
+        _print_json([dataclasses.asdict(part) for part in shown])
+        return
+    for part in shown:
+        console.rule(f"[bold]{escape(part.name)}[/bold]: {escape(part.reader)}, {part.n_tokens} tokens", align="left")
+        console.print(escape(part.text), soft_wrap=True)
+
+
+@app.command()
+def recommend(
+    folder: RunFolder,
+    user: Annotated[str | None, typer.Option(help="user id; default: a test user drawn by the run's seed")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="how many")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend items to a user, each with the behaviours of similar users that spoke for it."""
+    from scorerec.experiment import actions
+
+    result = actions.recommend(folder, user, count)
+    if as_json:
+        _print_json(dataclasses.asdict(result))
+        return
+    for line in result.headlines:
+        console.print(escape(line))
+    for place, item in enumerate(result.items, start=1):
+        console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}")
+        for evidence in item.evidence:
+            console.print(f"   similar user {escape(evidence.user_id)} liked: {escape(evidence.behaviour)}", soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Option(help="CSV or Parquet with columns user_id, label, score")],
+    as_json: AsJson = False,
+) -> None:
+    """Compute AUC, per-user AUC and more for anybody's scores."""
+    from scorerec.evaluate.predictions import evaluate_predictions
+
+    result = evaluate_predictions(predictions)
+    if as_json:
+        console.print_json(result.to_json())
+        return
+    _print_rows(["measure", "value"], [[name, value] for name, value in json.loads(result.to_json()).items()])
+
+
+@app.command()
+def results(
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="runs whose results to keep")] = None,
+    keep: Annotated[Path, typer.Option(help="folder of kept per-seed results")] = Path("docs/results"),
+    markdown: Annotated[Path, typer.Option(help="page to write")] = Path("docs/results.md"),
+) -> None:
+    """Keep the results of runs as small files, and rebuild the page of results from all that are kept."""
+    from scorerec.experiment import actions
+
+    console.print(str(actions.write_results(folders or [], keep, markdown)))
+
+
+def main() -> None:
+    """Run the command line; an error that scorerec raises on purpose is one line, and exit status 1."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except ScorerecError as error:
+        notes.print(f"[bold red]{type(error).__name__}[/bold red]: {escape(str(error))}", soft_wrap=True)
+        sys.exit(1)
+
+
+def _tell(progress: Any) -> None:
+    seconds = "" if progress.seconds is None else f"  {progress.seconds:.1f} s"
+    if progress.state != "running" or notes.is_terminal:
+        notes.print(f"{progress.state:>8}  {escape(progress.stage)}{seconds}")
+
+
+def _print_json(value: Any) -> None:
+    console.print_json(json.dumps(value, default=str))
+
+
+def _print_rows(header: list[str], rows: list[list[Any]]) -> None:
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    console.print(table)

@@ -1,0 +1,1 @@
+"""The ground floor: errors, configuration, tables, artifacts, randomness and progress."""

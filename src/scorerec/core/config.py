@@ -1,0 +1,103 @@
+"""Configuration: frozen, strict models, read from TOML and overridden one key at a time."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scorerec.core.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, and an unknown key is an error.
+
+    >>> class Demo(Config):
+    ...     epochs: int = 3
+    >>> Demo().epochs
+    3
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read one TOML file.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+
+
+def with_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return ``settings`` with each ``a.b=value`` applied.
+
+    A value is read as TOML where it is TOML (``3``, ``0.5``, ``true``, ``[1, 2]``) and as text otherwise.
+
+    >>> with_overrides({"crm": {"epochs": 3}}, ["crm.epochs=5", "data.path=/tmp/x"])
+    {'crm': {'epochs': 5}, 'data': {'path': '/tmp/x'}}
+
+    Raises:
+        ConfigError: an override has no ``=``, or goes through a key that holds a plain value.
+    """
+    result = _copy(settings)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        keys = dotted.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {override!r}: wanted KEY=VALUE, such as crm.epochs=20")
+        node = result
+        for key in keys[:-1]:
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {override!r}: {key!r} is a single value and has no parts")
+        node[keys[-1]] = _value(text.strip())
+    return result
+
+
+def validate(model: type[C], settings: Mapping[str, Any], origin: str) -> C:
+    """Check ``settings`` against ``model``; ``origin`` (a file or preset name) goes into the message.
+
+    Raises:
+        ConfigError: a key is unknown or a value is not allowed; every fault is listed with its key.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        faults = [_fault(model, detail) for detail in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(faults)) from None
+
+
+def _fault(model: type[BaseModel], detail: Any) -> str:
+    location = [str(part) for part in detail["loc"]]
+    if detail["type"] != "extra_forbidden":
+        return f"{'.'.join(location) or 'settings'}: {detail['msg']} (got {detail['input']!r})"
+    owner: Any = model
+    for key in location[:-1]:
+        field = getattr(owner, "model_fields", {}).get(key)
+        owner = field.annotation if field else None
+    known = ", ".join(sorted(getattr(owner, "model_fields", {}))) or "other keys"
+    return f"{'.'.join(location)}: no such setting; known here: {known}"
+
+
+def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in settings.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,158 @@
+"""What can be retrieved (behaviours), what asks for it (queries), and what is to be scored (targets).
+
+A query holds its user's positives before the row, whatever the corpus. Two corpora:
+
+- ``train`` (the paper's): one behaviour per user, the positives of the training part. A training row may see
+  other users' later behaviours.
+- ``as-of``: the corpus is taken anew at the start of every day, week or month (UTC). The snapshot of time s
+  holds each user's positives earlier than s. A row reads the newest snapshot strictly older than itself, so
+  nothing that anybody did at or after the row's time can reach it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from scorerec.core.config import Config
+from scorerec.core.tables import BEHAVIOURS, QUERIES, TARGETS
+
+_EVER = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
+_PERIODS = {"day": "1d", "week": "1w", "month": "1mo"}
+_BLOCK = 1 << 22  # item ids gathered at a time
+
+
+class CorpusConfig(Config):
+    """Which behaviours a row may be given as evidence."""
+
+    kind: Literal["train", "as-of"] = Field(
+        default="train", description="as the paper, or nothing later than the row"
+    )
+    refresh: Literal["day", "week", "month"] = Field(
+        default="week",
+        description="as-of only: how often a snapshot is taken, at 00:00 UTC (weeks start on Monday)",
+    )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The tables BEHAVIOURS, QUERIES and TARGETS; a query sees ``valid_from <= snapshot < valid_to``."""
+
+    behaviours: pa.Table
+    queries: pa.Table
+    targets: pa.Table
+
+
+def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
+    """Build the three tables from INTERACTIONS; every interaction is a target."""
+    rows = pl.DataFrame(interactions).sort("row_id")
+    positives = _Positives(rows.filter(pl.col("label") == 1))
+    if config.kind == "train":
+        behaviours = training_behaviours(interactions)
+        asked = rows.with_columns(snapshot=pl.lit(0, dtype=pl.Int64))
+        query_id = pl.format("{}:{}", "user_id", "n_before")
+    else:
+        behaviours = _behaviours_over_time(positives, config.refresh)
+        asked = rows.with_columns(snapshot=_newest_snapshot(config.refresh))
+        query_id = pl.format("{}:{}:{}", "user_id", "n_before", "snapshot")
+    asked = asked.with_columns(query_id=query_id, target_id=pl.format("row-{}", "row_id"))
+    queries = asked.unique("query_id", keep="first", maintain_order=True)
+    lists = positives.first(queries["user_id"], queries["n_before"].to_numpy())
+    return Corpus(
+        behaviours,
+        QUERIES.check(
+            queries.select("query_id", "user_id", "n_before", "snapshot")
+            .to_arrow()
+            .append_column("item_ids", lists)
+        ),
+        TARGETS.check(asked.select(TARGETS.columns.names).to_arrow()),
+    )
+
+
+def training_behaviours(interactions: pa.Table) -> pa.Table:
+    """Return BEHAVIOURS with one row per user who has positives in the training part (H(u) of Eq. 3).
+
+    Visible to every query: valid from the smallest to the largest i64.
+    """
+    rows = pl.DataFrame(interactions).sort("row_id")
+    positives = _Positives(rows.filter((pl.col("label") == 1) & (pl.col("split") == "train")))
+    users = positives.users
+    frame = pl.DataFrame({"behaviour_id": users, "user_id": users}).with_columns(
+        valid_from=pl.lit(_EVER[0]), valid_to=pl.lit(_EVER[1])
+    )
+    lists = positives.first(users, positives.counts)
+    return BEHAVIOURS.check(frame.to_arrow().append_column("item_ids", lists))
+
+
+class _Positives:
+    """Each user's positives, oldest first, in one block per user; users in order of their id.
+
+    Attributes:
+        rows: user_id, item_id, timestamp, sorted by user and order.
+        users: distinct user ids (U,).
+        counts: positives of each user (U,) i64.
+    """
+
+    def __init__(self, rows: pl.DataFrame):
+        self.rows = rows.select("user_id", "item_id", "timestamp", "row_id").sort("user_id", "row_id")
+        blocks = self.rows.group_by("user_id", maintain_order=True).len()
+        self.users = blocks["user_id"]
+        self.counts = blocks["len"].to_numpy().astype(np.int64)
+        self._starts = blocks.select("user_id", start=pl.col("len").cum_sum() - pl.col("len"))
+        self._items = pa.array(self.rows["item_id"].to_arrow(), pa.string())
+
+    def first(self, users: pl.Series, counts: np.ndarray) -> pa.ChunkedArray:
+        """Return, for each of N users, the item ids of the first ``counts`` positives: (N,) list of text."""
+        found = (
+            users.alias("user_id")
+            .to_frame()
+            .join(self._starts, on="user_id", how="left", maintain_order="left")
+        )
+        starts = found["start"].fill_null(0).to_numpy().astype(np.int64)
+        lengths = counts.astype(np.int64)
+        ends = np.cumsum(lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        edges = np.unique([0, *np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK)), len(lengths)])
+        chunks = [
+            self._gather(starts[begin:end], lengths[begin:end]) for begin, end in itertools.pairwise(edges)
+        ]
+        return pa.chunked_array(chunks, pa.list_(pa.string()))
+
+    def _gather(self, starts: np.ndarray, lengths: np.ndarray) -> pa.ListArray:
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        indices = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), self._items.take(pa.array(indices)))
+
+
+def _behaviours_over_time(positives: _Positives, refresh: str) -> pa.Table:
+    """Return BEHAVIOURS with a row per user and snapshot at which that user's positives changed."""
+    period = _PERIODS[refresh]
+    first_seen = _moment().dt.truncate(period).dt.offset_by(period).dt.epoch("s")
+    changes = (
+        positives.rows.with_columns(valid_from=first_seen)
+        .group_by("user_id", "valid_from", maintain_order=True)
+        .len()
+        .with_columns(
+            n_items=pl.col("len").cum_sum().over("user_id"),
+            valid_to=pl.col("valid_from").shift(-1).over("user_id").fill_null(_EVER[1]),
+            behaviour_id=pl.format("{}:{}", "user_id", "valid_from"),
+        )
+    )
+    lists = positives.first(changes["user_id"], changes["n_items"].to_numpy())
+    columns = changes.select("behaviour_id", "user_id", "valid_from", "valid_to")
+    return BEHAVIOURS.check(columns.to_arrow().append_column("item_ids", lists))
+
+
+def _newest_snapshot(refresh: str) -> pl.Expr:
+    """Return the start of the period that holds the second before the row: the newest one strictly older."""
+    return (_moment() - pl.duration(seconds=1)).dt.truncate(_PERIODS[refresh]).dt.epoch("s")
+
+
+def _moment() -> pl.Expr:
+    return pl.from_epoch("timestamp")

@@ -1,0 +1,190 @@
+"""From a source to the two tables that everything else starts from: interactions and items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from scorerec.core.config import Config
+from scorerec.core.errors import DataError
+from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
+from scorerec.data.labels import LabelConfig, add_labels
+from scorerec.data.raw import RawTables
+from scorerec.data.sources import SourceConfig
+from scorerec.data.splits import SplitConfig, UserTimeSplit, add_split
+
+
+class DataConfig(Config):
+    """Where the data comes from, what counts as liked, and how it is divided."""
+
+    source: SourceConfig = Field(description='a source\'s name, or its settings: {name = "tabular", ...}')
+    path: Path | None = Field(default=None, description="file or folder of the source")
+    label: LabelConfig = LabelConfig()
+    split: SplitConfig = Field(
+        default=UserTimeSplit(), description="a strategy's name in 'by', and its settings"
+    )
+    ties: Literal["file", "strict"] = Field(
+        default="file",
+        description="what comes before a row: file: earlier rows in the order (timestamp, position in the "
+        "file); strict: rows of an earlier second only",
+    )
+    unknown_items: Literal["error", "drop"] = Field(
+        default="error", description="what happens to interactions with items that the catalogue lacks"
+    )
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _named_split(cls, value: Any) -> Any:
+        return {"by": value} if isinstance(value, str) else value
+
+    def files(self) -> list[Path]:
+        """Return the files that the source reads, for fingerprints; may download them.
+
+        Raises:
+            DataError: a file is missing or empty.
+        """
+        return self.source.files(self._path())
+
+    def _path(self) -> Path | None:
+        return self.path.expanduser() if self.path else None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The result of ``prepare``.
+
+    Attributes:
+        interactions: INTERACTIONS, in order of row_id.
+        items: ITEMS, the whole catalogue, with the source's metadata.
+        notes: what was read and kept: the rules in words, and counts per part.
+    """
+
+    interactions: pa.Table
+    items: pa.Table
+    notes: dict[str, Any]
+
+
+def prepare(config: DataConfig) -> Prepared:
+    """Read a source, label its rows, divide them, and count each row's earlier positives.
+
+    Raises:
+        DataError: the source cannot be used; the message names the file and, where there is one, the row.
+    """
+    return prepare_raw(config.source.read(config._path()), config)
+
+
+def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
+    """Do the same with tables that are already in memory; ``config.source`` is only named in the notes.
+
+    Raises:
+        DataError: the tables cannot be used.
+    """
+    n_read, items = raw.ratings.height, _checked_catalogue(raw.items)
+    # One name for all steps: of tens of millions of rows only the newest form is kept in memory.
+    rows = _known_items(raw.ratings, items, config.unknown_items)
+    del raw
+    n_known = rows.height
+    rows = add_labels(rows, config.label).sort("timestamp", "position")
+    rows = add_split(rows, config.split)
+    rows = _with_positives_before(rows, config.ties).with_row_index("row_id")
+    notes = {
+        "source": config.source.name,
+        "label": config.label.describe(),
+        "split": config.split.describe(),
+        "ties": config.ties,
+        "rows_read": n_read,
+        "rows_of_unknown_items": n_read - n_known,
+        "rows_outside_window": n_known - rows.height,
+        "catalogue_items": items.height,
+        "parts": _counts(rows),
+    }
+    table = rows.select(INTERACTIONS.columns.names).to_arrow()
+    return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(items)), notes)
+
+
+def _checked_catalogue(items: pl.DataFrame) -> pl.DataFrame:
+    for name in ("item_id", "title"):
+        empty = items.with_row_index().filter(pl.col(name).is_null() | (pl.col(name).str.strip_chars() == ""))
+        if not empty.is_empty():
+            row = empty.row(0, named=True)
+            raise DataError(
+                f"items: {name} is empty in entry {row['index'] + 1} (item_id {row['item_id']!r}; "
+                f"{empty.height} such entries); fill or remove it"
+            )
+    twice = items.filter(pl.col("item_id").is_duplicated())
+    if not twice.is_empty():
+        raise DataError(
+            f"items: item_id {twice['item_id'][0]!r} has more than one entry "
+            f"({twice['item_id'].n_unique()} such items); keep one of each"
+        )
+    return items
+
+
+def _known_items(ratings: pl.DataFrame, items: pl.DataFrame, policy: str) -> pl.DataFrame:
+    unknown = (
+        ratings.select(pl.col("item_id").unique()).join(items, on="item_id", how="anti")["item_id"].sort()
+    )
+    if unknown.is_empty():
+        return ratings
+    if policy == "error":
+        raise DataError(
+            f"interactions name item {unknown[0]!r}, which the items lack ({unknown.len()} such items); "
+            'add them to the items, or set data.unknown_items = "drop"'
+        )
+    return ratings.join(unknown.to_frame(), on="item_id", how="anti", maintain_order="left")
+
+
+def _with_positives_before(rows: pl.DataFrame, ties: str) -> pl.DataFrame:
+    label = pl.col("label").cast(pl.Int32)
+    counted = rows.with_columns(n_before=(label.cum_sum() - label).over("user_id"))
+    if ties == "file":
+        return counted
+    # The first row of a (user, second) group has all positives of earlier seconds before it, and no others.
+    return counted.with_columns(pl.col("n_before").first().over("user_id", "timestamp"))
+
+
+def _counts(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return, per part, its size and how much of it training knows.
+
+    ``known_users``, ``known_items`` and ``warm``: share of rows whose user, item, or both have training rows.
+    """
+    training = rows.filter(pl.col("split") == "train")
+    known_user = pl.col("user_id").is_in(training["user_id"].unique().implode())
+    known_item = pl.col("item_id").is_in(training["item_id"].unique().implode())
+    counted = rows.group_by("split").agg(
+        rows=pl.len(),
+        users=pl.col("user_id").n_unique(),
+        items=pl.col("item_id").n_unique(),
+        positive_rate=pl.col("label").mean().round(4),
+        known_users=known_user.mean().round(4),
+        known_items=known_item.mean().round(4),
+        warm=(known_user & known_item).mean().round(4),
+        first_day=pl.from_epoch(pl.col("timestamp").min()).dt.date().cast(pl.String),
+        last_day=pl.from_epoch(pl.col("timestamp").max()).dt.date().cast(pl.String),
+    )
+    parts = {row.pop("split"): row for row in counted.to_dicts()}
+    return {name: parts[name] for name in SPLITS}
+
+
+def _plain_arrow(frame: pl.DataFrame) -> pa.Table:
+    """Return an Arrow table with plain text and lists, where Polars makes large ones."""
+    table = frame.to_arrow()
+    return table.cast(pa.schema([(field.name, _plain_type(field.type)) for field in table.schema]))
+
+
+def _plain_type(dtype: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
+        return pa.string()
+    if pa.types.is_large_list(dtype) or pa.types.is_list(dtype):
+        return pa.list_(_plain_type(dtype.value_type))
+    return dtype

@@ -1,0 +1,151 @@
+"""What every source hands over, and the one place where text of a file becomes numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import polars as pl
+
+from scorerec.core.errors import DataError
+
+TimestampUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
+_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+@dataclass(frozen=True)
+class RawTables:
+    """The tables of one source, before labels and splits.
+
+    Attributes:
+        ratings: position (row in the file, from 0), user_id and item_id (text), rating f32 or null,
+            label i8 or null, timestamp i64 (UTC seconds); in file order.
+        items: item_id and title (text), then the source's metadata.
+    """
+
+    ratings: pl.DataFrame
+    items: pl.DataFrame
+
+
+def require_file(path: Path, advice: str) -> Path:
+    """Return ``path`` if it is a file that holds something.
+
+    Raises:
+        DataError: it is missing or empty; the message ends with ``advice``.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; {advice}")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty; {advice}")
+    return path
+
+
+def collect(scan: pl.LazyFrame, origin: Path) -> pl.DataFrame:
+    """Read a scan in streaming batches.
+
+    Raises:
+        DataError: the file cannot be read, or has no rows.
+    """
+    try:
+        frame = scan.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{origin}: cannot be read: {_first_line(error)}") from None
+    if frame.is_empty():
+        raise DataError(f"{origin}: wanted at least one row, found none")
+    return frame
+
+
+def column_types(scan: pl.LazyFrame, origin: Path) -> pl.Schema:
+    """Return the names and types of a scan's columns.
+
+    Raises:
+        DataError: the file's header cannot be read.
+    """
+    try:
+        return scan.collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{origin}: cannot be read: {_first_line(error)}") from None
+
+
+def parse_ratings(
+    scan: pl.LazyFrame, origin: Path, first_row: int = 1, timestamp_unit: TimestampUnit = "s"
+) -> pl.DataFrame:
+    """Turn a scan with the columns of ``RawTables.ratings``, usually all text, into that table.
+
+    The file is passed over once; a second time only to find the row of a fault.
+
+    Args:
+        scan: user_id, item_id, timestamp and, where the source has them, rating and label.
+        origin: the file, for messages.
+        first_row: what the first data row is called in messages (2 below a header).
+        timestamp_unit: unit of numeric timestamps; ``iso`` for ISO 8601 text, UTC where it names no zone.
+
+    Raises:
+        DataError: an id or a timestamp is empty, or a value cannot be read as what it should be.
+    """
+    schema = column_types(scan, origin)
+    parsed = {
+        "user_id": _identifier("user_id", schema, origin),
+        "item_id": _identifier("item_id", schema, origin),
+        "rating": _number("rating", schema),
+        "label": _whole(_number("label", schema)),
+        "timestamp": _timestamp(schema["timestamp"], timestamp_unit),
+    }
+    numbered = scan.with_row_index("position")
+    frame = collect(numbered.select("position", **parsed), origin)
+    for name, expression in parsed.items():
+        if name in schema.names() and frame[name].null_count():
+            _refuse_unreadable(numbered, name, expression, (origin, first_row))
+    return frame
+
+
+def _identifier(name: str, schema: pl.Schema, origin: Path) -> pl.Expr:
+    dtype = schema[name]
+    if dtype != pl.String and not dtype.is_integer() and dtype != pl.Categorical:
+        raise DataError(f"{origin}: column {name} is {dtype}; wanted text or integers; convert it first")
+    text = pl.col(name).cast(pl.String)
+    return pl.when(text != "").then(text)
+
+
+def _number(name: str, schema: pl.Schema) -> pl.Expr:
+    if name not in schema.names():
+        return pl.lit(None, dtype=pl.Float32)
+    number = pl.col(name).cast(pl.Float32, strict=False)
+    return pl.when(number.is_finite()).then(number)
+
+
+def _whole(number: pl.Expr) -> pl.Expr:
+    """Return ``number`` as i8, null where it has a fraction or does not fit."""
+    return pl.when(number == number.floor()).then(number.cast(pl.Int8, strict=False))
+
+
+def _timestamp(dtype: pl.DataType, unit: TimestampUnit) -> pl.Expr:
+    column = pl.col("timestamp")
+    if dtype.is_temporal():
+        return column.cast(pl.Datetime("us")).dt.epoch("s") if dtype == pl.Date else column.dt.epoch("s")
+    if unit == "iso":
+        return column.str.to_datetime(time_unit="us", time_zone="UTC", strict=False).dt.epoch("s")
+    whole = column.cast(pl.Int64, strict=False)
+    number = pl.coalesce(whole, column.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False))
+    return number.floordiv(_UNITS_PER_SECOND[unit])
+
+
+def _refuse_unreadable(
+    numbered: pl.LazyFrame, name: str, expression: pl.Expr, place: tuple[Path, int]
+) -> None:
+    """Raise for the first row whose ``name`` is filled but unreadable, or empty where it is needed."""
+    is_fault = expression.is_null()
+    if name in ("rating", "label"):
+        is_fault = is_fault & pl.col(name).is_not_null() & (pl.col(name).cast(pl.String) != "")
+    faults = numbered.filter(is_fault).select("position", pl.col(name).cast(pl.String)).head(1).collect()
+    if faults.is_empty():
+        return
+    origin, first_row = place
+    position, value = faults.row(0)
+    came = "is empty" if value in (None, "") else f"cannot be read: {value!r}"
+    raise DataError(f"{origin}, row {position + first_row}: {name} {came}; correct or remove the row")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,49 @@
+"""Which column of a file is what, for the sources whose files name their own columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import Field
+
+from scorerec.core.config import Config
+from scorerec.core.errors import DataError
+
+
+class ColumnMap(Config):
+    """The names that the columns have in the files."""
+
+    user_id: str = "user_id"
+    item_id: str = "item_id"
+    rating: str | None = Field(default="rating", description="None where the file has labels only")
+    timestamp: str = "timestamp"
+    label: str | None = Field(default=None, description="a column of 0 and 1, for data.label.kind = 'given'")
+    catalogue_item_id: str | None = Field(
+        default=None, description="the item id's column in the items file, where it has another name there"
+    )
+    title: str = "title"
+
+    def ratings(self) -> dict[str, str]:
+        """Return our name -> the file's name for the ratings file."""
+        names = {name: getattr(self, name) for name in ("user_id", "item_id", "rating", "label", "timestamp")}
+        return {name: column for name, column in names.items() if column is not None}
+
+    def items(self) -> dict[str, str]:
+        """Return our name -> the file's name for the items file."""
+        return {"item_id": self.catalogue_item_id or self.item_id, "title": self.title}
+
+
+def require_columns(wanted: dict[str, str], found: Iterable[str], origin: Path) -> None:
+    """Check that a file has the mapped columns.
+
+    Raises:
+        DataError: one is missing; the message lists what the file has.
+    """
+    names = list(found)
+    for name, column in wanted.items():
+        if column not in names:
+            raise DataError(
+                f"{origin}: no column {column!r} for {name}; the file has {names}; "
+                f"set data.source.columns.{name} to the right one"
+            )

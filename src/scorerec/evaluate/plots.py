@@ -1,0 +1,124 @@
+"""The report's curves, as SVG images that travel inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scorerec.evaluate.metrics import Floats, calibration_bins, checked
+from scorerec.evaluate.rows import JudgedRows
+
+# Okabe and Ito's colours: told apart by colour-blind readers too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One picture of the report.
+
+    Attributes:
+        title: stands above it.
+        description: what it shows, for readers who do not see it.
+        svg: a whole SVG document.
+    """
+
+    title: str
+    description: str
+    svg: str
+
+    @property
+    def source(self) -> str:
+        """The picture as a ``data:`` address, for an img tag that fetches nothing."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
+
+
+def roc_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> Plot:
+    """Draw the share of positives found against the share of negatives taken along, at every threshold.
+
+    Args:
+        rows: rows of both classes with scores.
+        methods: which of them; None = all.
+    """
+    figure, axes = _canvas("share of negatives above the threshold", "share of positives above it")
+    for method, colour in _chosen(rows, methods):
+        false_positive, true_positive = _roc(rows, method)
+        axes.plot(false_positive, true_positive, color=colour, linewidth=1.4, label=_label(method))
+    return _plot(figure, axes, "ROC", f"ROC curves on {rows.split} rows, one per method")
+
+
+def calibration_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> Plot:
+    """Draw the share of positives against the mean prediction in ten equal-mass bins.
+
+    Methods whose scores are no probabilities are left out.
+
+    Args:
+        rows: rows with scores.
+        methods: which of them; None = all.
+    """
+    figure, axes = _canvas("predicted probability", "share of positives")
+    for method, colour in _chosen(rows, methods):
+        scores = rows.scores[method]
+        if np.all((scores >= 0) & (scores <= 1)):
+            bins = calibration_bins(rows.labels, scores)
+            label = _label(method)
+            axes.plot(
+                bins.predicted, bins.observed, "o-", color=colour, linewidth=1.2, markersize=3, label=label
+            )
+    return _plot(figure, axes, "Calibration", f"Calibration on {rows.split} rows, one line per method")
+
+
+def _chosen(rows: JudgedRows, methods: Sequence[str] | None) -> list[tuple[str, str]]:
+    names = list(rows.scores) if methods is None else list(methods)
+    return [(name, COLOURS[index % len(COLOURS)]) for index, name in enumerate(names)]
+
+
+def _roc(rows: JudgedRows, method: str) -> tuple[Floats, Floats]:
+    """Points of the curve, thinned to 200 steps: no more can be seen."""
+    label, score = checked(rows.labels, rows.scores[method])
+    order = np.argsort(-score, kind="stable")
+    is_last = np.append(np.diff(score[order]) != 0, True)  # last row of each run of equal scores
+    found = np.cumsum(label[order])[is_last]
+    taken = np.cumsum(~label[order])[is_last]
+    false_positive = np.concatenate([[0.0], taken / max(1, (~label).sum())])
+    true_positive = np.concatenate([[0.0], found / max(1, label.sum())])
+    step = max(1, len(false_positive) // 200)
+    kept = np.unique(np.append(np.arange(0, len(false_positive), step), len(false_positive) - 1))
+    return false_positive[kept], true_positive[kept]
+
+
+def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    with _style():
+        figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+        axes = figure.add_subplot(xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8, linestyle="--")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _plot(figure: Figure, axes: Axes, title: str, description: str) -> Plot:
+    stream = io.StringIO()
+    with _style():
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8)
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    return Plot(title, description, stream.getvalue())
+
+
+def _style() -> AbstractContextManager[None]:
+    # Ids from a fixed salt, and text as text: equal input gives equal bytes.
+    return mpl.rc_context(
+        {"svg.hashsalt": "scorerec", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
+    )
+
+
+def _label(method: str) -> str:
+    # Matplotlib hides labels that begin with "_" and reads "$...$" as a formula.
+    return " " + method.replace("$", r"\$") if method.startswith("_") else method.replace("$", r"\$")

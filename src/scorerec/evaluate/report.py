@@ -1,0 +1,176 @@
+"""One HTML page about one run, self-contained: no script, no request, readable on a desk and on a phone.
+
+``render_report`` is a pure function of ``ReportData``; the page is ``report.html`` beside this file, with
+every value escaped. Further sections need a field here and a block there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from scorerec.evaluate import tables
+from scorerec.evaluate.examples import Example
+from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
+from scorerec.evaluate.plots import Plot
+from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, SeedSummary
+from scorerec.text.segments import Segment, render
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that the page says. Facts may be nested: a mapping, a list or a single value each.
+
+    Attributes:
+        title: such as "SCORE on MovieLens-100K".
+        comparison: the methods on the test rows.
+        summary: what was run, and on what: label -> text, shown first (data, split, backbone, seed, date).
+        stand_ins: what is not what the paper used, shown before any number, such as "embedded LM: a stand-in,
+            not a pretrained LLM".
+        warnings: what a reader must know before trusting the numbers.
+        informativeness: how well the evidence alone tells the labels, per split.
+        seeds: the methods over several seeds, where there are several.
+        plots: pictures, already drawn.
+        facts: stage -> what it reported about itself.
+        configuration: the resolved configuration.
+        examples: some rows with their evidence.
+    """
+
+    title: str
+    comparison: Comparison
+    summary: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    informativeness: Sequence[Informativeness] = ()
+    seeds: Sequence[SeedSummary] = ()
+    plots: Sequence[Plot] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    configuration: Mapping[str, object] = field(default_factory=dict)
+    examples: Sequence[Example] = ()
+
+
+class Whisker(NamedTuple):
+    """A value and its interval as percent of the common axis."""
+
+    low: float
+    value: float
+    high: float
+
+
+def render_report(data: ReportData) -> str:
+    """Return the page.
+
+    The data decides it alone: equal data, equal text.
+    """
+    environment = Environment(
+        loader=PackageLoader("scorerec.evaluate", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=tables.number,
+        seconds=tables.seconds,
+        plain=plain,
+        pieces=prompt_pieces,
+        kind=kind,
+    )
+    return environment.get_template("report.html").render(
+        data=data,
+        comparison=data.comparison,
+        warnings=[*data.warnings, *suspicious_evidence(data.informativeness)],
+        whiskers={metric: whiskers(data.comparison.methods, metric) for metric in ("auc", "uauc")},
+        left_out=_left_out(data.comparison),
+        difference_rows=tables.difference_rows(data.comparison),
+        slice_rows=tables.slice_rows(data.comparison),
+        informativeness_rows=tables.informativeness_rows(data.informativeness),
+        seed_rows=tables.seed_rows(data.seeds),
+    )
+
+
+def suspicious_evidence(found: Sequence[Informativeness]) -> list[str]:
+    """Return a warning for each feature that tells training labels much better than test labels."""
+    known = {(entry.evidence, entry.feature, entry.split): entry.auc for entry in found}
+    warnings = []
+    for (evidence, feature, split), train in known.items():
+        test = known.get((evidence, feature, "test"))
+        if split == "train" and train is not None and test is not None and train - test > SUSPICIOUS_GAP:
+            warnings.append(
+                f"Evidence alone ({evidence}, {feature}) has AUC {train:.3f} on training rows and "
+                f"{test:.3f} on test rows: it may see what happened after a training row, and a model will trust it too much."
+            )
+    return warnings
+
+
+def whiskers(methods: Sequence[MethodResult], metric: str) -> dict[str, Whisker]:
+    """Return where each method's value and interval lie on an axis that just holds them all, in percent."""
+    bounds = {}
+    for result in methods:
+        value, interval = getattr(result, metric), getattr(result, f"{metric}_interval")
+        if value is not None and interval is not None:
+            bounds[result.method] = (min(interval.low, value), value, max(interval.high, value))
+    if not bounds:
+        return {}
+    low = min(bound[0] for bound in bounds.values())
+    width = max(bound[2] for bound in bounds.values()) - low or 1.0
+    return {
+        method: Whisker(*(round(100 * (position - low) / width, 2) for position in bound))
+        for method, bound in bounds.items()
+    }
+
+
+def prompt_pieces(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """Yield the prompt's parts so that their texts, one after the other, are exactly the rendered prompt.
+
+    What stands between two titles of a list becomes a piece of wording.
+
+    >>> parts = [Segment("history", "'A'", "1"), Segment("history", "'B'", "2"), Segment("wording", "]")]
+    >>> [piece.text for piece in prompt_pieces(parts)]
+    ["'A'", ', ', "'B'", ']']
+    """
+    previous: Segment | None = None
+    for segment in segments:
+        if previous is not None:
+            joined = render([previous, segment])
+            between = joined[len(previous.text) : len(joined) - len(segment.text)]
+            if between:
+                yield Segment("wording", between)
+        yield segment
+        previous = segment
+
+
+def kind(value: object) -> str:
+    """Return how a fact is laid out: ``mapping``, ``table`` (a list of mappings), or ``value``."""
+    if isinstance(value, Mapping):
+        return "mapping" if value else "value"
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
+        return "table" if all(isinstance(entry, Mapping) for entry in value) else "value"
+    return "value"
+
+
+def plain(value: object) -> str:
+    """Return a single fact as text.
+
+    >>> [plain(value) for value in (0.123456, 12345, True, None, [1, 2.5], {})]
+    ['0.1235', '12,345', 'yes', '–', '1, 2.5', '–']
+    """
+    if value is None or (isinstance(value, Mapping | Sequence) and not value):
+        return tables.NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(plain(entry) for entry in value)
+    return str(value)
+
+
+def _left_out(comparison: Comparison) -> str:
+    # The same rows for every method, so the same users.
+    return tables.users_left_out(comparison.methods[0]) if comparison.methods else ""

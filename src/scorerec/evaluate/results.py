@@ -1,0 +1,121 @@
+"""What evaluation yields: small frozen records that go to JSON and come back unchanged."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Result(BaseModel):
+    """Base of every result: immutable, strict about its fields, JSON both ways."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(Result):
+    """A percentile interval from resampling users."""
+
+    low: float
+    high: float
+    n_resamples: int = Field(description="resamples in which the metric could be computed")
+
+
+class LeftOut(Result):
+    """Users without an AUC of their own, by reason."""
+
+    one_row: int
+    one_class: int
+
+
+class Measured(Result):
+    """The metrics of one set of scores; a metric that cannot be computed is None and ``reasons`` says why."""
+
+    n_rows: int
+    n_positive: int
+    n_users: int
+    n_users_counted: int = Field(description="users with rows of both classes: those in UAUC")
+    n_rows_counted: int = Field(description="rows of the users counted")
+    left_out: LeftOut
+    auc: float | None
+    uauc: float | None
+    log_loss: float | None = Field(description="nats per row")
+    calibration_error: float | None = Field(description="expected calibration error, ten equal-mass bins")
+    auc_interval: Interval | None = None
+    uauc_interval: Interval | None = None
+    reasons: dict[str, str] = Field(default_factory=dict, description="metric -> why it is None")
+
+
+class MethodResult(Measured):
+    """The metrics of one method."""
+
+    method: str
+    seconds: float | None = Field(None, description="training and scoring, where known")
+
+
+class SliceResult(Measured):
+    """The metrics of one method on some of the rows."""
+
+    slice: str
+    method: str
+
+
+class Difference(Result):
+    """Method minus ``against`` in one metric, on the same rows and the same resamples of users."""
+
+    method: str
+    against: str
+    metric: str = Field(description="auc or uauc")
+    value: float
+    interval: Interval | None
+    p_value: float | None = Field(description="two-sided, from the same resamples; not corrected for number")
+
+
+class Comparison(Result):
+    """Several methods on the same rows: what one run of one seed yields."""
+
+    split: str
+    seed: int = Field(description="seed of the run, and of the resampling of users")
+    rows_fingerprint: str = Field(description="equal where rows, users and labels are the same")
+    against: str = Field(description="the method that the others are compared with")
+    n_resamples: int
+    methods: tuple[MethodResult, ...]
+    differences: tuple[Difference, ...]
+    slices: tuple[SliceResult, ...] = ()
+
+    def method(self, name: str) -> MethodResult:
+        """Return the result of one method.
+
+        Raises:
+            KeyError: it is not in this comparison.
+        """
+        return {result.method: result for result in self.methods}[name]
+
+
+class Spread(Result):
+    """One metric over several seeds."""
+
+    mean: float
+    deviation: float | None = Field(description="sample standard deviation over seeds; None for one seed")
+
+
+class SeedSummary(Result):
+    """One method over several seeds; a metric is None where some seed has none."""
+
+    method: str
+    seeds: tuple[int, ...]
+    auc: Spread | None
+    uauc: Spread | None
+    log_loss: Spread | None
+    calibration_error: Spread | None
+    seconds: Spread | None
+
+
+class Informativeness(Result):
+    """How well one feature of the evidence alone, no model, tells positive rows from negative ones."""
+
+    evidence: str = Field(description="which table, such as 'candidates (K_e = 10)'")
+    feature: str
+    split: str
+    n_rows: int
+    n_without: int = Field(description="rows that have no evidence at all (the feature is 0)")
+    auc: float | None
+    reason: str | None = Field(None, description="why there is no AUC")

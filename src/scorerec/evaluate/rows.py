@@ -1,0 +1,124 @@
+"""The rows that methods are compared on: users, items, labels, and every method's score for each of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scorerec.core.errors import DataError
+from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
+from scorerec.evaluate.metrics import Floats, Integers
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """Labelled rows of one split, in order of row_id, with scores.
+
+    Attributes:
+        split: train, valid or test.
+        target_ids: (N,).
+        user_ids: (N,) text.
+        item_ids: (N,) text.
+        users: (N,) int64, equal numbers = equal users.
+        labels: (N,) int8, 0 or 1.
+        scores: method -> (N,) float64, in the order in which the methods were given.
+    """
+
+    split: str
+    target_ids: tuple[str, ...]
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    users: Integers
+    labels: NDArray[np.int8]
+    scores: Mapping[str, Floats]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits, equal where rows, users and labels are the same."""
+        digest = hashlib.sha256()
+        for column in (self.target_ids, self.user_ids, self.item_ids):
+            digest.update("\x1f".join(column).encode())
+        digest.update(self.labels.astype(np.int8).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def judged_rows(
+    interactions: pa.Table, targets: pa.Table, scores: Iterable[pa.Table], split: str = "test"
+) -> JudgedRows:
+    """Join targets of one split with their users and with every method's scores.
+
+    Args:
+        interactions: INTERACTIONS.
+        targets: TARGETS; those without a label are left out.
+        scores: SCORES tables, one or more methods each; scores of other targets are ignored.
+        split: whose rows.
+
+    Raises:
+        DataError: no labelled rows, a row that is not in ``interactions``, or a method without exactly one
+            score for every row.
+    """
+    frame = _labelled(TARGETS.check(targets), split).join(
+        as_frame(INTERACTIONS.check(interactions)).select("row_id", "user_id"),
+        on="row_id",
+        how="left",
+        maintain_order="left",
+    )
+    unknown = frame.filter(pl.col("user_id").is_null())
+    if unknown.height:
+        raise DataError(
+            f"target {unknown['target_id'][0]!r}: its row_id {unknown['row_id'][0]} is not in interactions; "
+            "give the two tables of the same run"
+        )
+    users = frame["user_id"].to_numpy()
+    return JudgedRows(
+        split=split,
+        target_ids=tuple(frame["target_id"]),
+        user_ids=tuple(frame["user_id"]),
+        item_ids=tuple(frame["item_id"]),
+        users=np.unique(users.astype(str), return_inverse=True)[1],
+        labels=frame["label"].to_numpy(),
+        scores=_scores(frame.select("target_id"), scores, split),
+    )
+
+
+def _labelled(targets: pa.Table, split: str) -> pl.DataFrame:
+    frame = as_frame(targets).filter(pl.col("split") == split, pl.col("label").is_not_null())
+    if not frame.height:
+        raise DataError(f"targets: no labelled rows of split {split!r}; nothing to evaluate")
+    return frame.sort("row_id", "target_id")
+
+
+def _scores(wanted: pl.DataFrame, tables: Iterable[pa.Table], split: str) -> dict[str, Floats]:
+    parts = [as_frame(SCORES.check(table)).select("target_id", "method", "p_yes") for table in tables]
+    if not parts:
+        raise DataError("no scores: give at least one SCORES table")
+    together = pl.concat(parts)
+    result = {}
+    for method in together["method"].unique(maintain_order=True):
+        own = together.filter(pl.col("method") == method).select("target_id", "p_yes")
+        twice = own.filter(pl.col("target_id").is_duplicated())
+        if twice.height:
+            raise DataError(f"method {method!r}: target {twice['target_id'][0]!r} has more than one score")
+        joined = wanted.join(own, on="target_id", how="left", maintain_order="left")
+        missing = joined.filter(pl.col("p_yes").is_null())
+        if missing.height:
+            raise DataError(
+                f"method {method!r}: {missing.height} of {wanted.height} {split} rows have no score "
+                f"(the first: target {missing['target_id'][0]!r}); methods are compared on the same rows, "
+                "so score them all"
+            )
+        result[str(method)] = joined["p_yes"].to_numpy()
+    return result
+
+
+def as_frame(table: pa.Table) -> pl.DataFrame:
+    """Return the table as a polars frame, without a copy where types allow."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,0 +1,106 @@
+"""The configuration of an experiment: one section per room, and where presets and overrides meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from scorerec.assess.collect import AssessConfig
+from scorerec.core.config import Config, read_toml, validate, with_overrides
+from scorerec.core.errors import ConfigError
+from scorerec.crm.train import CRMConfig
+from scorerec.data.corpus import CorpusConfig
+from scorerec.data.prepare import DataConfig
+from scorerec.llm.embedded import EmbeddedConfig
+from scorerec.llm.tune import LLMConfig
+from scorerec.pipeline.prompting import PromptConfig
+from scorerec.pipeline.reading import ReadingConfig
+from scorerec.rerank.sare import SAREConfig
+from scorerec.retrieve.car import CARConfig
+
+_PRESETS = resources.files("scorerec.experiment") / "presets"
+
+
+class EvidenceConfig(Config):
+    """How many users take part at each step of the way to the evidence."""
+
+    n_neighbours: int = Field(5, ge=1, description="K_c: CRM neighbours per user that teach CAR (Eq. 4)")
+    n_candidates: int = Field(10, ge=1, description="K_e: users that CAR retrieves")
+    n_context_users: int = Field(2, ge=0, description="K_s: users whose behaviours enter the prompt")
+    text_embedder: str = Field(
+        "embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder"
+    )
+
+
+class EvaluationConfig(Config):
+    """How results are judged."""
+
+    n_resamples: int = Field(1000, ge=10, description="bootstrap resamples of users")
+    n_examples: int = Field(12, ge=0, description="rows whose evidence the report shows")
+
+
+class ExperimentConfig(Config):
+    """Everything that decides the result of one run."""
+
+    name: str = Field("experiment", pattern=r"^[A-Za-z0-9._-]+$", description="names the run's folder")
+    seed: int = Field(0, ge=0)
+    threads: int = Field(1, ge=1, description="processor threads; more is slower on small machines")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
+    data: DataConfig
+    corpus: CorpusConfig = CorpusConfig()
+    prompt: PromptConfig = PromptConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
+    crm: CRMConfig = CRMConfig()
+    car: CARConfig = CARConfig()
+    assess: AssessConfig = AssessConfig()
+    sare: SAREConfig = SAREConfig()
+    embedded_lm: EmbeddedConfig = EmbeddedConfig()
+    reading: ReadingConfig = ReadingConfig()
+    llm: LLMConfig = LLMConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def folder_name(self) -> str:
+        """The run's folder: the name, and the seed where it is not 0."""
+        return self.name if self.seed == 0 else f"{self.name}-seed{self.seed}"
+
+
+def presets() -> list[str]:
+    """Return the names of the presets that come with the package."""
+    return sorted(Path(entry.name).stem for entry in _PRESETS.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_experiment(source: str, overrides: Iterable[str] = ()) -> ExperimentConfig:
+    """Read a preset or a TOML file and apply ``a.b=value`` overrides.
+
+    A file may say ``preset = "ml-1m"`` and then states only how it differs.
+
+    Raises:
+        ConfigError: no such preset or file, or a setting is unknown or not allowed.
+    """
+    settings = with_overrides(_settings(source), overrides)
+    return validate(ExperimentConfig, settings, source)
+
+
+def _settings(source: str) -> dict[str, Any]:
+    if source in presets():
+        settings = read_toml(Path(str(_PRESETS / f"{source}.toml")))
+    elif source.endswith(".toml"):
+        settings = read_toml(Path(source))
+        settings.setdefault("name", Path(source).stem)
+    else:
+        raise ConfigError(f"{source!r}: neither a preset ({', '.join(presets())}) nor a .toml file")
+    base = settings.pop("preset", None)
+    return settings if base is None else _merged(_settings(base), settings)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result

@@ -1,0 +1,194 @@
+"""Run stages in order, each only where its result is not there yet, and keep a record of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scorerec.core.artifacts import Artifact, ArtifactStore, Draft, fingerprint
+from scorerec.core.errors import ArtifactError, ConfigError
+from scorerec.experiment.config import ExperimentConfig
+
+RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may use.
+
+    Attributes:
+        config: the experiment.
+        inputs: the artifacts of the stages that it said it reads.
+        root: the folder of all runs, for what outlives them (the store of paid replies).
+    """
+
+    config: ExperimentConfig
+    inputs: Mapping[str, Artifact]
+    root: Path
+
+    def path(self, stage: str) -> Path:
+        """The folder of an input artifact."""
+        return self.inputs[stage].path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of an experiment.
+
+    Attributes:
+        name: also the folder's name.
+        reads: stages whose artifacts it uses.
+        settings: the part of the configuration that decides its result.
+        run: writes the result into the draft.
+        seeded: whether the seed decides the result too.
+        version: raise it when the code changes the result.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    settings: Callable[[ExperimentConfig], Mapping[str, Any]]
+    run: Callable[[Context, Draft], None]
+    seeded: bool = True
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What happened to one stage: ``done`` before, ``ran`` now, or ``missing``."""
+
+    stage: str
+    state: str
+    seconds: float | None
+    path: Path | None
+
+
+class Runner:
+    """Runs the stages of one experiment below ``root``.
+
+    Args:
+        stages: in an order in which every stage comes after those it reads.
+        config: the experiment.
+        root: artifacts go to ``root/artifacts``, the run's own record and report to ``root/<config.folder_name>``.
+    """
+
+    def __init__(self, stages: Sequence[Stage], config: ExperimentConfig, root: Path):
+        self.stages = {stage.name: stage for stage in stages}
+        self.config = config
+        self.store = ArtifactStore(root / "artifacts")
+        self.folder = root / config.folder_name
+
+    def identity(self, stage: Stage) -> dict[str, Any]:
+        """Everything that decides what ``stage`` will write."""
+        return {
+            "stage": stage.name,
+            "code_version": stage.version,
+            "config": dict(stage.settings(self.config)),
+            "seed": self.config.seed if stage.seeded else None,
+            "inputs": {name: fingerprint(self.identity(self.stages[name])) for name in stage.reads},
+        }
+
+    def status(self) -> list[Progress]:
+        """Say for each stage whether its result is there."""
+        found = []
+        for stage in self.stages.values():
+            artifact = self.store.find(stage.name, fingerprint(self.identity(stage)))
+            if artifact is None:
+                found.append(Progress(stage.name, "missing", None, None))
+            else:
+                found.append(Progress(stage.name, "done", artifact.manifest["seconds"], artifact.path))
+        return found
+
+    def run(
+        self, to: str | None = None, tell: Callable[[Progress], None] = lambda _: None
+    ) -> dict[str, Artifact]:
+        """Run every stage that ``to`` needs (default: all), reusing what is there.
+
+        Raises:
+            ConfigError: ``to`` names no stage.
+        """
+        artifacts: dict[str, Artifact] = {}
+        for stage in self._needed(to):
+            identity = self.identity(stage)
+            artifact = self.store.find(stage.name, fingerprint(identity))
+            state = "done"
+            if artifact is None:
+                state = "ran"
+                tell(Progress(stage.name, "running", None, None))
+                with self.store.write(stage.name, identity) as draft:
+                    inputs = {name: artifacts[name] for name in stage.reads}
+                    stage.run(Context(self.config, inputs, self.store.root.parent), draft)
+                artifact = self.store.find(stage.name, fingerprint(identity))
+                assert artifact is not None
+            artifacts[stage.name] = artifact
+            tell(Progress(stage.name, state, artifact.manifest["seconds"], artifact.path))
+            self._record(artifacts)
+        return artifacts
+
+    def _needed(self, to: str | None) -> list[Stage]:
+        if to is None:
+            return list(self.stages.values())
+        if to not in self.stages:
+            raise ConfigError(f"no stage {to!r}; the stages are {', '.join(self.stages)}")
+        wanted = {to}
+        for stage in reversed(list(self.stages.values())):
+            if stage.name in wanted:
+                wanted.update(stage.reads)
+        return [stage for stage in self.stages.values() if stage.name in wanted]
+
+    def _record(self, artifacts: Mapping[str, Artifact]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {
+            "config": self.config.model_dump(mode="json"),
+            "artifacts": {
+                name: str(artifact.path.relative_to(self.store.root)) for name, artifact in artifacts.items()
+            },
+        }
+        partial = self.folder / (RECORD + ".partial")
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        partial.replace(self.folder / RECORD)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was made before, read back from its folder."""
+
+    folder: Path
+    config: ExperimentConfig
+    artifacts: Mapping[str, Artifact]
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open the run in ``folder``.
+
+        Raises:
+            ArtifactError: there is no run, or one of its artifacts is gone.
+        """
+        path = folder / RECORD
+        if not path.is_file():
+            raise ArtifactError(
+                f"{folder}: no run here (no {RECORD}); give the folder that `scorerec run` named"
+            )
+        record = json.loads(path.read_text(encoding="utf-8"))
+        store = ArtifactStore(folder.parent / "artifacts")
+        artifacts = {}
+        for name, location in record["artifacts"].items():
+            artifact = store.find(name, Path(location).name)
+            if artifact is None:
+                raise ArtifactError(f"{store.root / location}: gone; run the experiment again")
+            artifacts[name] = artifact
+        return cls(folder, ExperimentConfig.model_validate(record["config"]), artifacts)
+
+    def artifact(self, stage: str) -> Artifact:
+        """Return the artifact of ``stage``.
+
+        Raises:
+            ArtifactError: the run has not come that far.
+        """
+        if stage not in self.artifacts:
+            raise ArtifactError(
+                f"{self.folder}: stage {stage!r} has not run; `scorerec run --to {stage}` first"
+            )
+        return self.artifacts[stage]

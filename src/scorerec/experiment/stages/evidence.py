@@ -1,0 +1,194 @@
+"""Stages that find evidence: CRM, neighbours, CAR, candidates, assessments, rankings, SARE, contexts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scorerec.assess.collect import collect, make_assessor, sample_targets
+from scorerec.assess.rank import rank
+from scorerec.assess.store import ReplyStore
+from scorerec.core.artifacts import Draft
+from scorerec.core.tables import (
+    ASSESSMENTS,
+    BEHAVIOURS,
+    CANDIDATES,
+    CONTEXTS,
+    INTERACTIONS,
+    NEIGHBOURS,
+    QUERIES,
+    RANKINGS,
+    SCORES,
+    TARGETS,
+    vectors_schema,
+)
+from scorerec.crm.registry import load_crm
+from scorerec.crm.train import fit_crm
+from scorerec.data.corpus import training_behaviours
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.runner import Context, Stage
+from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table
+from scorerec.experiment.stages.parts import INDEX, MODEL, model_folder, prompter, retriever
+from scorerec.nn.devices import choose_device
+from scorerec.nn.encoders import encode, encoder_fingerprint, load_encoder
+from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts, vector_table
+from scorerec.pipeline.prompting import requests
+from scorerec.rerank.sare import train_sare
+from scorerec.rerank.score import load_reranker
+from scorerec.retrieve.candidates import retrieve_candidates
+from scorerec.retrieve.car import train_car
+from scorerec.retrieve.index import BehaviourIndex
+from scorerec.retrieve.neighbours import find_neighbours
+
+
+def _crm(context: Context, draft: Draft) -> None:
+    config = context.config
+    interactions = context.inputs["data"].table(INTERACTIONS)
+    model, facts = fit_crm(interactions, config.crm, config.seed, choose_device(config.device))
+    model.save(draft.path / MODEL)
+    draft.facts.update(facts)
+
+
+def _crm_scores(context: Context, draft: Draft) -> None:
+    model = load_crm(model_folder(context, "crm"))
+    corpus = context.inputs["corpus"]
+    targets = in_splits(corpus.table(TARGETS), JUDGED)
+    _, histories, items = zip(*requests(targets, corpus.table(QUERIES)), strict=True)
+    draft.write(SCORES, score_table(targets, context.config.crm.label, model.score(histories, items)))
+
+
+def _neighbours(context: Context, draft: Draft) -> None:
+    """Eq. 3-4 over one final training behaviour per user, whatever corpus is retrieved from."""
+    behaviours = training_behaviours(context.inputs["data"].table(INTERACTIONS))
+    states = load_crm(model_folder(context, "crm")).encode(behaviours["item_ids"].to_pylist())
+    vectors = vector_table("behaviour_id", behaviours["behaviour_id"], states)
+    draft.write(BEHAVIOURS, behaviours)
+    draft.write(vectors_schema("behaviour_id", states.shape[1]), vectors)
+    draft.write(NEIGHBOURS, find_neighbours(vectors, behaviours, context.config.evidence.n_neighbours))
+
+
+def _car(context: Context, draft: Draft) -> None:
+    behaviours = context.inputs["neighbours"].table(BEHAVIOURS)
+    config = context.config.car
+    texts = encoder_texts(prompter(context), load_encoder(config.model), behaviours, "behaviour_id")
+    neighbours = context.inputs["neighbours"].table(NEIGHBOURS)
+    draft.facts.update(train_car(texts, neighbours, config, draft.path / MODEL, context.config.seed))
+
+
+def _candidates(context: Context, draft: Draft) -> None:
+    """Encode behaviours and queries with CAR, fill the index, and search it."""
+    corpus, writer, encoder = context.inputs["corpus"], prompter(context), retriever(context)
+    behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
+    dimension = encoder.get_embedding_dimension()
+    with BehaviourIndex.create(draft.path / INDEX, encoder_fingerprint(encoder), dimension) as index:
+        index.add(behaviours, behaviour_vectors(writer, encoder, behaviours, "behaviour_id"))
+        vectors = behaviour_vectors(writer, encoder, queries, "query_id")
+        n_candidates = context.config.evidence.n_candidates
+        draft.write(CANDIDATES, retrieve_candidates(queries, vectors, index, n_candidates))
+
+
+def _assessments(context: Context, draft: Draft) -> None:
+    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
+    sampled = sample_targets(corpus.table(TARGETS), config.assess.n_targets, config.seed)
+    assessor = make_assessor(config.assess, writer.describer, writer.words)
+    with ReplyStore(context.root / "replies.sqlite") as store:
+        assessments, facts = collect(writer.self_assessing(sampled, corpus.table(QUERIES)), assessor, store)
+    draft.write(ASSESSMENTS, assessments)
+    draft.facts.update(facts)
+
+
+def _rankings(context: Context, draft: Draft) -> None:
+    """Eq. 8-9 with the fixed text embedder."""
+    corpus = context.inputs["corpus"]
+    embedder = load_encoder(context.config.evidence.text_embedder, device=str(choose_device(context.config.device)))
+    texts = encoder_texts(prompter(context), embedder, corpus.table(BEHAVIOURS), "behaviour_id")
+    assessments = context.inputs["assessments"].table(ASSESSMENTS)
+    candidates = context.inputs["candidates"].table(CANDIDATES)
+    ranking = rank(
+        assessments, corpus.table(TARGETS), candidates, texts, lambda batch: encode(embedder, batch)
+    )
+    draft.write(RANKINGS, ranking)
+
+
+def _sare(context: Context, draft: Draft) -> None:
+    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
+    rankings = context.inputs["rankings"].table(RANKINGS)
+    assessed = set(rankings["target_id"].to_pylist())
+    targets = corpus.table(TARGETS)
+    sampled = targets.filter([name in assessed for name in targets["target_id"].to_pylist()])
+    prompts = writer.basic(sampled, corpus.table(QUERIES))
+    texts = writer.behaviour_texts(corpus.table(BEHAVIOURS), "behaviour_id")
+    facts = train_sare(prompts, texts, rankings, config.sare, draft.path / MODEL, config.seed)
+    draft.facts.update(facts)
+
+
+def _contexts(context: Context, draft: Draft) -> None:
+    corpus = context.inputs["corpus"]
+    reranker = load_reranker(model_folder(context, "sare"), context.config.sare)
+    asked = corpus.table(TARGETS), corpus.table(QUERIES)
+    candidates = context.inputs["candidates"].table(CANDIDATES)
+    count = context.config.evidence.n_context_users
+    draft.write(
+        CONTEXTS,
+        choose_contexts(prompter(context), reranker, asked, candidates, corpus.table(BEHAVIOURS), count),
+    )
+
+
+def _texts(config: ExperimentConfig) -> dict[str, Any]:
+    """The settings that decide what an encoder reads of a behaviour."""
+    return config.prompt.model_dump(mode="json", include={"domain", "describe", "behaviour_titles"})
+
+
+def _asked(config: ExperimentConfig) -> dict[str, Any]:
+    """The settings that decide P^r and P^b."""
+    return config.prompt.model_dump(mode="json", include={"domain", "describe", "history_titles"})
+
+
+STAGES = (
+    Stage("crm", ("data",), lambda config: config.crm.model_dump(mode="json"), _crm),
+    Stage("crm-scores", ("corpus", "crm"), lambda _: {}, _crm_scores),
+    Stage("neighbours", ("data", "crm"), lambda config: {"n": config.evidence.n_neighbours}, _neighbours),
+    Stage(
+        "car",
+        ("data", "neighbours"),
+        lambda config: {"car": config.car.model_dump(mode="json"), "texts": _texts(config)},
+        _car,
+    ),
+    Stage(
+        "candidates",
+        ("data", "corpus", "car"),
+        lambda config: {"n": config.evidence.n_candidates, "texts": _texts(config)},
+        _candidates,
+    ),
+    Stage(
+        "assessments",
+        ("data", "corpus"),
+        lambda config: {"assess": config.assess.model_dump(mode="json"), "asked": _asked(config)},
+        _assessments,
+    ),
+    Stage(
+        "rankings",
+        ("data", "corpus", "candidates", "assessments"),
+        lambda config: {"embedder": config.evidence.text_embedder, "texts": _texts(config)},
+        _rankings,
+    ),
+    Stage(
+        "sare",
+        ("data", "corpus", "rankings"),
+        lambda config: {
+            "sare": config.sare.model_dump(mode="json"),
+            "asked": _asked(config),
+            "texts": _texts(config),
+        },
+        _sare,
+    ),
+    Stage(
+        "contexts",
+        ("data", "corpus", "candidates", "sare"),
+        lambda config: {
+            "n": config.evidence.n_context_users,
+            "asked": _asked(config),
+            "texts": _texts(config),
+        },
+        _contexts,
+    ),
+)

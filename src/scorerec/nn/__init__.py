@@ -1,0 +1,1 @@
+"""Shared mathematics: losses, text encoders, batching and devices; no words of the domain."""

@@ -1,0 +1,127 @@
+"""History + item -> evidence -> prompt, for one request or for a batch of them.
+
+Each step maps tables to a table. The experiment runs the steps as separate stages, the recommender runs them in one
+go, and both pass through this file: what a model is shown does not depend on who asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sentence_transformers import SentenceTransformer
+
+from scorerec.nn.encoders import count_tokens, encode, token_limit
+from scorerec.pipeline.prompting import Prompter, Reader
+from scorerec.rerank.score import Reranker, rerank
+from scorerec.retrieve.candidates import retrieve_candidates
+from scorerec.retrieve.index import BehaviourIndex
+from scorerec.text.budget import TokenCounter
+
+
+class Evidence(NamedTuple):
+    """What was found for some targets, step by step: CANDIDATES, CONTEXTS, PROMPTS."""
+
+    candidates: pa.Table
+    contexts: pa.Table
+    prompts: pa.Table
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The trained parts up to the prompt, chained as in Section 3.4 of the paper.
+
+    Attributes:
+        prompter: writes texts and prompts.
+        encoder: CAR.
+        index: the behaviours that may be retrieved, by CAR's vectors.
+        reranker: SARE.
+        n_candidates: K_e.
+        n_context_users: K_s.
+    """
+
+    prompter: Prompter
+    encoder: SentenceTransformer
+    index: BehaviourIndex
+    reranker: Reranker
+    n_candidates: int
+    n_context_users: int
+
+    def evidence(self, targets: pa.Table, queries: pa.Table) -> Evidence:
+        """Retrieve, rerank and write the prompts for TARGETS, whose histories are in QUERIES."""
+        candidates = self.candidates(queries)
+        contexts = self.contexts(targets, queries, candidates)
+        return Evidence(candidates, contexts, self.prompts(targets, queries, contexts))
+
+    def candidates(self, queries: pa.Table) -> pa.Table:
+        """Step 1 of Section 3.4: the K_e most similar users of each query, its own user left out (CANDIDATES)."""
+        vectors = behaviour_vectors(self.prompter, self.encoder, queries, "query_id")
+        return retrieve_candidates(queries, vectors, self.index, self.n_candidates)
+
+    def contexts(self, targets: pa.Table, queries: pa.Table, candidates: pa.Table) -> pa.Table:
+        """Step 2 of Section 3.4: the K_s most useful of them for each target (CONTEXTS)."""
+        asked, behaviours = (targets, queries), self.index.behaviours()
+        return choose_contexts(
+            self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users
+        )
+
+    def prompts(self, targets: pa.Table, queries: pa.Table, contexts: pa.Table) -> pa.Table:
+        """P^s of each target (PROMPTS)."""
+        return self.prompter.augmented(targets, queries, contexts, item_lists(self.index.behaviours()))
+
+
+def choose_contexts(
+    prompter: Prompter,
+    reranker: Reranker,
+    asked: tuple[pa.Table, pa.Table],
+    candidates: pa.Table,
+    behaviours: pa.Table,
+    n_context_users: int,
+) -> pa.Table:
+    """Return the K_s candidates that the reranker finds most useful for each target (CONTEXTS).
+
+    Args:
+        prompter: writes P^b and the behaviours.
+        reranker: SARE.
+        asked: TARGETS and QUERIES.
+        candidates: CANDIDATES.
+        behaviours: BEHAVIOURS.
+        n_context_users: K_s.
+    """
+    texts = prompter.behaviour_texts(behaviours, "behaviour_id")
+    prompts = prompter.basic(*asked)
+    return rerank(prompts, asked[0], candidates, texts, reranker, n_context_users)
+
+
+def encoder_texts(
+    prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str
+) -> dict[str, str]:
+    """Return the behaviours in BEHAVIOURS or QUERIES as texts that the encoder reads to their end."""
+    limit = token_limit(encoder)
+    if limit is not None:
+        limit -= encoder.tokenizer.num_special_tokens_to_add()
+    reader = Reader(limit, TokenCounter(lambda text: count_tokens(encoder, text)))
+    return prompter.behaviour_texts(table, key, reader)
+
+
+def behaviour_vectors(
+    prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str
+) -> pa.Table:
+    """Return the vectors of the behaviours in BEHAVIOURS or QUERIES, keyed by ``key``."""
+    texts = encoder_texts(prompter, encoder, table, key)
+    return vector_table(key, table[key], encode(encoder, list(texts.values())))
+
+
+def vector_table(key: str, names: pa.ChunkedArray, vectors: npt.NDArray[np.float32]) -> pa.Table:
+    """Return vectors, (N, d) float32, as a table keyed by ``key``."""
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    return pa.table({key: names, "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
+
+
+def item_lists(behaviours: pa.Table) -> dict[str, Sequence[str]]:
+    """Return behaviour_id -> item ids, oldest first."""
+    return dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True))

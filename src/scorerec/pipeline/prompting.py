@@ -1,0 +1,178 @@
+"""From tables to prompts: histories, evidence and targets become typed segments (P^r, P^b, P^s)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+from pydantic import Field
+
+from scorerec.core.config import Config
+from scorerec.core.errors import ConfigError, DataError
+from scorerec.core.tables import PROMPTS, SEGMENT
+from scorerec.text import prompts
+from scorerec.text.budget import Budget, CountTokens, fit
+from scorerec.text.describe import DescribeConfig, Describer
+from scorerec.text.segments import Segment, render
+from scorerec.text.wording import DOMAINS, DomainWords
+
+
+class PromptConfig(Config):
+    """How much of each list travels in a prompt; each model then fits it to its own budget."""
+
+    domain: str | DomainWords = Field("movie", description="a known domain, or the words of one's own")
+    describe: DescribeConfig = DescribeConfig()
+    history_titles: int = Field(20, ge=0, description="most recent titles of the user's own history")
+    evidence_titles: int = Field(20, ge=1, description="most recent titles of each similar user")
+    behaviour_titles: int = Field(
+        50, ge=1, description="most recent titles of a behaviour that retrievers read"
+    )
+
+    @property
+    def words(self) -> DomainWords:
+        """The words of the domain.
+
+        Raises:
+            ConfigError: the domain is not known.
+        """
+        if isinstance(self.domain, DomainWords):
+            return self.domain
+        if self.domain not in DOMAINS:
+            raise ConfigError(f"prompt.domain: {self.domain!r} is not one of {', '.join(DOMAINS)}")
+        return DOMAINS[self.domain]
+
+
+class Reader(NamedTuple):
+    """A model that reads texts: how many tokens (None: no limit, special tokens already subtracted), and counted how."""
+
+    tokens: int | None
+    count_tokens: CountTokens
+
+
+class Prompter:
+    """Writes prompts for the targets of one catalogue.
+
+    Args:
+        items: the ITEMS table.
+        config: the budgets and the words.
+    """
+
+    def __init__(self, items: pa.Table, config: PromptConfig):
+        self.config = config
+        self.words = config.words
+        self.metadata: dict[str, Mapping[str, object]] = {row["item_id"]: row for row in items.to_pylist()}
+        self.describer = Describer(self.metadata, config.describe)
+
+    def behaviour_texts(self, table: pa.Table, key: str, reader: Reader | None = None) -> dict[str, str]:
+        """Return d(H(u)), its most recent titles, for each row of a table that has ``key`` and ``item_ids``.
+
+        Args:
+            table: BEHAVIOURS or QUERIES.
+            key: ``behaviour_id`` or ``query_id``.
+            reader: who will read the texts; its token limit takes out the oldest titles. None reads them whole.
+        """
+        return {
+            name: self._behaviour_text(item_ids, reader)
+            for name, item_ids in zip(table[key].to_pylist(), table["item_ids"].to_pylist(), strict=True)
+        }
+
+    def _behaviour_text(self, item_ids: Sequence[str], reader: Reader | None) -> str:
+        latest = _latest(item_ids, self.config.behaviour_titles)
+        if reader is None or reader.tokens is None:
+            return self.describer.behaviour(latest)
+        segments = prompts.behaviour(latest, self.describer)
+        return render(fit(segments, Budget(tokens=reader.tokens), reader.count_tokens).segments)
+
+    def basic(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
+        """Return P^b for each target, without collaborative information (PROMPTS)."""
+        rows = (
+            (
+                target_id,
+                prompts.basic(self._history(history), item, self.describer, self.words),
+                len(history),
+                0,
+            )
+            for target_id, history, item in requests(targets, queries)
+        )
+        return self._table(rows)
+
+    def augmented(
+        self,
+        targets: pa.Table,
+        queries: pa.Table,
+        contexts: pa.Table,
+        behaviours: Mapping[str, Sequence[str]],
+    ) -> pa.Table:
+        """Return P^s for each target: the behaviours of its context users in order of rank (PROMPTS).
+
+        Args:
+            targets: TARGETS.
+            queries: QUERIES.
+            contexts: CONTEXTS.
+            behaviours: behaviour_id -> item ids, oldest first.
+        """
+        chosen = ranked(contexts, "target_id")
+        rows = []
+        for target_id, history, item in requests(targets, queries):
+            full = [(behaviour, behaviours[behaviour]) for behaviour in chosen.get(target_id, [])]
+            evidence = [(name, _latest(items, self.config.evidence_titles)) for name, items in full]
+            segments = prompts.augmented(self._history(history), evidence, item, self.describer, self.words)
+            rows.append((target_id, segments, len(history), sum(len(items) for _, items in full)))
+        return self._table(rows)
+
+    def self_assessing(self, targets: pa.Table, queries: pa.Table) -> list[tuple[str, list[Segment]]]:
+        """Return (target_id, P^r) for each target."""
+        return [
+            (target_id, prompts.self_assessing(self._history(history), item, self.describer, self.words))
+            for target_id, history, item in requests(targets, queries)
+        ]
+
+    def _history(self, item_ids: Sequence[str]) -> Sequence[str]:
+        return _latest(item_ids, self.config.history_titles)
+
+    def _table(self, rows: Iterable[tuple[str, list[Segment], int, int]]) -> pa.Table:
+        """Build PROMPTS column by column: a struct per segment as a Python object would be ten times slower."""
+        target_ids, offsets, flat = [], [0], []
+        dropped_history, dropped_evidence = [], []
+        for target_id, segments, n_history, n_evidence in rows:
+            target_ids.append(target_id)
+            flat.extend(segments)
+            offsets.append(len(flat))
+            kinds = [segment.kind for segment in segments]
+            dropped_history.append(n_history - kinds.count("history"))
+            dropped_evidence.append(n_evidence - kinds.count("evidence"))
+        columns = [
+            pa.array([getattr(segment, field.name) for segment in flat], field.type) for field in SEGMENT
+        ]
+        structs = pa.StructArray.from_arrays(columns, fields=list(SEGMENT))
+        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
+        table = pa.table([target_ids, lists, dropped_history, dropped_evidence], names=PROMPTS.columns.names)
+        return PROMPTS.check(table)
+
+
+def requests(targets: pa.Table, queries: pa.Table) -> Iterable[tuple[str, list[str], str]]:
+    """Yield (target_id, history oldest first, item_id) for each target.
+
+    Raises:
+        DataError: a target names a query that is not there.
+    """
+    histories = dict(zip(queries["query_id"].to_pylist(), queries["item_ids"].to_pylist(), strict=True))
+    columns = (targets[name].to_pylist() for name in ("target_id", "query_id", "item_id"))
+    for target_id, query_id, item_id in zip(*columns, strict=True):
+        if query_id not in histories:
+            raise DataError(f"target {target_id}: its query {query_id!r} is not in the table of queries")
+        yield target_id, histories[query_id], item_id
+
+
+def ranked(table: pa.Table, key: str) -> dict[str, list[str]]:
+    """Return key -> behaviour ids in order of rank, for CANDIDATES, RANKINGS or CONTEXTS."""
+    ordered = table.select([key, "rank", "behaviour_id"]).sort_by([(key, "ascending"), ("rank", "ascending")])
+    result: dict[str, list[str]] = {}
+    for name, behaviour in zip(ordered[key].to_pylist(), ordered["behaviour_id"].to_pylist(), strict=True):
+        result.setdefault(name, []).append(behaviour)
+    return result
+
+
+def _latest(item_ids: Sequence[str], count: int) -> Sequence[str]:
+    return item_ids[max(0, len(item_ids) - count) :]

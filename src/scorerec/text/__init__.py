@@ -1,0 +1,1 @@
+"""All prose: d(.), the three prompts, and how prompts are fitted to a budget; no prose elsewhere."""

@@ -1,0 +1,125 @@
+"""The three prompts of the paper, in its words: P^r and P^b (Section 3.3), P^s (Section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scorerec.core.errors import DataError
+from scorerec.text.describe import Describer
+from scorerec.text.segments import Segment
+from scorerec.text.wording import DomainWords
+
+
+def self_assessing(
+    history: Sequence[str], target: str, describer: Describer, words: DomainWords
+) -> list[Segment]:
+    """Return P^r, which asks an LLM what else would help to decide (Eq. 7).
+
+    Args:
+        history: item ids of the user, oldest first.
+        target: item id.
+        describer: writes the titles.
+        words: the words of the domain.
+
+    Raises:
+        DataError: an item has no description.
+    """
+    return [
+        _wording(f"The user has {words.consumed} the following {words.plural}: ["),
+        *_titles("history", history, describer),
+        _wording("]"),
+        _wording(
+            ". However, based on this list alone, it is not possible to confidently predict whether they "
+            f"would {words.enjoy} the {words.singular} "
+        ),
+        _target(target, describer),
+        _wording(
+            f". What other {words.traits} related to their preferences, apart from the given history, "
+            "could help in making a more informed decision?"
+        ),
+    ]
+
+
+def basic(history: Sequence[str], target: str, describer: Describer, words: DomainWords) -> list[Segment]:
+    """Return P^b, the recommendation prompt without collaborative information.
+
+    Args:
+        history: ids of the items that the user liked, oldest first.
+        target: item id.
+        describer: writes the titles.
+        words: the words of the domain.
+
+    Raises:
+        DataError: an item has no description.
+    """
+    return augmented(history, (), target, describer, words)
+
+
+def augmented(
+    history: Sequence[str],
+    evidence: Sequence[tuple[str, Sequence[str]]],
+    target: str,
+    describer: Describer,
+    words: DomainWords,
+) -> list[Segment]:
+    """Return P^s, the recommendation prompt with the behaviours of similar users; P^b where there are none.
+
+    Args:
+        history: ids of the items that the user liked, oldest first.
+        evidence: (behaviour_id, its item ids, oldest first), the most useful behaviour first.
+        target: item id.
+        describer: writes the titles.
+        words: the words of the domain.
+
+    Raises:
+        DataError: an item has no description, or a behaviour is given twice.
+    """
+    if len({behaviour_id for behaviour_id, _ in evidence}) < len(evidence):
+        raise DataError(f"evidence names a behaviour twice: {[behaviour_id for behaviour_id, _ in evidence]}")
+    segments = [
+        _wording(f"The user has {words.liked} the following {words.plural}: ["),
+        *_titles("history", history, describer),
+        _wording("]"),
+    ]
+    opening = f". Other users with similar preferences have {words.liked_by_others} the {words.plural}: ["
+    for behaviour_id, item_ids in evidence:
+        segments.append(_wording(opening, behaviour_id))
+        segments.extend(_titles("evidence", item_ids, describer, behaviour_id))
+        segments.append(_wording("]", behaviour_id))
+        opening = ", ["
+    return [
+        *segments,
+        _wording(
+            f". Based on this information, predict whether the user would {words.enjoy} "
+            f"the {words.singular} titled "
+        ),
+        _target(target, describer),
+        _wording(". Respond with either 'Yes' or 'No'."),
+    ]
+
+
+def behaviour(item_ids: Sequence[str], describer: Describer) -> list[Segment]:
+    """Return d(H(u)) as segments, so that a behaviour can be fitted to the budget of an encoder.
+
+    Args:
+        item_ids: oldest first.
+        describer: writes the titles.
+
+    Raises:
+        DataError: an item has no description.
+    """
+    return [_wording("["), *_titles("history", item_ids, describer), _wording("]")]
+
+
+def _wording(text: str, behaviour_id: str | None = None) -> Segment:
+    return Segment("wording", text, None, behaviour_id)
+
+
+def _target(item_id: str, describer: Describer) -> Segment:
+    return Segment("target", describer.item(item_id), item_id)
+
+
+def _titles(
+    kind: str, item_ids: Sequence[str], describer: Describer, behaviour_id: str | None = None
+) -> list[Segment]:
+    return [Segment(kind, describer.item(item_id), item_id, behaviour_id) for item_id in item_ids]

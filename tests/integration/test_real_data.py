@@ -1,0 +1,53 @@
+"""The counts of the paper's MovieLens-1M, and of MovieLens-100K, where the data sets are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scorerec.data.corpus import CorpusConfig, build_corpus
+from scorerec.data.prepare import DataConfig, prepare
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason=f"MovieLens is not part of the project: {DATA} is not there"
+    ),
+]
+
+
+def test_movielens_1m_has_the_papers_rows() -> None:
+    prepared = prepare(
+        DataConfig.model_validate({"source": "movielens-1m", "path": DATA / "ml-1m", "split": "months"})
+    )
+    figures = {
+        name: (part["rows"], part["users"], part["items"], part["positive_rate"])
+        for name, part in prepared.notes["parts"].items()
+    }
+    assert figures == {
+        "train": (33_891, 740, 3_087, 0.5368),
+        "valid": (10_401, 356, 2_506, 0.5283),
+        "test": (7_331, 320, 2_203, 0.5454),
+    }
+    assert len(prepared.interactions["user_id"].unique()) == 838
+    assert len(prepared.interactions["item_id"].unique()) == 3_255
+    assert prepared.items.num_rows == 3_883
+    corpus = build_corpus(prepared.interactions, CorpusConfig())
+    assert corpus.behaviours.num_rows == 719
+    assert corpus.targets.num_rows == 51_623
+
+
+def test_movielens_100k_per_user() -> None:
+    prepared = prepare(DataConfig.model_validate({"source": "movielens-100k", "path": DATA / "ml-100k"}))
+    assert [part["rows"] for part in prepared.notes["parts"].values()] == [80_808, 9_596, 9_596]
+    assert prepared.notes["parts"]["test"]["users"] == 943
+    assert prepared.items.num_rows == 1_682
+
+
+def test_movielens_100k_by_date_leaves_few_known_users() -> None:
+    config = {"source": "movielens-100k", "path": DATA / "ml-100k", "split": "time-fractions"}
+    notes = prepare(DataConfig.model_validate(config)).notes
+    assert notes["parts"]["test"]["known_users"] == pytest.approx(0.14, abs=0.01)

@@ -1,0 +1,61 @@
+"""The reply store: append-only, shared by threads, and clear about files that are none."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from scorerec.assess.assessor import Reply
+from scorerec.assess.store import ReplyStore, reply_key
+from scorerec.core.errors import ArtifactError
+
+
+def test_a_kept_reply_is_found_by_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "replies.sqlite"
+    with ReplyStore(path) as store:
+        assert store.find("k") is None
+        store.keep("k", "model", "prompt", Reply("answer", 3, None))
+    with ReplyStore(path) as store:
+        assert store.find("k") == Reply("answer", 3, None)
+        assert len(store) == 1
+
+
+def test_a_reply_is_never_replaced(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path / "replies.sqlite") as store:
+        store.keep("k", "model", "prompt", Reply("first"))
+        store.keep("k", "model", "prompt", Reply("second"))
+        assert store.find("k") == Reply("first")
+
+
+def test_a_reply_is_on_disk_before_the_store_is_closed(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path / "replies.sqlite") as store, ReplyStore(tmp_path / "replies.sqlite") as other:
+        store.keep("k", "model", "prompt", Reply("answer"))
+        assert other.find("k") == Reply("answer")
+
+
+def test_threads_may_share_a_store(tmp_path: Path) -> None:
+    with ReplyStore(tmp_path / "replies.sqlite") as store, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: store.keep(str(n % 50), "model", "prompt", Reply(str(n % 50))), range(200)))
+        assert len(store) == 50
+        assert all(store.find(str(n)) == Reply(str(n)) for n in range(50))
+
+
+def test_everything_that_decides_a_reply_is_in_its_key() -> None:
+    identity = {"endpoint": "http://a", "model": "m", "parameters": {"temperature": 0.0}}
+    others = [
+        {**identity, "endpoint": "http://b"},
+        {**identity, "model": "n"},
+        {**identity, "parameters": {"temperature": 0.5}},
+    ]
+    keys = {reply_key(identity, "p"), reply_key(identity, "q"), *(reply_key(other, "p") for other in others)}
+    assert len(keys) == 5
+    assert reply_key(dict(reversed(identity.items())), "p") == reply_key(identity, "p")
+
+
+def test_a_file_that_is_no_store_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "replies.sqlite"
+    path.write_text("this is a shopping list, and it is long enough to be read as a header " * 10)
+    with pytest.raises(ArtifactError, match="not a reply store"):
+        ReplyStore(path)

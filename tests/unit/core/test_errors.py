@@ -1,0 +1,10 @@
+"""The tree that the module draws is the tree that exists."""
+
+import re
+
+from scorerec.core import errors
+
+
+def test_the_drawn_tree_names_every_error():
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__))
+    assert drawn == {error.__name__ for error in errors.ScorerecError.__subclasses__()}

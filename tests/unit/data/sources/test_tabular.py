@@ -1,0 +1,93 @@
+"""CSV and Parquet pairs, with and without a column map."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from scorerec.core.config import validate
+from scorerec.core.errors import DataError
+from scorerec.data.sources.columns import ColumnMap
+from scorerec.data.sources.tabular import TabularFiles
+
+RATINGS = "user_id,item_id,rating,timestamp\n007,01,4,100\n8,02,5,101\n"
+ITEMS = 'item_id,title,genres,maker\n01,"Chess, Deluxe",Board | Strategy,\n02,Go,,Kiseido\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ratings.csv").write_text(RATINGS)
+    (tmp_path / "items.csv").write_text(ITEMS)
+    return tmp_path
+
+
+def test_csv_keeps_ids_as_text_and_metadata(folder: Path) -> None:
+    raw = TabularFiles(lists={"genres": "|"}).read(folder)
+    assert raw.ratings.rows() == [(0, "007", "01", 4.0, None, 100), (1, "8", "02", 5.0, None, 101)]
+    assert raw.items.to_dicts() == [
+        {"item_id": "01", "title": "Chess, Deluxe", "genres": ["Board", "Strategy"], "maker": None},
+        {"item_id": "02", "title": "Go", "genres": [], "maker": "Kiseido"},
+    ]
+
+
+def test_compressed_csv_and_tsv(folder: Path) -> None:
+    (folder / "ratings.csv.gz").write_bytes(gzip.compress(RATINGS.encode()))
+    (folder / "items.tsv").write_text("item_id\ttitle\n01\tChess\n")
+    raw = TabularFiles(ratings=Path("ratings.csv.gz"), items=Path("items.tsv")).read(folder)
+    assert raw.ratings["user_id"].to_list() == ["007", "8"]
+    assert raw.items.rows() == [("01", "Chess")]
+
+
+def test_parquet_with_a_column_map(folder: Path) -> None:
+    moment = datetime.datetime(1970, 1, 1, 0, 1, tzinfo=datetime.UTC)
+    frame = pl.DataFrame({"who": [7], "asin": ["B1"], "bought": [True], "when": [moment]})
+    frame.write_parquet(folder / "events.parquet")
+    pl.DataFrame({"sku": ["B1"], "name": ["Chess"], "price": [9.5]}).write_parquet(folder / "shop.parquet")
+    source = validate(
+        TabularFiles,
+        {
+            "ratings": "events.parquet",
+            "items": "shop.parquet",
+            "columns": {
+                "user_id": "who",
+                "item_id": "asin",
+                "rating": None,
+                "label": "bought",
+                "timestamp": "when",
+                "catalogue_item_id": "sku",
+                "title": "name",
+            },
+        },
+        "here",
+    )
+    raw = source.read(folder)
+    assert raw.ratings.rows() == [(0, "7", "B1", None, 1, 60)]
+    assert raw.items.to_dicts() == [{"item_id": "B1", "title": "Chess", "price": 9.5}]
+
+
+def test_faults_name_file_row_and_setting(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"ratings\.csv: no column 'user' for user_id; the file has"):
+        TabularFiles(columns=ColumnMap(user_id="user")).read(folder)
+    with pytest.raises(DataError, match=r"items\.csv: data\.source\.lists names \['tags'\]"):
+        TabularFiles(lists={"tags": "|"}).read(folder)
+    (folder / "ratings.csv").write_text(RATINGS + "9,01,many,102\n")
+    with pytest.raises(DataError, match=r"ratings\.csv, row 4: rating cannot be read: 'many'"):
+        TabularFiles().read(folder)
+    (folder / "ratings.csv").write_text("user_id,item_id,rating,timestamp\n")
+    with pytest.raises(DataError, match="at least one row"):
+        TabularFiles().read(folder)
+
+
+def test_unreadable_files_are_refused(folder: Path) -> None:
+    (folder / "ratings.parquet").write_text("not parquet")
+    with pytest.raises(DataError, match=r"ratings\.parquet: cannot be read"):
+        TabularFiles(ratings=Path("ratings.parquet")).read(folder)
+    (folder / "ratings.xlsx").write_text("x")
+    with pytest.raises(DataError, match=r"wanted a \.csv, \.tsv or \.parquet file"):
+        TabularFiles(ratings=Path("ratings.xlsx")).read(folder)
+    with pytest.raises(DataError, match=r"absent\.csv: no such file; set data\.path"):
+        TabularFiles(items=Path("absent.csv")).read(folder)
