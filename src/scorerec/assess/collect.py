@@ -52,8 +52,8 @@ def make_assessor(config: AssessConfig, describer: Describer, words: DomainWords
 def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
     """Return ``n`` training targets, drawn at random; all of them when there are fewer.
 
-    Each target draws its own lot, so a smaller sample is part of every larger one of the same seed. The rows keep
-    the order of ``targets``.
+    Each target draws its own lot, so a smaller sample is part of every larger one of the same seed. The rows
+    keep the order of ``targets``.
 
     Args:
         targets: TARGETS.
@@ -71,8 +71,8 @@ def collect(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the assessments of all requests that were answered, in their order, and what happened.
 
-    Every distinct prompt is asked once, and not at all when the store has its reply. A prompt without a usable
-    reply is left out and counted; running again asks for those alone. Only an LLM's replies are stored.
+    Every distinct prompt is asked once, and not at all when the store has its reply. A prompt without a
+    usable reply is left out and counted; running again asks for those alone. Only LLM replies are stored.
 
     Args:
         requests: (target_id, P^r).
@@ -80,8 +80,8 @@ def collect(
         store: where replies are kept; None keeps none.
 
     Returns:
-        ASSESSMENTS, and facts: how many were asked, came from the store or failed (by kind), and the tokens of
-        those that were asked.
+        ASSESSMENTS, and facts: how many were asked, came from the store or failed (by kind), and the tokens
+        of those that were asked.
 
     Raises:
         AssessmentError: no request has a usable reply, or the endpoint refuses every call.

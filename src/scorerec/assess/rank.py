@@ -67,7 +67,7 @@ def rank(
 def _pairs(
     assessments: pa.Table, targets: pa.Table, candidates: pa.Table
 ) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
-    """Return target id, behaviour id, candidate rank and row of the assessment, per (assessment, candidate)."""
+    """Return target id, behaviour id, candidate rank and row of the assessment, for each pair."""
     queries = dict(zip(targets["target_id"].to_pylist(), targets["query_id"].to_pylist(), strict=True))
     of_query: dict[str, list[tuple[int, str]]] = {}
     columns = (candidates[name].to_pylist() for name in ("query_id", "rank", "behaviour_id"))
@@ -95,7 +95,7 @@ def _unit_vectors(texts: list[str], embed: Embed) -> np.ndarray:
     vectors = np.asarray(embed(texts), np.float32)
     if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
         raise ModelError(
-            f"the text embedder returned an array of shape {vectors.shape} for {len(texts)} texts, or numbers "
+            f"the text embedder returned shape {vectors.shape} for {len(texts)} texts, or numbers "
             "that are not finite; wanted one finite vector per text"
         )
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n_texts, 1)

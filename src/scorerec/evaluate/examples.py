@@ -60,6 +60,11 @@ class Example:
     contexts: tuple[EvidenceUser, ...]
     prompt: tuple[Segment, ...]
 
+    def rank_before(self, behaviour_id: str) -> int | None:
+        """Return a behaviour's place in the retriever's order, from 1; None where it is not there."""
+        order = [user.behaviour_id for user in self.candidates]
+        return order.index(behaviour_id) + 1 if behaviour_id in order else None
+
 
 @dataclass(frozen=True)
 class EvidenceTables:

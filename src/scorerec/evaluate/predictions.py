@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from scorerec.core.errors import DataError
 from scorerec.evaluate.measure import measure
 from scorerec.evaluate.results import Measured
+from scorerec.evaluate.rows import codes
 from scorerec.evaluate.significance import METRICS, resample_users
 
 COLUMNS = ("user_id", "label", "score")
@@ -59,9 +59,9 @@ def evaluate_predictions(path: Path, n_resamples: int = 1000, seed: int = 0) -> 
         raise DataError(
             f"{path}: all {len(labels)} labels are {labels[0]:.0f}; AUC needs rows of both classes"
         )
-    codes = np.unique(users.to_numpy().astype(str), return_inverse=True)[1]
-    measured = measure(codes, labels.to_numpy(), scores.to_numpy())
-    draws = resample_users(codes, labels.to_numpy(), {"score": scores.to_numpy()}, n_resamples, seed)
+    user, label, score = codes(users), labels.to_numpy(), scores.to_numpy()
+    measured = measure(user, label, score)
+    draws = resample_users(user, label, {"score": score}, n_resamples, seed)
     intervals = {f"{metric}_interval": draws.interval(metric, "score") for metric in METRICS}
     return PredictionsResult(
         file=str(path), n_resamples=n_resamples, **{**measured.model_dump(), **intervals}

@@ -78,6 +78,7 @@ def render_report(data: ReportData) -> str:
         plain=plain,
         pieces=prompt_pieces,
         kind=kind,
+        columns=columns,
     )
     return environment.get_template("report.html").render(
         data=data,
@@ -93,17 +94,21 @@ def render_report(data: ReportData) -> str:
 
 
 def suspicious_evidence(found: Sequence[Informativeness]) -> list[str]:
-    """Return a warning for each feature that tells training labels much better than test labels."""
+    """Return a warning for each kind of evidence that tells training labels much better than test labels."""
     known = {(entry.evidence, entry.feature, entry.split): entry.auc for entry in found}
-    warnings = []
+    widest: dict[str, tuple[float, str, float, float]] = {}
     for (evidence, feature, split), train in known.items():
         test = known.get((evidence, feature, "test"))
-        if split == "train" and train is not None and test is not None and train - test > SUSPICIOUS_GAP:
-            warnings.append(
-                f"Evidence alone ({evidence}, {feature}) has AUC {train:.3f} on training rows and "
-                f"{test:.3f} on test rows: it may see what happened after a training row, and a model will trust it too much."
+        if split == "train" and train is not None and test is not None:
+            widest[evidence] = max(
+                widest.get(evidence, (0.0, "", 0.0, 0.0)), (train - test, feature, train, test)
             )
-    return warnings
+    return [
+        f"Evidence alone ({evidence}, {feature}) has AUC {train:.3f} on training rows and {test:.3f} on test "
+        "rows: it may see what happened after a training row, and a model will trust it too much."
+        for evidence, (gap, feature, train, test) in widest.items()
+        if gap > SUSPICIOUS_GAP
+    ]
 
 
 def whiskers(methods: Sequence[MethodResult], metric: str) -> dict[str, Whisker]:
@@ -152,20 +157,29 @@ def kind(value: object) -> str:
     return "value"
 
 
+def columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return every key of the rows, in order of first appearance.
+
+    >>> columns([{"epoch": 1}, {"epoch": 2, "auc": 0.7}])
+    ['epoch', 'auc']
+    """
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
 def plain(value: object) -> str:
     """Return a single fact as text.
 
-    >>> [plain(value) for value in (0.123456, 12345, True, None, [1, 2.5], {})]
-    ['0.1235', '12,345', 'yes', '–', '1, 2.5', '–']
+    >>> [plain(value) for value in (0.1234567, 7331, 2013, True, None, [1, 2.5], {})]
+    ['0.123457', '7,331', '2013', 'yes', '–', '1, 2.5', '–']
     """
     if value is None or (isinstance(value, Mapping | Sequence) and not value):
         return tables.NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}"
+        return str(value) if 1900 <= value < 2100 else f"{value:,}"  # 2013 is a year
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.6g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(plain(entry) for entry in value)
     return str(value)

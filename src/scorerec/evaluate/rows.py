@@ -75,13 +75,12 @@ def judged_rows(
             f"target {unknown['target_id'][0]!r}: its row_id {unknown['row_id'][0]} is not in interactions; "
             "give the two tables of the same run"
         )
-    users = frame["user_id"].to_numpy()
     return JudgedRows(
         split=split,
         target_ids=tuple(frame["target_id"]),
         user_ids=tuple(frame["user_id"]),
         item_ids=tuple(frame["item_id"]),
-        users=np.unique(users.astype(str), return_inverse=True)[1],
+        users=codes(frame["user_id"]),
         labels=frame["label"].to_numpy(),
         scores=_scores(frame.select("target_id"), scores, split),
     )
@@ -115,6 +114,11 @@ def _scores(wanted: pl.DataFrame, tables: Iterable[pa.Table], split: str) -> dic
             )
         result[str(method)] = joined["p_yes"].to_numpy()
     return result
+
+
+def codes(names: pl.Series) -> Integers:
+    """Return a number for each name, from 0 in alphabetical order, (N,) int64: equal names, equal numbers."""
+    return names.rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def as_frame(table: pa.Table) -> pl.DataFrame:

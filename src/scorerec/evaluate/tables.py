@@ -40,7 +40,7 @@ def difference_rows(comparison: Comparison) -> list[Row]:
     found = {(entry.method, entry.metric): entry for entry in comparison.differences}
     rows = []
     for method in dict.fromkeys(entry.method for entry in comparison.differences):
-        row = {"method": f"{method} − {comparison.against}"}
+        row = {f"difference to {comparison.against}": method}
         for metric in ("auc", "uauc"):
             entry = found.get((method, metric))
             row[metric.upper()] = _difference(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +81,28 @@ class Runner:
         self.store = ArtifactStore(root / "artifacts")
         self.folder = root / config.folder_name
 
-    def identity(self, stage: Stage) -> dict[str, Any]:
-        """Everything that decides what ``stage`` will write."""
-        return {
-            "stage": stage.name,
-            "code_version": stage.version,
-            "config": dict(stage.settings(self.config)),
-            "seed": self.config.seed if stage.seeded else None,
-            "inputs": {name: fingerprint(self.identity(self.stages[name])) for name in stage.reads},
-        }
+    @cached_property
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Everything that decides what each stage will write; its hash names the artifact."""
+        found: dict[str, dict[str, Any]] = {}
+        for stage in self.stages.values():
+            found[stage.name] = {
+                "code_version": stage.version,
+                "config": dict(stage.settings(self.config)),
+                "seed": self.config.seed if stage.seeded else None,
+                "inputs": {name: fingerprint(found[name]) for name in stage.reads},
+            }
+        return found
+
+    def find(self, stage: str) -> Artifact | None:
+        """Return the finished artifact of a stage, or None."""
+        return self.store.find(stage, fingerprint(self.identities[stage]))
 
     def status(self) -> list[Progress]:
         """Say for each stage whether its result is there."""
         found = []
         for stage in self.stages.values():
-            artifact = self.store.find(stage.name, fingerprint(self.identity(stage)))
+            artifact = self.find(stage.name)
             if artifact is None:
                 found.append(Progress(stage.name, "missing", None, None))
             else:
@@ -111,16 +119,13 @@ class Runner:
         """
         artifacts: dict[str, Artifact] = {}
         for stage in self._needed(to):
-            identity = self.identity(stage)
-            artifact = self.store.find(stage.name, fingerprint(identity))
-            state = "done"
+            artifact, state = self.find(stage.name), "done"
             if artifact is None:
-                state = "ran"
                 tell(Progress(stage.name, "running", None, None))
-                with self.store.write(stage.name, identity) as draft:
-                    inputs = {name: artifacts[name] for name in stage.reads}
+                inputs = {name: artifacts[name] for name in stage.reads}
+                with self.store.write(stage.name, self.identities[stage.name]) as draft:
                     stage.run(Context(self.config, inputs, self.store.root.parent), draft)
-                artifact = self.store.find(stage.name, fingerprint(identity))
+                artifact, state = self.find(stage.name), "ran"
                 assert artifact is not None
             artifacts[stage.name] = artifact
             tell(Progress(stage.name, state, artifact.manifest["seconds"], artifact.path))

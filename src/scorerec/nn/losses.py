@@ -8,9 +8,7 @@ from torch import Tensor
 POSITIVE, NEGATIVE, MASKED = 1, 0, -1  # what a candidate is to an anchor
 
 
-def info_nce(
-    positive: Tensor, negatives: Tensor, temperature: float, mask: Tensor | None = None
-) -> Tensor:
+def info_nce(positive: Tensor, negatives: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
     """Return ``-log(g(+) / (g(+) + sum of g(-)))`` for each positive, where ``g(s) = exp(s / temperature)``.
 
     >>> loss = info_nce(torch.tensor([1.0]), torch.tensor([[1.0, 1.0]]), temperature=0.1)

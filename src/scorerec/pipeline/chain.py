@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sentence_transformers import SentenceTransformer
 
-from scorerec.nn.encoders import count_tokens, encode, token_limit
+from scorerec.nn.encoders import count_tokens, token_limit
 from scorerec.pipeline.prompting import Prompter, Reader
 from scorerec.rerank.score import Reranker, rerank
 from scorerec.retrieve.candidates import retrieve_candidates
+from scorerec.retrieve.car import encode_texts
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.text.budget import TokenCounter
 
@@ -112,14 +111,7 @@ def behaviour_vectors(
     prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str
 ) -> pa.Table:
     """Return the vectors of the behaviours in BEHAVIOURS or QUERIES, keyed by ``key``."""
-    texts = encoder_texts(prompter, encoder, table, key)
-    return vector_table(key, table[key], encode(encoder, list(texts.values())))
-
-
-def vector_table(key: str, names: pa.ChunkedArray, vectors: npt.NDArray[np.float32]) -> pa.Table:
-    """Return vectors, (N, d) float32, as a table keyed by ``key``."""
-    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
-    return pa.table({key: names, "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
+    return encode_texts(encoder, encoder_texts(prompter, encoder, table, key), key)
 
 
 def item_lists(behaviours: pa.Table) -> dict[str, Sequence[str]]:

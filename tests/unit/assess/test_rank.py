@@ -29,7 +29,14 @@ class Embedder:
 
 def assessments(**replies: str) -> pa.Table:
     rows = [
-        {"target_id": name, "reply": reply, "model": "m", "prompt_hash": "h", "tokens_in": None, "tokens_out": None}
+        {
+            "target_id": name,
+            "reply": reply,
+            "model": "m",
+            "prompt_hash": "h",
+            "tokens_in": None,
+            "tokens_out": None,
+        }
         for name, reply in replies.items()
     ]
     return ASSESSMENTS.check(pa.Table.from_pylist(rows, ASSESSMENTS.columns))
@@ -37,7 +44,14 @@ def assessments(**replies: str) -> pa.Table:
 
 def targets(**queries: str) -> pa.Table:
     rows = [
-        {"target_id": name, "query_id": query, "item_id": "i", "row_id": None, "label": None, "split": "train"}
+        {
+            "target_id": name,
+            "query_id": query,
+            "item_id": "i",
+            "row_id": None,
+            "label": None,
+            "split": "train",
+        }
         for name, query in queries.items()
     ]
     return TARGETS.check(pa.Table.from_pylist(rows, TARGETS.columns))
@@ -54,7 +68,11 @@ def candidates(**behaviours: str) -> pa.Table:
 
 def test_candidates_are_ordered_by_cosine() -> None:
     ranking = rank(
-        assessments(t1="east", t2="north"), targets(t1="q1", t2="q1"), candidates(q1="abcd"), TEXTS, Embedder()
+        assessments(t1="east", t2="north"),
+        targets(t1="q1", t2="q1"),
+        candidates(q1="abcd"),
+        TEXTS,
+        Embedder(),
     )
     assert ranking.to_pydict() == {
         "target_id": ["t1"] * 4 + ["t2"] * 4,
@@ -97,7 +115,9 @@ def test_a_text_without_a_direction_is_neither_like_nor_unlike() -> None:
 
 
 @given(st.integers(1, 7), st.lists(st.permutations("abcden"), min_size=1, max_size=4))
-def test_ranks_are_complete_and_the_chunk_size_changes_nothing(chunk: int, behaviours: list[list[str]]) -> None:
+def test_ranks_are_complete_and_the_chunk_size_changes_nothing(
+    chunk: int, behaviours: list[list[str]]
+) -> None:
     names = {f"q{n}": "".join(order) for n, order in enumerate(behaviours)}
     inputs = (
         assessments(**{f"t{n}": "between" for n in range(len(names))}),

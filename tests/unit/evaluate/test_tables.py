@@ -28,7 +28,7 @@ def test_headline(comparison):
 
 def test_differences(comparison):
     rows = tables.difference_rows(comparison)
-    assert [row["method"] for row in rows] == ["item-mean − SCORE", "item+user-mean − SCORE"]
+    assert [row["difference to SCORE"] for row in rows] == ["item-mean", "item+user-mean"]
     assert rows[0]["AUC"].startswith("-0.4583 [")
 
 

@@ -1,1 +1,155 @@
-"""The last stage: every method on the same rows, and what the report needs."""
+"""The last stage: every method on the same rows, how informative the evidence is, and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.core.artifacts import Draft, package_versions
+from scorerec.core.tables import (
+    BEHAVIOURS,
+    CANDIDATES,
+    CONTEXTS,
+    INTERACTIONS,
+    ITEMS,
+    PROMPTS,
+    QUERIES,
+    SCORES,
+    TARGETS,
+)
+from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.examples import EvidenceTables, Example, choose_examples, read_examples
+from scorerec.evaluate.informativeness import evidence_informativeness
+from scorerec.evaluate.plots import calibration_plot, roc_plot
+from scorerec.evaluate.report import ReportData, render_report
+from scorerec.evaluate.results import Informativeness
+from scorerec.evaluate.rows import JudgedRows, judged_rows
+from scorerec.evaluate.slices import warm_and_cold
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.methods import METHODS, SCORE, method_seconds
+from scorerec.experiment.runner import Context, Stage
+
+RESULTS = "results.json"
+PAGE = "report.html"
+_REPORTING = ("data", "crm", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
+
+
+def _report(context: Context, draft: Draft) -> None:
+    config, inputs = context.config, context.inputs
+    interactions, targets = inputs["data"].table(INTERACTIONS), inputs["corpus"].table(TARGETS)
+    rows = judged_rows(interactions, targets, _scores(context), config.evaluation.split)
+    comparison = compare(
+        rows,
+        SCORE,
+        slices=warm_and_cold(rows, interactions),
+        seconds=method_seconds(inputs),
+        n_resamples=config.evaluation.n_resamples,
+        seed=config.seed,
+    )
+    informativeness = _informativeness(context, targets)
+    facts = {name: inputs[name].facts for name in _REPORTING}
+    results = {
+        "name": config.name,
+        "comparison": comparison.model_dump(mode="json"),
+        "informativeness": [entry.model_dump(mode="json") for entry in informativeness],
+        "stand_ins": stand_ins(config),
+        "facts": facts,
+        "seconds": {name: artifact.manifest["seconds"] for name, artifact in inputs.items()},
+        "packages": package_versions(),
+    }
+    (draft.path / RESULTS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    page = render_report(
+        ReportData(
+            title=f"SCORE: {config.name}",
+            comparison=comparison,
+            summary=_summary(context, rows),
+            stand_ins=stand_ins(config),
+            warnings=[warning for part in facts.values() for warning in part.get("warnings", ())],
+            informativeness=informativeness,
+            plots=[roc_plot(rows), calibration_plot(rows)],
+            facts=facts,
+            configuration=config.model_dump(mode="json"),
+            examples=_examples(context, rows),
+        )
+    )
+    (draft.path / PAGE).write_text(page, encoding="utf-8")
+
+
+def stand_ins(config: ExperimentConfig) -> list[str]:
+    """Say which parts of this experiment are small stand-ins for what the paper used."""
+    found = []
+    if config.llm.backbone == "embedded":
+        found.append("embedded LM: a small model trained from scratch by the run, not a pretrained LLM")
+    if config.assess.assessor == "metadata":
+        found.append("metadata assessor: item metadata in sentences, not an LLM")
+    if config.car.model.startswith("embedded:"):
+        found.append(f"retriever {config.car.model}: stands in for mpnet-base")
+    if config.sare.model.startswith("embedded:"):
+        found.append(f"reranker {config.sare.model}: stands in for bge-reranker-large")
+    return found
+
+
+def _scores(context: Context) -> list[pa.Table]:
+    return [context.inputs[stage].table(SCORES) for stage in dict.fromkeys(method.stage for method in METHODS)]
+
+
+def _informativeness(context: Context, targets: pa.Table) -> list[Informativeness]:
+    behaviours, counts = context.inputs["corpus"].table(BEHAVIOURS), context.config.evidence
+    candidates = context.inputs["candidates"].table(CANDIDATES)
+    contexts = context.inputs["contexts"].table(CONTEXTS)
+    return [
+        *evidence_informativeness(targets, candidates, behaviours, f"candidates (K_e = {counts.n_candidates})"),
+        *evidence_informativeness(targets, contexts, behaviours, f"contexts (K_s = {counts.n_context_users})"),
+    ]
+
+
+def _summary(context: Context, rows: JudgedRows) -> dict[str, str]:
+    config, notes = context.config, context.inputs["data"].facts
+    return {
+        "data": str(notes["source"]),
+        "split": f"{notes['split']}; judged on {rows.split}",
+        "label": str(notes["label"]),
+        "rows": f"{len(rows.labels):,} of {len(set(rows.user_ids)):,} users",
+        "corpus of behaviours": config.corpus.kind,
+        "language model": config.llm.backbone,
+        "seed": str(config.seed),
+        "date": datetime.now(UTC).date().isoformat(),
+        "packages": ", ".join(f"{name} {version}" for name, version in package_versions().items()),
+    }
+
+
+def _examples(context: Context, rows: JudgedRows) -> list[Example]:
+    inputs = context.inputs
+    corpus, items = inputs["corpus"], inputs["data"].table(ITEMS)
+    chosen = choose_examples(rows, SCORE, context.config.evaluation.n_examples)
+    prompts = inputs["prompts-score"].table(PROMPTS)
+    mine = prompts.filter(pc.is_in(prompts["target_id"], pa.array(chosen, pa.string())))
+    tables = EvidenceTables(
+        corpus.table(TARGETS),
+        corpus.table(QUERIES),
+        corpus.table(BEHAVIOURS),
+        inputs["candidates"].table(CANDIDATES),
+        inputs["contexts"].table(CONTEXTS),
+        mine,
+        dict(zip(items["item_id"].to_pylist(), items["title"].to_pylist(), strict=True)),
+    )
+    return read_examples(tables, rows, chosen)
+
+
+STAGES = (
+    Stage(
+        "report",
+        (
+            "data", "corpus", "references", "crm", "crm-scores", "neighbours", "car", "candidates", "assessments",
+            "rankings", "sare", "contexts", "backbone", "prompts-llm", "prompts-score", "tuned-llm", "tuned-score",
+            "scores-llm", "scores-score",
+        ),  # fmt: skip
+        lambda config: config.evaluation.model_dump(mode="json"),
+        _report,
+    ),
+)

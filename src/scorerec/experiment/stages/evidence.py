@@ -26,11 +26,11 @@ from scorerec.crm.train import fit_crm
 from scorerec.data.corpus import training_behaviours
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table
+from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, with_users
 from scorerec.experiment.stages.parts import INDEX, MODEL, model_folder, prompter, retriever
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import encode, encoder_fingerprint, load_encoder
-from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts, vector_table
+from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts
 from scorerec.pipeline.prompting import requests
 from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
@@ -38,6 +38,7 @@ from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.car import train_car
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.neighbours import find_neighbours
+from scorerec.retrieve.vectors import vector_table
 
 
 def _crm(context: Context, draft: Draft) -> None:
@@ -60,7 +61,7 @@ def _neighbours(context: Context, draft: Draft) -> None:
     """Eq. 3-4 over one final training behaviour per user, whatever corpus is retrieved from."""
     behaviours = training_behaviours(context.inputs["data"].table(INTERACTIONS))
     states = load_crm(model_folder(context, "crm")).encode(behaviours["item_ids"].to_pylist())
-    vectors = vector_table("behaviour_id", behaviours["behaviour_id"], states)
+    vectors = vector_table("behaviour_id", behaviours["behaviour_id"].to_pylist(), states)
     draft.write(BEHAVIOURS, behaviours)
     draft.write(vectors_schema("behaviour_id", states.shape[1]), vectors)
     draft.write(NEIGHBOURS, find_neighbours(vectors, behaviours, context.config.evidence.n_neighbours))
@@ -115,7 +116,9 @@ def _sare(context: Context, draft: Draft) -> None:
     assessed = set(rankings["target_id"].to_pylist())
     targets = corpus.table(TARGETS)
     sampled = targets.filter([name in assessed for name in targets["target_id"].to_pylist()])
-    prompts = writer.basic(sampled, corpus.table(QUERIES))
+    queries = corpus.table(QUERIES)
+    users = with_users(sampled, queries)["user_id"]
+    prompts = writer.basic(sampled, queries).append_column("user_id", users)
     texts = writer.behaviour_texts(corpus.table(BEHAVIOURS), "behaviour_id")
     facts = train_sare(prompts, texts, rankings, config.sare, draft.path / MODEL, config.seed)
     draft.facts.update(facts)

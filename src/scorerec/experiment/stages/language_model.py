@@ -5,36 +5,26 @@ A method is a way to write the prompts; everything behind the prompts is the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from scorerec.core.artifacts import Draft
-from scorerec.core.randomness import generator
-from scorerec.core.tables import (
-    BEHAVIOURS,
-    CANDIDATES,
-    CONTEXTS,
-    ITEMS,
-    PROMPTS,
-    QUERIES,
-    SCORES,
-    TARGETS,
-)
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.methods import LLM, SCORE
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
-from scorerec.experiment.stages.parts import MODEL, prompter
+from scorerec.experiment.stages.parts import EMBEDDED, MODEL, backbone, model_folder, prompter
 from scorerec.llm.embedded import pretrain
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 from scorerec.pipeline.chain import item_lists
 from scorerec.pipeline.prompting import ranked
-from scorerec.pipeline.reading import reading_matter
-
-EMBEDDED = "embedded"
+from scorerec.pipeline.reading import ReadingMatter, early_rows
+from scorerec.text.budget import Budget
 
 
 def _basic_prompts(context: Context, draft: Draft) -> None:
@@ -46,36 +36,110 @@ def _augmented_prompts(context: Context, draft: Draft) -> None:
     corpus = context.inputs["corpus"]
     histories = item_lists(corpus.table(BEHAVIOURS))
     contexts = context.inputs["contexts"].table(CONTEXTS)
-    draft.write(
-        PROMPTS, prompter(context).augmented(corpus.table(TARGETS), corpus.table(QUERIES), contexts, histories)
+    prompts = prompter(context).augmented(
+        corpus.table(TARGETS), corpus.table(QUERIES), contexts, histories
     )
+    draft.write(PROMPTS, prompts)
 
 
 def _backbone(context: Context, draft: Draft) -> None:
-    """Let the embedded LM read the mixture; any other backbone is used as it is."""
-    config = context.config
+    """Let the embedded LM read its mixture; any other backbone is used as it is."""
+    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
     if config.llm.backbone != EMBEDDED:
         draft.facts["backbone"] = config.llm.backbone
         return
-    corpus = context.inputs["corpus"]
-    evidence = [ranked(context.inputs["candidates"].table(CANDIDATES), "query_id")]
-    texts = reading_matter(
-        prompter(context),
-        in_splits(corpus.table(TARGETS), ("train",)),
-        corpus.table(QUERIES),
-        item_lists(corpus.table(BEHAVIOURS)),
-        evidence,
-        config.pretrain,
-        config.seed,
+    behaviours = corpus.table(BEHAVIOURS)
+    owners = dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True))
+    retrieved = ranked(context.inputs["candidates"].table(CANDIDATES), "query_id")
+    producers = [{query: [owners[name] for name in names] for query, names in retrieved.items()}]
+    early = early_rows(in_splits(corpus.table(TARGETS), ("train",)), config.reading.share)
+    budget = Budget(
+        history_titles=config.llm.history_titles,
+        evidence_titles=config.llm.evidence_titles,
+        evidence_users=config.evidence.n_context_users,
     )
-    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed))
+    matter = ReadingMatter(writer, early, corpus.table(QUERIES), producers, budget)
+    titles = [writer.describer.item(name) for name in context.inputs["data"].table(ITEMS)["item_id"].to_pylist()]
+    texts = matter.draw(config.reading, config.seed)
+    draft.facts.update(pretrain(texts, titles, config.embedded_lm, draft.path / MODEL, config.seed))
 
 
-def _tuned(method: str, context: Context, draft: Draft) -> None:
-    config = context.config
+def _tuned(prompts: str, context: Context, draft: Draft) -> None:
     labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
-    facts = tune(
-        backbone(context), context.inputs[f"prompts-{method}"].table(PROMPTS), labels, config.llm,
-        draft.path / MODEL, config.seed,
-    )  # fmt: skip
-    draft.facts.update(facts)
+    table = context.inputs[prompts].table(PROMPTS)
+    config = context.config
+    draft.facts.update(
+        tune(backbone(context), table, labels, config.llm, draft.path / MODEL, config.seed)
+    )
+
+
+def _scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:
+    targets = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
+    table = context.inputs[prompts].table(PROMPTS)
+    judged = table.filter(pa.compute.is_in(table["target_id"], targets["target_id"].combine_chunks()))
+    found = score(model_folder(context, tuned), judged, context.config.llm)
+    names = pa.array([method] * found.num_rows, pa.string())
+    draft.write(SCORES, found.append_column("method", names))
+
+
+def _prompt_settings(*fields: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
+    wanted = {"domain", "describe", *fields}
+    return lambda config: config.prompt.model_dump(mode="json", include=wanted)
+
+
+def _backbone_settings(config: ExperimentConfig) -> dict[str, Any]:
+    if config.llm.backbone != EMBEDDED:
+        return {"backbone": config.llm.backbone}
+    return {
+        "lm": config.embedded_lm.model_dump(mode="json"),
+        "reading": config.reading.model_dump(mode="json"),
+        "budget": [
+            config.llm.history_titles,
+            config.llm.evidence_titles,
+            config.evidence.n_context_users,
+        ],
+        "texts": config.prompt.model_dump(mode="json", include={"domain", "describe"}),
+    }
+
+
+def _method(suffix: str, name: str, prompts: Stage) -> tuple[Stage, ...]:
+    """Return the stages of one method: its prompts, the LM tuned on them, and its scores."""
+    tuned, scores = f"tuned-{suffix}", f"scores-{suffix}"
+    return (
+        prompts,
+        Stage(
+            tuned,
+            ("corpus", "backbone", prompts.name),
+            lambda config: config.llm.model_dump(mode="json"),
+            partial(_tuned, prompts.name),
+        ),
+        Stage(
+            scores,
+            ("corpus", "backbone", prompts.name, tuned),
+            lambda _: {},
+            partial(_scores, tuned, prompts.name, name),
+        ),
+    )
+
+
+STAGES = (
+    Stage("backbone", ("data", "corpus", "candidates"), _backbone_settings, _backbone),
+    *_method(
+        "llm",
+        LLM,
+        Stage(
+            "prompts-llm", ("data", "corpus"), _prompt_settings("history_titles"), _basic_prompts, seeded=False
+        ),
+    ),
+    *_method(
+        "score",
+        SCORE,
+        Stage(
+            "prompts-score",
+            ("data", "corpus", "contexts"),
+            _prompt_settings("history_titles", "evidence_titles"),
+            _augmented_prompts,
+            seeded=False,
+        ),
+    ),
+)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
+import pyarrow as pa
+
 from scorerec.core.artifacts import Draft
 from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, QUERIES, SCORES, TARGETS
 from scorerec.crm.references import fit_references
 from scorerec.data.corpus import build_corpus
-from scorerec.data.prepare import input_checksums, prepare
+from scorerec.data.prepare import prepare
+from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.judged import judged_targets, score_table
+from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, with_users
 
 
 def _data(context: Context, draft: Draft) -> None:
@@ -18,30 +24,37 @@ def _data(context: Context, draft: Draft) -> None:
     draft.facts.update(prepared.notes)
 
 
+def _data_settings(config: ExperimentConfig) -> dict[str, Any]:
+    """The rules, and what is in the files: the same files in another folder give the same artifact."""
+    settings = config.data.model_dump(mode="json", exclude={"path"})
+    checksums = {}
+    for path in config.data.files():
+        with path.open("rb") as file:
+            checksums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return {**settings, "files": checksums}
+
+
 def _corpus(context: Context, draft: Draft) -> None:
     corpus = build_corpus(context.inputs["data"].table(INTERACTIONS), context.config.corpus)
     draft.write(BEHAVIOURS, corpus.behaviours)
     draft.write(QUERIES, corpus.queries)
     draft.write(TARGETS, corpus.targets)
-    draft.facts["behaviours"] = corpus.behaviours.num_rows
-    draft.facts["queries"] = corpus.queries.num_rows
 
 
 def _references(context: Context, draft: Draft) -> None:
-    interactions = context.inputs["data"].table(INTERACTIONS)
-    judged = judged_targets(context.inputs["corpus"].table(TARGETS), context.inputs["corpus"].table(QUERIES))
-    predictors, facts = fit_references(interactions)
+    corpus = context.inputs["corpus"]
+    judged = with_users(in_splits(corpus.table(TARGETS), JUDGED), corpus.table(QUERIES))
+    predictors, facts = fit_references(context.inputs["data"].table(INTERACTIONS))
+    users, items = judged["user_id"].to_pylist(), judged["item_id"].to_pylist()
     parts = [
-        score_table(judged, name, predictor.predict(judged["user_id"].to_pylist(), judged["item_id"].to_pylist()))
-        for name, predictor in predictors.items()
+        score_table(judged, name, predictor.predict(users, items)) for name, predictor in predictors.items()
     ]
-    draft.write(SCORES, parts)
+    draft.write(SCORES, pa.concat_tables(parts))
     draft.facts.update(facts)
 
 
-STAGES = [
-    Stage("data", (), lambda config: {**config.data.model_dump(mode="json"), "files": input_checksums(config.data)},
-          _data, seeded=False),
+STAGES = (
+    Stage("data", (), _data_settings, _data, seeded=False),
     Stage("corpus", ("data",), lambda config: config.corpus.model_dump(mode="json"), _corpus, seeded=False),
     Stage("references", ("data", "corpus"), lambda _: {}, _references, seeded=False),
-]
+)

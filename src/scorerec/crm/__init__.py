@@ -1,0 +1,1 @@
+"""Conventional recommenders: models trained on interactions alone, by one loop, and reference predictors."""

@@ -1,0 +1,134 @@
+"""Interactions as arrays: numbered items, each user's positives once, and rows that read a prefix of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scorerec.core.errors import DataError
+from scorerec.core.tables import INTERACTIONS
+
+Integers = npt.NDArray[np.int64]
+
+UNKNOWN = 0  # the number of every item that the catalogue lacks; also padding
+
+
+class Catalogue:
+    """The items that a model knows, numbered from 1 on.
+
+    >>> Catalogue(["a", "b"]).numbers(["b", "z"]).tolist()
+    [2, 0]
+    """
+
+    def __init__(self, item_ids: Sequence[str]):
+        self.item_ids = tuple(item_ids)
+        self._numbers = {item_id: number for number, item_id in enumerate(self.item_ids, start=1)}
+        if len(self._numbers) < len(self.item_ids):
+            raise DataError(f"catalogue: {len(self.item_ids) - len(self._numbers)} item ids occur twice")
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def numbers(self, item_ids: Sequence[str]) -> Integers:
+        """Return each item's number, 0 where it is unknown, (N,) int64."""
+        return np.array([self._numbers.get(item_id, UNKNOWN) for item_id in item_ids], np.int64)
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """N prefixes of H histories; a history that many rows read stands here once.
+
+    Attributes:
+        items: numbers of known items, oldest first, one block per history, (P,) int64.
+        starts: where each block begins, and the end of the last one, (H + 1,) int64.
+        history: which history a prefix is of, (N,) int64.
+        length: how many of its items the prefix holds, (N,) int64.
+    """
+
+    items: Integers
+    starts: Integers
+    history: Integers
+    length: Integers
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N interactions, each with what its user had liked before it.
+
+    Attributes:
+        prefixes: N prefixes; the history number is the user's, and no history goes beyond its longest prefix.
+        item: (N,) int64, 0 = unknown.
+        label: (N,) float32, 0 or 1.
+    """
+
+    prefixes: Prefixes
+    item: Integers
+    label: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> Rows:
+        """Return the rows where ``chosen`` (N,) is True."""
+        prefixes = self.prefixes
+        kept = Prefixes(prefixes.items, prefixes.starts, prefixes.history[chosen], prefixes.length[chosen])
+        return Rows(kept, self.item[chosen], self.label[chosen])
+
+
+def training_catalogue(interactions: pa.Table) -> Catalogue:
+    """Return the items of the training rows, in order of their id."""
+    split = np.array(interactions["split"].to_pylist(), dtype=object)
+    item = np.array(interactions["item_id"].to_pylist(), dtype=object)
+    return Catalogue(sorted(set(item[split == "train"].tolist())))
+
+
+def split_rows(interactions: pa.Table, catalogue: Catalogue, split: str) -> Rows:
+    """Return the rows of one split, in order of row_id, each with the user's own positives before it.
+
+    Those positives may be of an earlier split; items that the catalogue lacks are skipped.
+
+    Raises:
+        DataError: ``n_before`` counts more positives than the table has.
+    """
+    table = INTERACTIONS.check(interactions).sort_by("row_id")
+    user = np.unique(np.array(table["user_id"].to_pylist(), dtype=object), return_inverse=True)[1]
+    item = catalogue.numbers(table["item_id"].to_pylist())
+    label = table["label"].to_numpy()
+    positive = np.flatnonzero(label == 1)
+    positive = positive[np.argsort(user[positive], kind="stable")]  # one block per user, oldest first
+    n_users = int(user.max(initial=-1)) + 1
+    blocks = np.searchsorted(user[positive], np.arange(n_users + 1))
+    known_before = np.concatenate([[0], np.cumsum(item[positive] != UNKNOWN)])
+    chosen = np.flatnonzero(np.array(table["split"].to_pylist(), dtype=object) == split)
+    first = blocks[user[chosen]]
+    last = first + table["n_before"].to_numpy()[chosen]
+    if (last > blocks[user[chosen] + 1]).any():
+        row = table["row_id"][int(chosen[np.argmax(last > blocks[user[chosen] + 1])])]
+        raise DataError(f"interactions: row {row} has more positives before it than the table holds")
+    length = known_before[last] - known_before[first]
+    longest = np.zeros(n_users, np.int64)
+    np.maximum.at(longest, user[chosen], length)
+    known = positive[item[positive] != UNKNOWN]
+    place = np.arange(len(known)) - known_before[blocks[user[known]]]
+    kept = known[place < longest[user[known]]]
+    starts = np.concatenate([[0], np.cumsum(longest)])
+    prefixes = Prefixes(item[kept], starts, user[chosen].astype(np.int64), length)
+    return Rows(prefixes, item[chosen], label[chosen].astype(np.float32))
+
+
+def whole_histories(histories: Sequence[Sequence[str]], catalogue: Catalogue) -> Prefixes:
+    """Return histories of item ids, oldest first, as prefixes of full length; equal histories stand once."""
+    distinct: dict[tuple[str, ...], int] = {}
+    history = np.array([distinct.setdefault(tuple(ids), len(distinct)) for ids in histories], np.int64)
+    numbers = [catalogue.numbers(ids) for ids in distinct]
+    known = [block[block != UNKNOWN] for block in numbers]
+    lengths = np.array([len(block) for block in known], np.int64)
+    items = np.concatenate([*known, np.zeros(0, np.int64)])
+    return Prefixes(items, np.concatenate([[0], np.cumsum(lengths)]), history, lengths[history])

@@ -1,0 +1,88 @@
+"""What the commands do: each takes plain values, and returns what there is to print."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from scorerec.core.errors import ConfigError
+from scorerec.data.prepare import prepare
+from scorerec.evaluate.results import Comparison
+from scorerec.evaluate.tables import headline_rows, users_left_out
+from scorerec.experiment.config import load_experiment
+from scorerec.experiment.runner import Progress, Run, Runner
+from scorerec.experiment.stages import STAGES
+from scorerec.experiment.stages.evaluation import PAGE, RESULTS
+from scorerec.nn.devices import use_threads
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        folder: of the run.
+        headlines: lines that stand above the table.
+        table: a row of text per method; empty where the run stopped before the report.
+        results: the results as JSON, or None.
+    """
+
+    folder: Path
+    headlines: list[str]
+    table: list[dict[str, str]]
+    results: dict[str, Any] | None
+
+
+def prepare_tables(source: str, changes: Sequence[str], out: Path) -> dict[str, Any]:
+    """Write interactions.parquet and items.parquet into ``out``; return what they hold."""
+    config = load_experiment(source, changes)
+    prepared = prepare(config.data)
+    out.mkdir(parents=True, exist_ok=True)
+    pq.write_table(prepared.interactions, out / "interactions.parquet")
+    pq.write_table(prepared.items, out / "items.parquet")
+    return prepared.notes
+
+
+def run_experiment(
+    source: str,
+    changes: Sequence[str],
+    root: Path,
+    to: str | None,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Outcome:
+    """Run an experiment up to ``to`` (default: all of it) below ``root``."""
+    config = load_experiment(source, changes)
+    use_threads(config.threads)
+    runner = Runner(STAGES, config, root)
+    artifacts = runner.run(to, tell)
+    if "report" not in artifacts:
+        return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], None)
+    write_report(runner.folder)
+    results = json.loads((runner.folder / RESULTS).read_text(encoding="utf-8"))
+    comparison = Comparison.model_validate(results["comparison"])
+    headlines = [
+        f"{config.name}: {comparison.split} rows, {artifacts['data'].facts['split']}",
+        users_left_out(comparison.methods[0]),
+        *(f"Stand-in: {line}" for line in results["stand_ins"]),
+        *(f"Warning: {line}" for part in results["facts"].values() for line in part.get("warnings", ())),
+    ]
+    return Outcome(runner.folder, headlines, headline_rows(comparison), results)
+
+
+def experiment_status(source: str, changes: Sequence[str], root: Path) -> list[Progress]:
+    """Say for each stage of an experiment whether its result is there."""
+    return Runner(STAGES, load_experiment(source, changes), root).status()
+
+
+def write_report(folder: Path) -> Path:
+    """Put the report and the results of a finished run into its folder; return the page's path."""
+    artifact = Run.open(folder).artifact("report")
+    for name in (PAGE, RESULTS):
+        (folder / name).write_bytes((artifact.path / name).read_bytes())
+    return folder / PAGE

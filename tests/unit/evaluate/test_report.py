@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.examples import EvidenceUser, Example
+from scorerec.evaluate.plots import roc_plot
+from scorerec.evaluate.report import ReportData, kind, prompt_pieces, render_report, whiskers
+from scorerec.evaluate.results import Informativeness
+from scorerec.evaluate.rows import judged_rows
+from scorerec.text.segments import Segment, render
+
+ATTACK = "<script>alert('1')</script>\" onload=\"x"
+PROMPT = (
+    Segment("wording", "Seen: ["),
+    Segment("history", "'A'", "1"),
+    Segment("history", "'B'", "2"),
+    Segment("wording", "]. Like "),
+    Segment("target", f"'{ATTACK}'", "3"),
+    Segment("wording", "?\nAnswer Yes or No."),
+)
+
+
+def informativeness(split: str, auc: float) -> Informativeness:
+    return Informativeness(
+        evidence="candidates", feature="count", split=split, n_rows=9, n_without=0, auc=auc
+    )
+
+
+@pytest.fixture
+def rows(world):
+    return judged_rows(world.interactions, world.targets, world.scores)
+
+
+@pytest.fixture
+def comparison(rows):
+    return compare(rows, "SCORE", n_resamples=20)
+
+
+def test_nothing_can_break_out_of_its_place(rows, comparison):
+    user = EvidenceUser(ATTACK, (ATTACK,), 0.5, has_target=True)
+    example = Example(ATTACK, ATTACK, ATTACK, 1, {ATTACK: 0.5}, (ATTACK,), (user,), (user,), PROMPT)
+    page = render_report(
+        ReportData(
+            title=ATTACK,
+            comparison=comparison.model_copy(update={"split": ATTACK, "against": ATTACK}),
+            summary={ATTACK: ATTACK},
+            stand_ins=[ATTACK],
+            warnings=[ATTACK],
+            facts={ATTACK: {ATTACK: [{ATTACK: ATTACK}], "list": [ATTACK]}, "plain": ATTACK},
+            configuration={ATTACK: {"deep": {ATTACK: ATTACK}}},
+            plots=[roc_plot(rows)],
+            examples=[example],
+        )
+    )
+    assert "<script" not in page
+    assert 'onload="' not in page
+    assert page.count("&lt;script&gt;") > 15
+
+
+def test_the_page_fetches_nothing(rows, comparison):
+    page = render_report(ReportData("t", comparison, plots=[roc_plot(rows)]))
+    assert all(source.startswith("data:") for source in re.findall(r'(?:src|href)="([^"]*)', page))
+    assert not re.search(r"<link|<script|<iframe|@import|url\(|http://|https://", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_prompt_is_shown_exactly_as_read(comparison):
+    example = Example("t", "u", "x", None, {}, (), (), (), PROMPT)
+    page = render_report(ReportData("t", comparison, examples=[example]))
+    shown = re.search(r'<div class="prompt">(.*?)</div>', page, re.DOTALL).group(1)
+    assert unescape(re.sub(r"<[^>]*>", "", shown)) == render(PROMPT)
+    assert '<span class="target">' in shown
+    assert '<span class="history">&#39;A&#39;</span><span class="wording">, </span>' in shown
+
+
+def test_pieces_are_the_prompt():
+    assert "".join(piece.text for piece in prompt_pieces(PROMPT)) == render(PROMPT)
+    assert list(prompt_pieces([])) == []
+
+
+def test_stand_ins_come_before_any_number(comparison):
+    page = render_report(ReportData("t", comparison, stand_ins=["metadata assessor: not an LLM"]))
+    assert page.index("metadata assessor: not an LLM") < page.index("<table>")
+
+
+@pytest.mark.parametrize(("train", "is_said"), [(0.741, True), (0.590, False)])
+def test_evidence_that_peeks_is_said_loudly(comparison, train, is_said):
+    found = [informativeness("train", train), informativeness("test", 0.583)]
+    page = render_report(ReportData("t", comparison, informativeness=found))
+    assert ("0.741 on training rows" in page) is is_said
+    assert "How informative the evidence alone is" in page
+
+
+def test_a_bare_report_has_no_empty_sections(comparison):
+    page = render_report(ReportData("t", comparison))
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert headings == ["Methods on test rows", "Paired differences"]
+    assert "left out: 1 with one row, 1 with one class" in page
+
+
+def test_equal_data_gives_an_equal_page(rows, comparison):
+    data = ReportData("t", comparison, plots=[roc_plot(rows)])
+    assert render_report(data) == render_report(data)
+
+
+def test_whiskers_share_an_axis(comparison):
+    found = whiskers(comparison.methods, "auc")
+    assert min(whisker.low for whisker in found.values()) == 0
+    assert max(whisker.high for whisker in found.values()) == 100
+    assert all(whisker.low <= whisker.value <= whisker.high for whisker in found.values())
+    assert whiskers((), "auc") == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "layout"),
+    [
+        ({"a": 1}, "mapping"),
+        ({}, "value"),
+        ([{"a": 1}], "table"),
+        ([1], "value"),
+        ([], "value"),
+        ("x", "value"),
+    ],
+)
+def test_layout_of_facts(value, layout):
+    assert kind(value) == layout

@@ -1,0 +1,38 @@
+"""Presets are whole, files state only how they differ, and every fault is named."""
+
+import pytest
+
+from scorerec.core.errors import ConfigError
+from scorerec.experiment.config import load_experiment, presets
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_is_valid(name):
+    assert load_experiment(name).name == name
+
+
+def test_overrides_reach_into_sections():
+    assert load_experiment("ml-1m", ["evidence.n_candidates=20", "seed=3"]).evidence.n_candidates == 20
+
+
+def test_a_file_starts_from_a_preset(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "ml-1m"\n[evidence]\nn_context_users = 3\n', encoding="utf-8")
+    config = load_experiment(str(path))
+    assert (config.name, config.evidence.n_context_users) == ("mine", 3)
+    assert config.car.model == load_experiment("ml-1m").car.model
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(ConfigError, match="ml-1m"):
+        load_experiment("ml-2m")
+
+
+def test_an_unknown_key_is_named():
+    with pytest.raises(ConfigError, match=r"evidence\.n_candidate: no such setting; known here: .*n_candidates"):
+        load_experiment("ml-1m", ["evidence.n_candidate=3"])
+
+
+def test_seeds_have_folders_of_their_own():
+    assert load_experiment("ml-1m").folder_name == "ml-1m"
+    assert load_experiment("ml-1m", ["seed=2"]).folder_name == "ml-1m-seed2"

@@ -1,0 +1,113 @@
+"""A stage runs once, and again only when something that decides its result has changed."""
+
+import pytest
+
+from scorerec.core.errors import ArtifactError, ConfigError
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.runner import Run, Runner, Stage
+
+CONFIG = ExperimentConfig.model_validate({"name": "toy", "data": {"source": "synthetic"}})
+
+
+def toy_stages(log):
+    def note(name):
+        def run(context, draft):
+            log.append(name)
+            draft.facts["seed"] = context.config.seed
+            (draft.path / "result.txt").write_text(name + "".join(sorted(context.inputs)), encoding="utf-8")
+
+        return run
+
+    return [
+        Stage("one", (), lambda config: {"threshold": config.data.label.threshold}, note("one"), seeded=False),
+        Stage("two", ("one",), lambda config: {"k": config.evidence.n_candidates}, note("two")),
+        Stage("three", ("one", "two"), lambda _: {}, note("three")),
+        Stage("aside", ("one",), lambda config: {"n": config.evidence.n_neighbours}, note("aside")),
+    ]
+
+
+def changed(**evidence):
+    return CONFIG.model_copy(update={"evidence": CONFIG.evidence.model_copy(update=evidence)})
+
+
+def run(tmp_path, log, config=CONFIG, to=None):
+    del log[:]
+    return Runner(toy_stages(log), config, tmp_path).run(to)
+
+
+def test_what_is_done_is_not_run_again(tmp_path):
+    log = []
+    run(tmp_path, log)
+    assert log == ["one", "two", "three", "aside"]
+    run(tmp_path, log)
+    assert log == []
+
+
+def test_a_changed_setting_redoes_exactly_what_depends_on_it(tmp_path):
+    log = []
+    run(tmp_path, log)
+    run(tmp_path, log, changed(n_candidates=7))
+    assert log == ["two", "three"]
+    run(tmp_path, log, changed(n_neighbours=3))
+    assert log == ["aside"]
+    run(tmp_path, log)
+    assert log == []
+
+
+def test_the_seed_redoes_seeded_stages_alone(tmp_path):
+    log = []
+    run(tmp_path, log)
+    run(tmp_path, log, CONFIG.model_copy(update={"seed": 1}))
+    assert log == ["two", "three", "aside"]
+
+
+def test_stopping_early_runs_only_what_the_stage_needs(tmp_path):
+    log = []
+    artifacts = run(tmp_path, log, to="two")
+    assert log == ["one", "two"] == list(artifacts)
+    assert (artifacts["two"].path / "result.txt").read_text(encoding="utf-8") == "twoone"
+
+
+def test_an_unknown_stage_names_the_known_ones(tmp_path):
+    with pytest.raises(ConfigError, match="one, two, three, aside"):
+        run(tmp_path, [], to="four")
+
+
+def test_a_failed_stage_leaves_earlier_ones_and_is_tried_again(tmp_path):
+    log = []
+    stages = toy_stages(log)
+
+    def fail(context, draft):
+        raise RuntimeError
+
+    broken = [stage if stage.name != "two" else Stage("two", ("one",), stage.settings, fail) for stage in stages]
+    with pytest.raises(RuntimeError):
+        Runner(broken, CONFIG, tmp_path).run()
+    assert log == ["one"]
+    run(tmp_path, log)
+    assert log == ["two", "three", "aside"]
+
+
+def test_status_says_what_is_done(tmp_path):
+    log = []
+    run(tmp_path, log, to="two")
+    states = {part.stage: part.state for part in Runner(toy_stages(log), CONFIG, tmp_path).status()}
+    assert states == {"one": "done", "two": "done", "three": "missing", "aside": "missing"}
+
+
+def test_a_run_is_read_back_from_its_folder(tmp_path):
+    run(tmp_path, [], to="two")
+    found = Run.open(tmp_path / "toy")
+    assert found.config == CONFIG
+    assert found.artifact("two").facts == {"seed": 0}
+    with pytest.raises(ArtifactError, match="has not run"):
+        found.artifact("three")
+    with pytest.raises(ArtifactError, match="no run here"):
+        Run.open(tmp_path / "nothing")
+
+
+def test_an_artifact_that_is_gone_is_said(tmp_path):
+    artifacts = run(tmp_path, [], to="one")
+    artifacts["one"].path.rename(tmp_path / "elsewhere")
+    with pytest.raises(ArtifactError, match="gone"):
+        Run.open(tmp_path / "toy")
