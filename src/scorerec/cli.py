@@ -48,7 +48,9 @@ def prepare(
         _print_json(counts)
         return
     console.print(escape(counts["split"]))
-    _print_rows(["part", "rows", "users", "items", "positive"], counts["parts"])
+    columns = ["rows", "users", "items", "positive_rate", "warm"]
+    rows = [[name, *(part[column] for column in columns)] for name, part in counts["parts"].items()]
+    _print_rows(["part", *columns], rows)
     console.print(f"Written to {out}/interactions.parquet and {out}/items.parquet")
 
 
@@ -72,7 +74,8 @@ def run(
     if outcome.table:
         _print_rows(list(outcome.table[0]), [list(row.values()) for row in outcome.table])
         console.print(f"Report: {outcome.folder}/report.html")
-    console.print(f"Run: {outcome.folder}")
+    else:
+        console.print(f"Run: {outcome.folder}")
 
 
 @app.command()
@@ -105,9 +108,9 @@ def prompt(
     as_json: AsJson = False,
 ) -> None:
     """Show P^r, P^b and P^s of one row exactly as the models see them, with token counts."""
-    from scorerec.experiment import actions
+    from scorerec.experiment.explain import show_prompts
 
-    shown = actions.show_prompts(folder, row)
+    shown = show_prompts(folder, row)
     if as_json:
         _print_json([dataclasses.asdict(part) for part in shown])
         return
@@ -124,9 +127,9 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a user, each with the behaviours of similar users that spoke for it."""
-    from scorerec.experiment import actions
+    from scorerec.experiment import explain
 
-    result = actions.recommend(folder, user, count)
+    result = explain.recommend(folder, user, count)
     if as_json:
         _print_json(dataclasses.asdict(result))
         return
@@ -134,8 +137,10 @@ def recommend(
         console.print(escape(line))
     for place, item in enumerate(result.items, start=1):
         console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}")
-        for evidence in item.evidence:
-            console.print(f"   similar user {escape(evidence.user_id)} liked: {escape(evidence.behaviour)}", soft_wrap=True)
+        for shown in item.evidence:
+            also = ", this item too" if shown.has_item else ""
+            titles = escape(", ".join(shown.titles))
+            console.print(f"   similar user {escape(shown.user_id)}{also} liked {titles}", soft_wrap=True)
 
 
 @app.command()
@@ -148,7 +153,7 @@ def evaluate(
 
     result = evaluate_predictions(predictions)
     if as_json:
-        console.print_json(result.to_json())
+        _print_json(json.loads(result.to_json()))
         return
     _print_rows(["measure", "value"], [[name, value] for name, value in json.loads(result.to_json()).items()])
 
@@ -160,9 +165,13 @@ def results(
     markdown: Annotated[Path, typer.Option(help="page to write")] = Path("docs/results.md"),
 ) -> None:
     """Keep the results of runs as small files, and rebuild the page of results from all that are kept."""
-    from scorerec.experiment import actions
+    from scorerec.experiment.results import keep_results, results_page
 
-    console.print(str(actions.write_results(folders or [], keep, markdown)))
+    for folder in folders or []:
+        keep_results(folder, keep)
+    markdown.parent.mkdir(parents=True, exist_ok=True)
+    markdown.write_text(results_page(keep), encoding="utf-8")
+    console.print(str(markdown))
 
 
 def main() -> None:
@@ -182,7 +191,7 @@ def _tell(progress: Any) -> None:
 
 
 def _print_json(value: Any) -> None:
-    console.print_json(json.dumps(value, default=str))
+    typer.echo(json.dumps(value, indent=2, default=str))
 
 
 def _print_rows(header: list[str], rows: list[list[Any]]) -> None:

@@ -62,9 +62,7 @@ class TableSchema:
             raise ArtifactError(f"table {self.name}: {error}") from None
         for name in self.columns.names:
             if name not in self.nullable and required.column(name).null_count:
-                raise ArtifactError(
-                    f"table {self.name}: {required.column(name).null_count} empty values in {name}"
-                )
+                raise ArtifactError(f"table {self.name}: {required.column(name).null_count} empty values in {name}")
         self._check_key(required)
         for name in extra:
             required = required.append_column(table.schema.field(name), table.column(name))
@@ -104,9 +102,7 @@ INTERACTIONS = TableSchema(
     ),
     nullable=("rating",),
 )
-ITEMS = TableSchema(
-    "items", ("item_id",), _schema(("item_id", pa.string()), ("title", pa.string())), is_open=True
-)
+ITEMS = TableSchema("items", ("item_id",), _schema(("item_id", pa.string()), ("title", pa.string())), is_open=True)
 BEHAVIOURS = TableSchema(
     "behaviours",
     ("behaviour_id",),
@@ -208,9 +204,7 @@ PROMPTS = TableSchema(
 SCORES = TableSchema(
     "scores",
     ("target_id", "method"),
-    _schema(
-        ("target_id", pa.string()), ("method", pa.string()), ("p_yes", pa.float64()), ("n_tokens", pa.int32())
-    ),
+    _schema(("target_id", pa.string()), ("method", pa.string()), ("p_yes", pa.float64()), ("n_tokens", pa.int32())),
     nullable=("n_tokens",),
 )
 

@@ -58,9 +58,7 @@ class ConventionalRecommender(nn.Module, ABC):
     def __init__(self, catalogue: Catalogue, settings: ModelSettings):
         super().__init__()
         if not isinstance(settings, self.settings_type):
-            raise ConfigError(
-                f"{self.name}: wanted {self.settings_type.__name__}, got {type(settings).__name__}"
-            )
+            raise ConfigError(f"{self.name}: wanted {self.settings_type.__name__}, got {type(settings).__name__}")
         self.catalogue = catalogue
         self.settings = settings
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
@@ -177,9 +175,7 @@ class ConventionalRecommender(nn.Module, ABC):
         try:
             model.load_state_dict(load_file(folder / _WEIGHTS))
         except (OSError, SafetensorError, RuntimeError) as error:
-            raise ArtifactError(
-                f"{folder / _WEIGHTS}: cannot be read ({error}); train this model again"
-            ) from None
+            raise ArtifactError(f"{folder / _WEIGHTS}: cannot be read ({error}); train this model again") from None
         return model.to(device).eval()
 
     def _require_finite(self, values: npt.NDArray[np.floating], what: str) -> None:

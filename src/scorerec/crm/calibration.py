@@ -24,7 +24,7 @@ def platt_scaling(logits: npt.NDArray[np.float64], labels: npt.NDArray[np.float3
     deviation = float(logits.std())
     if deviation == 0:
         return 1.0, 0.0
-    # A trace of regularisation: a few validation rows may be ordered perfectly, and no slope is steep enough then.
+    # A trace of regularisation: for perfectly ordered rows no slope would be steep enough.
     model = LogisticRegression(C=1000.0).fit((logits / deviation)[:, None], labels)
     slope, offset = float(model.coef_[0, 0]) / deviation, float(model.intercept_[0])
     return (slope, offset) if slope > 0 else (1.0, 0.0)

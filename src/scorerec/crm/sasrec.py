@@ -57,8 +57,7 @@ class SASRec(SequenceRecommender):
         super().__init__(catalogue, settings)
         if settings.dimension % settings.n_heads:
             raise ConfigError(
-                f"sasrec: wanted a dimension that n_heads divides, got {settings.dimension} "
-                f"and {settings.n_heads}"
+                f"sasrec: wanted a dimension that n_heads divides, got {settings.dimension} and {settings.n_heads}"
             )
         self.position_embedding = nn.Embedding(settings.max_length, settings.dimension)
         self.norm = nn.LayerNorm(settings.dimension, eps=_NORM_EPSILON)

@@ -3,7 +3,7 @@
 A row reads the state after the user's first ``n_before`` positives; the state after none is learned. A prefix
 that is longer than ``max_length`` is read by a window that begins at a multiple of ``max_length // 4``, the
 first such that holds its end. So windows overlap and rows share them, a long prefix is read by at least the
-last 3/4 of ``max_length`` items, and ``encode`` of a prefix is the state that training used, whatever its length.
+last 3/4 of ``max_length`` items, and ``encode`` of any prefix is the state that training used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SequenceSettings(ModelSettings):
 
     objective: Literal["bce", "cross-entropy"] = Field(
         "bce",
-        description="bce: every row against its label; cross-entropy: the item of a liked row against all items",
+        description="bce: every row and its label; cross-entropy: the item of a liked row among all items",
     )
     dimension: int = Field(64, ge=1, description="length of item vectors and states")
     max_length: int = Field(50, ge=4, description="items of a history that are read at once")
@@ -163,10 +163,7 @@ class SequenceRecommender(ConventionalRecommender):
             members = np.concatenate([by_window[edges[one] : edges[one + 1]] for one in chosen])
             counts = edges[chosen + 1] - edges[chosen]
             tokens = pad(
-                [
-                    prefixes.items[windows.first[one] : windows.first[one] + windows.length[one]]
-                    for one in chosen
-                ]
+                [prefixes.items[windows.first[one] : windows.first[one] + windows.length[one]] for one in chosen]
             ).tokens
             arrays = (
                 tokens,

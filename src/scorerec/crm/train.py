@@ -36,9 +36,7 @@ class CRMConfig(Config):
     """
 
     model: str = Field("sasrec", description="a name in crm.registry.MODELS")
-    recipe: str = Field(
-        "bce", description="bce: the labels of all rows; library: as the paper's library has it"
-    )
+    recipe: str = Field("bce", description="bce: the labels of all rows; library: as the paper's library has it")
     epochs: int = Field(100, ge=1, description="most passes over the training rows")
     patience: int = Field(10, ge=1, description="epochs without a better validation AUC before it stops")
     batch_size: int = Field(1024, ge=1, description="rows per step; tokens for models that read sequences")
@@ -86,9 +84,8 @@ def fit_crm(
         device: where it computes.
 
     Returns:
-        The model, in evaluation mode, and facts: counts, epochs, best_epoch, valid_auc, valid_uauc (unweighted
-        mean over users with both labels; None where there is none), and curve: loss and validation AUC of each
-        epoch.
+        The model, in evaluation mode, and facts: counts, epochs, best_epoch, valid_auc, valid_uauc (mean over
+        users with both labels; None where there is none), and curve: loss and validation AUC of each epoch.
 
     Raises:
         DataError: there are no training rows, or the validation rows are not of both labels.
@@ -130,9 +127,7 @@ def _train(
     Returns:
         The curve, and the validation logits of the best epoch.
     """
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     curve: list[dict[str, float]] = []
     best_auc, best_epoch = -math.inf, 0
     best_weights, best_logits = {}, np.zeros(0)

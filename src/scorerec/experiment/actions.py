@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from scorerec.core.errors import ConfigError
 from scorerec.data.prepare import prepare
 from scorerec.evaluate.results import Comparison
 from scorerec.evaluate.tables import headline_rows, users_left_out

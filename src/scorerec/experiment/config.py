@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -31,14 +31,13 @@ class EvidenceConfig(Config):
     n_neighbours: int = Field(5, ge=1, description="K_c: CRM neighbours per user that teach CAR (Eq. 4)")
     n_candidates: int = Field(10, ge=1, description="K_e: users that CAR retrieves")
     n_context_users: int = Field(2, ge=0, description="K_s: users whose behaviours enter the prompt")
-    text_embedder: str = Field(
-        "embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder"
-    )
+    text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
 
 
 class EvaluationConfig(Config):
     """How results are judged."""
 
+    split: Literal["valid", "test"] = Field("test", description="rows that are judged; valid while tuning")
     n_resamples: int = Field(1000, ge=10, description="bootstrap resamples of users")
     n_examples: int = Field(12, ge=0, description="rows whose evidence the report shows")
 

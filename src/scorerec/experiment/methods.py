@@ -40,6 +40,5 @@ METHODS = (
 def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method] = METHODS) -> dict[str, float]:
     """Return the seconds of training and scoring of each method, shared stages counted for each."""
     return {
-        method.name: sum(float(artifacts[stage].manifest["seconds"]) for stage in method.needs)
-        for method in methods
+        method.name: sum(float(artifacts[stage].manifest["seconds"]) for stage in method.needs) for method in methods
     }

@@ -109,9 +109,7 @@ class Runner:
                 found.append(Progress(stage.name, "done", artifact.manifest["seconds"], artifact.path))
         return found
 
-    def run(
-        self, to: str | None = None, tell: Callable[[Progress], None] = lambda _: None
-    ) -> dict[str, Artifact]:
+    def run(self, to: str | None = None, tell: Callable[[Progress], None] = lambda _: None) -> dict[str, Artifact]:
         """Run every stage that ``to`` needs (default: all), reusing what is there.
 
         Raises:
@@ -173,9 +171,7 @@ class Run:
         """
         path = folder / RECORD
         if not path.is_file():
-            raise ArtifactError(
-                f"{folder}: no run here (no {RECORD}); give the folder that `scorerec run` named"
-            )
+            raise ArtifactError(f"{folder}: no run here (no {RECORD}); give the folder that `scorerec run` named")
         record = json.loads(path.read_text(encoding="utf-8"))
         store = ArtifactStore(folder.parent / "artifacts")
         artifacts = {}
@@ -193,7 +189,5 @@ class Run:
             ArtifactError: the run has not come that far.
         """
         if stage not in self.artifacts:
-            raise ArtifactError(
-                f"{self.folder}: stage {stage!r} has not run; `scorerec run --to {stage}` first"
-            )
+            raise ArtifactError(f"{self.folder}: stage {stage!r} has not run; `scorerec run --to {stage}` first")
         return self.artifacts[stage]

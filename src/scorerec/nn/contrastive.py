@@ -1,7 +1,7 @@
 """What a text model learns from: anchors, their candidates, and InfoNCE over the two.
 
-Two tasks share one form. ``EncoderTask`` encodes anchors and candidates apart and compares them by cosine (CAR;
-SARE as Eq. 10 writes it). ``PairTask`` reads anchor and candidate together (SARE as a cross-encoder).
+Two tasks share one form. ``EncoderTask`` encodes anchors and candidates apart and compares them by cosine
+(CAR; SARE as Eq. 10 writes it). ``PairTask`` reads anchor and candidate together (SARE as a cross-encoder).
 """
 
 from __future__ import annotations

@@ -22,11 +22,11 @@ def load_encoder(name: str, max_length: int | None = None, device: str = "cpu") 
     """Load a sentence encoder.
 
     Args:
-        name: ``embedded:minilm`` (all-MiniLM-L6-v2 out of a Python package), ``embedded:static`` (token vectors
-            distilled from it), or a Hugging Face id or local folder. A model without a pooling layer of its own,
-            such as ``microsoft/mpnet-base``, gets mean pooling.
-        max_length: tokens of a text that are read; None for the model's own limit. Ignored by static encoders,
-            which have no limit.
+        name: ``embedded:minilm`` (all-MiniLM-L6-v2 out of a Python package), ``embedded:static`` (token
+            vectors that start from it), or a Hugging Face id or local folder. A model without a pooling layer
+            of its own, such as ``microsoft/mpnet-base``, gets mean pooling.
+        max_length: tokens of a text that are read; None for the model's own limit. Static encoders have no
+            limit, and ignore it.
         device: where it computes.
 
     Raises:
@@ -102,7 +102,8 @@ def encode(
     ).astype(np.float32)
     if not np.isfinite(vectors).all():
         raise ModelError(
-            "the encoder returned vectors that are not numbers; its weights are damaged, or a learning rate was too high"
+            "the encoder returned vectors that are not numbers: its weights are damaged, or were tuned at "
+            "too high a learning rate"
         )
     place = {text: index for index, text in enumerate(distinct)}
     return vectors[[place[text] for text in texts]]
@@ -122,8 +123,8 @@ def _open(name: str, device: str) -> SentenceTransformer:
         return SentenceTransformer(name, device=device)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
-            f"{name!r}: cannot be loaded as a sentence encoder ({_first_line(error)}). Give a Hugging Face id that "
-            "this machine can reach, a local folder, embedded:minilm or embedded:static"
+            f"{name!r}: cannot be loaded as a sentence encoder ({_first_line(error)}). Give a Hugging Face "
+            "id that this machine can reach, a local folder, embedded:minilm or embedded:static"
         ) from error
 
 

@@ -19,7 +19,7 @@ def info_nce(positive: Tensor, negatives: Tensor, temperature: float, mask: Tens
         positive: similarity of anchor and positive, (...) float.
         negatives: similarities of the same anchor and its negatives, (..., N) float; may broadcast.
         temperature: divides every similarity; above 0.
-        mask: True where a negative does not count (a false negative, or padding), (..., N) bool; may broadcast.
+        mask: True where a negative does not count because it is a false one, (..., N) bool; may broadcast.
 
     Returns:
         The loss of each positive, of the shape of ``positive``. A positive without negatives has loss 0.

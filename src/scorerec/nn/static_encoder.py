@@ -27,8 +27,8 @@ def distil(teacher: SentenceTransformer, checksum: str) -> SentenceTransformer:
     """Return a static encoder with the teacher's tokenizer and token vectors distilled from it.
 
     A token's vector is the teacher's mean hidden state of that token alone, less the mean over the vocabulary,
-    times ``a / (a + frequency)`` (SIF), which silences punctuation and function words. The frequency is Zipf's,
-    from the token's place in the vocabulary, which WordPiece sorts by frequency behind its special tokens.
+    times ``a / (a + frequency)`` (SIF), which silences punctuation and function words. The frequency is
+    Zipf's, from the token's place in the vocabulary, which WordPiece sorts by frequency behind its special ones.
 
     Args:
         teacher: a BERT-like encoder.

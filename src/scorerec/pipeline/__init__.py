@@ -1,0 +1,1 @@
+"""History + item -> evidence -> prompt -> probability: how the trained parts are chained."""

@@ -64,9 +64,7 @@ class Chain:
     def contexts(self, targets: pa.Table, queries: pa.Table, candidates: pa.Table) -> pa.Table:
         """Step 2 of Section 3.4: the K_s most useful of them for each target (CONTEXTS)."""
         asked, behaviours = (targets, queries), self.index.behaviours()
-        return choose_contexts(
-            self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users
-        )
+        return choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
 
     def prompts(self, targets: pa.Table, queries: pa.Table, contexts: pa.Table) -> pa.Table:
         """P^s of each target (PROMPTS)."""
@@ -96,9 +94,7 @@ def choose_contexts(
     return rerank(prompts, asked[0], candidates, texts, reranker, n_context_users)
 
 
-def encoder_texts(
-    prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str
-) -> dict[str, str]:
+def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> dict[str, str]:
     """Return the behaviours in BEHAVIOURS or QUERIES as texts that the encoder reads to their end."""
     limit = token_limit(encoder)
     if limit is not None:
@@ -107,9 +103,7 @@ def encoder_texts(
     return prompter.behaviour_texts(table, key, reader)
 
 
-def behaviour_vectors(
-    prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str
-) -> pa.Table:
+def behaviour_vectors(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> pa.Table:
     """Return the vectors of the behaviours in BEHAVIOURS or QUERIES, keyed by ``key``."""
     return encode_texts(encoder, encoder_texts(prompter, encoder, table, key), key)
 

@@ -25,9 +25,7 @@ class PromptConfig(Config):
     describe: DescribeConfig = DescribeConfig()
     history_titles: int = Field(20, ge=0, description="most recent titles of the user's own history")
     evidence_titles: int = Field(20, ge=1, description="most recent titles of each similar user")
-    behaviour_titles: int = Field(
-        50, ge=1, description="most recent titles of a behaviour that retrievers read"
-    )
+    behaviour_titles: int = Field(50, ge=1, description="most recent titles of a behaviour that retrievers read")
 
     @property
     def words(self) -> DomainWords:
@@ -44,7 +42,12 @@ class PromptConfig(Config):
 
 
 class Reader(NamedTuple):
-    """A model that reads texts: how many tokens (None: no limit, special tokens already subtracted), and counted how."""
+    """A model that reads texts.
+
+    Attributes:
+        tokens: how many it reads, special tokens already subtracted; None is no limit.
+        count_tokens: how they are counted.
+    """
 
     tokens: int | None
     count_tokens: CountTokens
@@ -142,9 +145,7 @@ class Prompter:
             kinds = [segment.kind for segment in segments]
             dropped_history.append(n_history - kinds.count("history"))
             dropped_evidence.append(n_evidence - kinds.count("evidence"))
-        columns = [
-            pa.array([getattr(segment, field.name) for segment in flat], field.type) for field in SEGMENT
-        ]
+        columns = [pa.array([getattr(segment, field.name) for segment in flat], field.type) for field in SEGMENT]
         structs = pa.StructArray.from_arrays(columns, fields=list(SEGMENT))
         lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
         table = pa.table([target_ids, lists, dropped_history, dropped_evidence], names=PROMPTS.columns.names)

@@ -108,7 +108,10 @@ class Recommender:
         shown = ranked(evidence.contexts, "target_id")
         return [
             Recommendation(
-                item, self.chain.prompter.describer.title(item), p_yes[name], self._shown(shown.get(name, []), item)
+                item,
+                self.chain.prompter.describer.title(item),
+                p_yes[name],
+                self._shown(shown.get(name, []), item),
             )
             for name, item in zip(names, item_ids, strict=True)
         ]
@@ -120,8 +123,6 @@ class Recommender:
         limit = self.chain.prompter.config.evidence_titles
         title = self.chain.prompter.describer.title
         return tuple(
-            ShownBehaviour(
-                owners[name], tuple(title(item) for item in lists[name][-limit:]), item_id in lists[name]
-            )
+            ShownBehaviour(owners[name], tuple(title(item) for item in lists[name][-limit:]), item_id in lists[name])
             for name in behaviour_ids
         )

@@ -16,7 +16,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.nn.contrastive import EncoderTask, Example, PairTask
 from scorerec.nn.devices import choose_device
-from scorerec.nn.encoders import count_tokens, encode, embedded_folder, load_encoder, token_limit
+from scorerec.nn.encoders import count_tokens, embedded_folder, encode, load_encoder, token_limit
 from scorerec.nn.fine_tuning import fine_tune
 from scorerec.rerank.config import SAREConfig
 from scorerec.rerank.prompts import PromptReader
@@ -178,6 +178,6 @@ def _load_cross_encoder(name: str, max_length: int, device: str) -> CrossEncoder
             return CrossEncoder(source, num_labels=1, max_length=max_length, device=device)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
-            f"{name!r}: cannot be loaded as a cross-encoder ({error}). Give a Hugging Face id that this machine "
-            "can reach, or a local folder"
+            f"{name!r}: cannot be loaded as a cross-encoder ({error}). Give a Hugging Face id that this "
+            "machine can reach, or a local folder"
         ) from error

@@ -18,8 +18,8 @@ class Quality(NamedTuple):
     """Means over held-out targets.
 
     Attributes:
-        pairwise_accuracy: share of (first, tail) pairs of the order O that the scores have the right way round;
-            a tie is half right. 0.5 is chance.
+        pairwise_accuracy: share of (first, tail) pairs of the order O that the scores have the right way
+            round; a tie is half right. 0.5 is chance.
         ndcg: of the whole list, where the user at rank r of K has gain K - r.
         spearman: rank correlation with O.
         spread: standard deviation of the scores within a target.
@@ -83,7 +83,7 @@ def ndcg(scores: Scores) -> float:
 
 
 def spearman(scores: Scores) -> float:
-    """Return Spearman's rank correlation of ``scores`` with the order 0, 1, ..., K - 1; 0 where all are equal.
+    """Return Spearman's correlation of ``scores`` with the order 0, 1, ..., K - 1; 0 where all are equal.
 
     >>> spearman(np.array([0.9, 0.5, 0.1])), spearman(np.array([0.1, 0.5, 0.9]))
     (1.0, -1.0)

@@ -40,8 +40,8 @@ def read_rankings(rankings: pa.Table) -> dict[str, tuple[str, ...]]:
 def sample_groups(rankings: Mapping[str, Sequence[str]], shift: int, n_negatives: int, seed: int) -> Sampled:
     """Sample negatives by "top-k shifted by N" (Eq. 11).
 
-    Eq. 11 and Appendix B swap K_1 and K_2; of K_e = 10 ranked users only one reading makes sense: the positive is
-    rank 1, and 3 negatives come from ranks 6 to 10.
+    Eq. 11 and Appendix B swap K_1 and K_2; of K_e = 10 ranked users only one reading makes sense: the
+    positive is rank 1, and 3 negatives come from ranks 6 to 10.
 
     >>> sample_groups({"t": ["a", "b", "c", "d"]}, shift=2, n_negatives=2, seed=0).groups
     [Group(target_id='t', positive='a', negatives=('c', 'd'))]
@@ -53,8 +53,8 @@ def sample_groups(rankings: Mapping[str, Sequence[str]], shift: int, n_negatives
         seed: each target has a generator of its own, so neither order nor other targets matter.
 
     Returns:
-        The groups in the order of ``rankings``. A ranking with fewer than ``shift + n_negatives`` users gives none:
-        padding it with nearer ranks would call useful users useless.
+        The groups in the order of ``rankings``. A ranking with fewer than ``shift + n_negatives`` users gives
+        none: nearer ranks in their place would call useful users useless.
     """
     groups, too_short = [], []
     for target_id, ranked in rankings.items():

@@ -37,8 +37,8 @@ def train_sare(
     """Tune the reranker, save it, and measure it on rankings of users that it has not seen.
 
     Args:
-        prompts: PROMPTS, P^b of the ranked targets. With a column ``user_id``, users are held out whole; without
-            it, targets are.
+        prompts: PROMPTS, P^b of the ranked targets. With a column ``user_id``, users are held out whole;
+            without it, targets are.
         behaviour_texts: behaviour_id -> d(H(u)), already as long as the reranker reads.
         rankings: RANKINGS, the order O of each target's candidates.
         config: how.

@@ -34,8 +34,8 @@ def rerank(
         n_context_users: K_s.
 
     Returns:
-        CONTEXTS, the best first, a tie going to the better candidate; in the order of ``targets``. A target whose
-        query has fewer candidates gets them all.
+        CONTEXTS, the best first, a tie going to the better candidate; in the order of ``targets``. A target
+        whose query has fewer candidates gets them all.
 
     Raises:
         DataError: a target has no prompt, or a behaviour no text.
@@ -84,6 +84,6 @@ def _choose(pairs: list[tuple[str, str]], scores: np.ndarray, n_context_users: i
             start=1,  # stable: ties keep their order
         )
     ]
-    columns = list(zip(*rows, strict=True)) or [[] for _ in CONTEXTS.columns]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, CONTEXTS.columns, strict=True)]
-    return CONTEXTS.check(pa.table(arrays, schema=CONTEXTS.columns))
+    names = CONTEXTS.columns.names
+    chosen = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], CONTEXTS.columns)
+    return CONTEXTS.check(chosen)

@@ -1,4 +1,4 @@
-"""Who teaches CAR: histories with their CRM neighbours, final ones and, as an option, earlier prefixes of them."""
+"""Who teaches CAR: histories with their CRM neighbours, final ones and, as an option, earlier ones."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def read_anchors(neighbours: pa.Table, texts: Mapping[str, str]) -> dict[str, An
     """Return anchor id -> anchor, in order of id.
 
     Args:
-        neighbours: NEIGHBOURS, with two optional columns. ``user_id``: whose history the anchor is; without it, a
-            behaviour is its own user. ``anchor_text``: the text of an anchor that is no behaviour itself.
+        neighbours: NEIGHBOURS, with two optional columns. ``user_id``: whose history the anchor is; without
+            it, a behaviour is its own user. ``anchor_text``: the text of an anchor that is no behaviour.
         texts: behaviour_id -> d(H(u)).
 
     Raises:
@@ -103,8 +103,8 @@ def prefix_neighbours(
         n_neighbours: K_c.
 
     Returns:
-        NEIGHBOURS, the query in place of the behaviour, with ``user_id`` and ``anchor_text``; concatenate it with
-        the table of final behaviours (``promote_options="default"``).
+        NEIGHBOURS, the query in place of the behaviour, with ``user_id`` and ``anchor_text``; concatenate it
+        with the table of final behaviours (``promote_options="default"``).
     """
     query_ids, behaviour_ids = queries["query_id"].to_pylist(), behaviours["behaviour_id"].to_pylist()
     users = queries["user_id"].to_pylist()

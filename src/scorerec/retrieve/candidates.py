@@ -1,4 +1,4 @@
-"""Step 1 of the recommendation: the K_e users whose behaviours are nearest to each query (N^e in the paper)."""
+"""Step 1 of the recommendation: the K_e users whose behaviours are nearest to each query."""
 
 from __future__ import annotations
 

@@ -51,12 +51,12 @@ def train_car(
 ) -> dict[str, Any]:
     """Tune the retriever, save it, and measure it on users that it has not seen.
 
-    Held-out users are neither anchors nor anybody's positives. The recall is that of their CRM neighbours among
-    the behaviours that the retriever finds nearest.
+    Held-out users are neither anchors nor anybody's positives. The recall is that of their CRM neighbours
+    among the behaviours that the retriever finds nearest.
 
     Args:
         texts: behaviour_id -> d(H(u)), the behaviours that may be found.
-        neighbours: NEIGHBOURS (Eq. 4), and the rows of ``anchors.prefix_neighbours`` where prefixes teach too.
+        neighbours: NEIGHBOURS (Eq. 4), and those of ``anchors.prefix_neighbours`` where prefixes teach too.
         config: how.
         out: folder that becomes a sentence-transformers model, for ``nn.encoders.load_encoder``.
         seed: decides who is held out, and the order of training.

@@ -110,8 +110,8 @@ class BehaviourIndex:
         if meta.get("version") != _VERSION or encoder not in (None, meta["encoder"]):
             connection.close()
             raise ArtifactError(
-                f"{path}: wanted version {_VERSION} and encoder {encoder}, it has version {meta.get('version')} and "
-                f"encoder {meta.get('encoder')}; delete it and build it anew"
+                f"{path}: wanted version {_VERSION} and encoder {encoder}, it has version "
+                f"{meta.get('version')} and encoder {meta.get('encoder')}; delete it and build it anew"
             )
         return cls(path, connection, meta["encoder"], int(meta["dimension"]))
 
@@ -181,8 +181,8 @@ class BehaviourIndex:
     ) -> list[list[Hit]]:
         """Return the ``k`` most similar behaviours that each query may see, by inner product, best first.
 
-        A query sees the behaviours with ``valid_from <= snapshot < valid_to`` of users other than its own; where
-        there are fewer than ``k`` of them, it gets fewer. At a tie the smaller behaviour_id comes first.
+        A query sees the behaviours with ``valid_from <= snapshot < valid_to`` of users other than its own;
+        where there are fewer than ``k`` of them, it gets fewer. A tie goes to the smaller behaviour_id.
 
         Args:
             vectors: of the queries, (Q, d) float32.
@@ -224,7 +224,8 @@ class BehaviourIndex:
         version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         if self._loaded is None or self._loaded.version != version:
             rows = self._connection.execute(
-                "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours ORDER BY behaviour_id"
+                "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours"
+                " ORDER BY behaviour_id"
             ).fetchall()
             flat = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").astype(np.float32, copy=False)
             self._loaded = _Loaded(

@@ -56,8 +56,8 @@ def top_k(
         visible: which behaviours a query may see; None: all.
 
     Returns:
-        Positions in the corpus (Q, k) int64, best first, and similarities (Q, k) float32. A query with too few
-        behaviours to choose from has -1 and minus infinity in the rest.
+        Positions in the corpus (Q, k) int64, best first, and similarities (Q, k) float32. Where a query has too
+        few behaviours to choose from, the rest is -1 and minus infinity.
 
     Raises:
         DataError: shapes do not fit, or a vector holds something that is not a number.
@@ -84,9 +84,7 @@ def top_k(
             found[owners[0][asked, None] == owners[1][None, searched]] = -np.inf
             if times is not None:
                 snapshot = times[0][asked, None]
-                found[
-                    (snapshot < times[1][None, searched]) | (snapshot >= times[2][None, searched])
-                ] = -np.inf
+                found[(snapshot < times[1][None, searched]) | (snapshot >= times[2][None, searched])] = -np.inf
             _merge(indices[asked], similarity[asked], found, first)
     return indices, similarity
 
@@ -125,9 +123,7 @@ def _merge(indices: Integers, similarity: Floats, found: Floats, first: int) -> 
     """Put the best of ``found`` (q, n), which begin at ``first`` in the corpus, among the best so far."""
     k = indices.shape[1]
     values = np.concatenate([similarity, found], axis=1)  # (q, k + n): earlier positions stand first
-    places = np.concatenate(
-        [indices, np.broadcast_to(np.arange(found.shape[1]) + first, found.shape)], axis=1
-    )
+    places = np.concatenate([indices, np.broadcast_to(np.arange(found.shape[1]) + first, found.shape)], axis=1)
     kth = np.partition(values, -k, axis=1)[:, -k, None]
     # Everything from the k-th value up, ties included, sorted within its row; -inf is nobody.
     row, column = np.nonzero((values >= kth) & (values > -np.inf))
@@ -163,9 +159,7 @@ def _owners(
     return numbers[:n_queries], numbers[n_queries:]
 
 
-def _times(
-    visible: Visibility | None, n_queries: int, n_corpus: int
-) -> tuple[Integers, Integers, Integers] | None:
+def _times(visible: Visibility | None, n_queries: int, n_corpus: int) -> tuple[Integers, Integers, Integers] | None:
     if visible is None:
         return None
     snapshot, valid_from, valid_to = (np.asarray(part, np.int64) for part in visible)

@@ -42,9 +42,7 @@ def test_a_repeated_key_is_shown():
 def test_empty_values_are_refused_unless_the_schema_allows_them():
     with pytest.raises(ArtifactError, match="empty values in behaviour_id"):
         CANDIDATES.check(candidates(behaviour_id=["a", None]))
-    scores = pa.table(
-        {"target_id": ["t"], "method": ["m"], "p_yes": [0.5], "n_tokens": pa.nulls(1, pa.int32())}
-    )
+    scores = pa.table({"target_id": ["t"], "method": ["m"], "p_yes": [0.5], "n_tokens": pa.nulls(1, pa.int32())})
     assert SCORES.check(scores).num_rows == 1
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import platform
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,6 +61,7 @@ def _report(context: Context, draft: Draft) -> None:
         "facts": facts,
         "seconds": {name: artifact.manifest["seconds"] for name, artifact in inputs.items()},
         "packages": package_versions(),
+        "machine": machine(config.threads),
     }
     (draft.path / RESULTS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     page = render_report(
@@ -78,6 +79,11 @@ def _report(context: Context, draft: Draft) -> None:
         )
     )
     (draft.path / PAGE).write_text(page, encoding="utf-8")
+
+
+def machine(threads: int) -> str:
+    """Say what the numbers of seconds were measured on."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, {threads} torch thread(s)"
 
 
 def stand_ins(config: ExperimentConfig) -> list[str]:
@@ -118,6 +124,7 @@ def _summary(context: Context, rows: JudgedRows) -> dict[str, str]:
         "corpus of behaviours": config.corpus.kind,
         "language model": config.llm.backbone,
         "seed": str(config.seed),
+        "machine": machine(config.threads),
         "date": datetime.now(UTC).date().isoformat(),
         "packages": ", ".join(f"{name} {version}" for name, version in package_versions().items()),
     }
@@ -145,10 +152,26 @@ STAGES = (
     Stage(
         "report",
         (
-            "data", "corpus", "references", "crm", "crm-scores", "neighbours", "car", "candidates", "assessments",
-            "rankings", "sare", "contexts", "backbone", "prompts-llm", "prompts-score", "tuned-llm", "tuned-score",
-            "scores-llm", "scores-score",
-        ),  # fmt: skip
+            "data",
+            "corpus",
+            "references",
+            "crm",
+            "crm-scores",
+            "neighbours",
+            "car",
+            "candidates",
+            "assessments",
+            "rankings",
+            "sare",
+            "contexts",
+            "backbone",
+            "prompts-llm",
+            "prompts-score",
+            "tuned-llm",
+            "tuned-score",
+            "scores-llm",
+            "scores-score",
+        ),
         lambda config: config.evaluation.model_dump(mode="json"),
         _report,
     ),

@@ -104,9 +104,7 @@ def _rankings(context: Context, draft: Draft) -> None:
     texts = encoder_texts(prompter(context), embedder, corpus.table(BEHAVIOURS), "behaviour_id")
     assessments = context.inputs["assessments"].table(ASSESSMENTS)
     candidates = context.inputs["candidates"].table(CANDIDATES)
-    ranking = rank(
-        assessments, corpus.table(TARGETS), candidates, texts, lambda batch: encode(embedder, batch)
-    )
+    ranking = rank(assessments, corpus.table(TARGETS), candidates, texts, lambda batch: encode(embedder, batch))
     draft.write(RANKINGS, ranking)
 
 

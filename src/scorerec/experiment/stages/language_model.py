@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorerec.core.artifacts import Draft
-from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import LLM, SCORE
 from scorerec.experiment.runner import Context, Stage
@@ -36,9 +36,7 @@ def _augmented_prompts(context: Context, draft: Draft) -> None:
     corpus = context.inputs["corpus"]
     histories = item_lists(corpus.table(BEHAVIOURS))
     contexts = context.inputs["contexts"].table(CONTEXTS)
-    prompts = prompter(context).augmented(
-        corpus.table(TARGETS), corpus.table(QUERIES), contexts, histories
-    )
+    prompts = prompter(context).augmented(corpus.table(TARGETS), corpus.table(QUERIES), contexts, histories)
     draft.write(PROMPTS, prompts)
 
 
@@ -59,18 +57,15 @@ def _backbone(context: Context, draft: Draft) -> None:
         evidence_users=config.evidence.n_context_users,
     )
     matter = ReadingMatter(writer, early, corpus.table(QUERIES), producers, budget)
-    titles = [writer.describer.item(name) for name in context.inputs["data"].table(ITEMS)["item_id"].to_pylist()]
     texts = matter.draw(config.reading, config.seed)
-    draft.facts.update(pretrain(texts, titles, config.embedded_lm, draft.path / MODEL, config.seed))
+    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed))
 
 
 def _tuned(prompts: str, context: Context, draft: Draft) -> None:
     labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
     table = context.inputs[prompts].table(PROMPTS)
     config = context.config
-    draft.facts.update(
-        tune(backbone(context), table, labels, config.llm, draft.path / MODEL, config.seed)
-    )
+    draft.facts.update(tune(backbone(context), table, labels, config.llm, draft.path / MODEL, config.seed))
 
 
 def _scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:
@@ -128,7 +123,11 @@ STAGES = (
         "llm",
         LLM,
         Stage(
-            "prompts-llm", ("data", "corpus"), _prompt_settings("history_titles"), _basic_prompts, seeded=False
+            "prompts-llm",
+            ("data", "corpus"),
+            _prompt_settings("history_titles"),
+            _basic_prompts,
+            seeded=False,
         ),
     ),
     *_method(

@@ -46,9 +46,7 @@ def _references(context: Context, draft: Draft) -> None:
     judged = with_users(in_splits(corpus.table(TARGETS), JUDGED), corpus.table(QUERIES))
     predictors, facts = fit_references(context.inputs["data"].table(INTERACTIONS))
     users, items = judged["user_id"].to_pylist(), judged["item_id"].to_pylist()
-    parts = [
-        score_table(judged, name, predictor.predict(users, items)) for name, predictor in predictors.items()
-    ]
+    parts = [score_table(judged, name, predictor.predict(users, items)) for name, predictor in predictors.items()]
     draft.write(SCORES, pa.concat_tables(parts))
     draft.facts.update(facts)
 

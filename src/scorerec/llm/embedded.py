@@ -1,0 +1,132 @@
+"""The embedded LM: a small Llama whose tokenizer and weights the run itself trains, where no model hub is at hand.
+
+It is saved as an ordinary Hugging Face folder and used like any other backbone. It knows nothing but the texts
+that it was given, so it stands in for a pretrained LLM without being one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from scorerec.core.errors import DataError
+from scorerec.core.progress import progress
+from scorerec.core.randomness import derived_seed, generator
+from scorerec.llm.backbone import EMBEDDED_MARK
+from scorerec.llm.optimise import Optimiser, OptimiserConfig
+from scorerec.llm.vocabulary import Units, train_tokenizer
+from scorerec.nn.batching import batches_by_length, pad
+
+_IGNORED = -100  # a label that cross-entropy leaves out
+
+
+class EmbeddedConfig(OptimiserConfig):
+    """The size of the embedded LM and how it is trained."""
+
+    vocabulary: int = Field(8000, ge=300, description="tokens of the vocabulary")
+    units: Units = Field("phrases", description="what a token may span: words, or phrases such as whole titles")
+    width: int = Field(64, ge=8, description="hidden values per token")
+    layers: int = Field(2, ge=1, description="transformer layers")
+    heads: int = Field(2, ge=1, description="attention heads")
+    inner_width: int = Field(172, ge=8, description="width inside the feed-forward layers")
+    is_tied: bool = Field(True, description="whether input and output embeddings are the same")
+    max_positions: int = Field(2048, ge=16, description="longest text in tokens that it is made for")
+    max_text_tokens: int = Field(128, ge=8, description="tokens of a text that are read in pre-training")
+    epochs: int = Field(1, ge=0, description="passes over the texts; 0 leaves the weights random")
+    batch_size: int = Field(32, ge=1, description="texts per step")
+    learning_rate: float = Field(3e-3, gt=0, description="peak")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's")
+
+
+def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int) -> dict[str, Any]:
+    """Train tokenizer and LM on texts by next-token prediction, and save both in ``out``.
+
+    Args:
+        texts: a mixture that favours no method, from the training period alone.
+        config: size and length of training.
+        out: the folder of the model.
+        seed: decides the initial weights and the order of the texts.
+
+    Returns:
+        Facts for the manifest: parameters, tokens read, mean loss of the first and last tenth of the steps.
+
+    Raises:
+        DataError: there is no text.
+        ModelError: the loss is not a number.
+    """
+    if not texts:
+        raise DataError("the embedded LM needs texts to read, and came none; raise the number of texts")
+    start = time.perf_counter()
+    tokenizer = train_tokenizer(texts, config.vocabulary, config.units)
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(seed, "embedded-lm"))
+        model = LlamaForCausalLM(_llama(config, tokenizer))
+        losses, n_tokens = _read(model, tokenizer, texts, config, seed)
+    model.save_pretrained(str(out))
+    tokenizer.save_pretrained(str(out))
+    tenth = max(1, len(losses) // 10)
+    return {
+        "is_embedded": True,
+        "parameters": model.num_parameters(),
+        "vocabulary": len(tokenizer),
+        "texts": len(texts),
+        "tokens_read": n_tokens,
+        "steps": len(losses),
+        "first_loss": float(np.mean(losses[:tenth])) if losses else None,
+        "last_loss": float(np.mean(losses[-tenth:])) if losses else None,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def _llama(config: EmbeddedConfig, tokenizer: Any) -> LlamaConfig:
+    settings = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.width,
+        intermediate_size=config.inner_width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        max_position_embeddings=config.max_positions,
+        tie_word_embeddings=config.is_tied,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    setattr(settings, EMBEDDED_MARK, True)
+    return settings
+
+
+def _read(
+    model: LlamaForCausalLM, tokenizer: Any, texts: Sequence[str], config: EmbeddedConfig, seed: int
+) -> tuple[list[float], int]:
+    """Train ``model`` in place; return the loss of each step and the number of tokens read."""
+    rows = [
+        np.array([*ids[: config.max_text_tokens - 1], tokenizer.eos_token_id], np.int64)
+        for ids in tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+    ]
+    lengths = [len(row) for row in rows]
+    plans = [
+        batches_by_length(lengths, batch_size=config.batch_size, rng=generator(seed, "embedded-lm", epoch))
+        for epoch in range(config.epochs)
+    ]
+    steps = [batch for plan in plans for batch in plan]
+    optimiser = Optimiser(model, config, len(steps))
+    losses = []
+    model.train()
+    for batch in progress(steps, "pre-training the embedded LM", len(steps), unit="step"):
+        padded = pad([rows[index] for index in batch])  # on the right: no token looks at what comes later
+        tokens = torch.from_numpy(padded.tokens)  # (B, T)
+        following = tokens.masked_fill(torch.from_numpy(~padded.mask), _IGNORED)[:, 1:]  # (B, T - 1)
+        logits = model(input_ids=tokens[:, :-1], use_cache=False).logits  # (B, T - 1, V)
+        loss = cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=_IGNORED)
+        loss.backward()
+        losses.append(optimiser.step(loss.item()))
+    return losses, sum(lengths) * config.epochs

@@ -1,0 +1,173 @@
+"""The training loop of Eq. 13: steps over batches of similar length, selection on validation AUC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from scorerec.core.progress import progress
+from scorerec.core.randomness import generator
+from scorerec.llm.augment import sample_history
+from scorerec.llm.backbone import Backbone
+from scorerec.llm.config import LLMConfig
+from scorerec.llm.encode import Encoded
+from scorerec.llm.optimise import Optimiser
+from scorerec.llm.rows import LabelledPrompts
+from scorerec.llm.score import Scorer
+from scorerec.nn.batching import batches_by_length, pad
+
+Batch = npt.NDArray[np.int64]  # positions of rows
+
+
+@dataclass
+class Course:
+    """What happened in training.
+
+    Attributes:
+        losses: mean training loss between selections.
+        aucs: validation AUC at each selection.
+        best: number of the selection whose weights are kept.
+        mean_tokens: mean length of a training prompt.
+        rows_seen: training rows that went through the model.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    aucs: list[float] = field(default_factory=list)
+    best: int = -1
+    mean_tokens: float = 0.0
+    rows_seen: int = 0
+
+
+class Selection:
+    """Keeps the trained weights of the best selection, and says when to stop."""
+
+    def __init__(self, weights: Sequence[Tensor], patience: int | None):
+        self._weights = weights
+        self._patience = patience
+        self._kept: list[Tensor] = []
+        self._best = -np.inf
+        self._since = 0
+
+    def offer(self, quality: float) -> bool:
+        """Keep the present weights if they are better than all before; returns whether they are."""
+        self._since += 1
+        if not quality > self._best:
+            return False
+        self._best, self._since = quality, 0
+        self._kept = [weight.detach().to("cpu", copy=True) for weight in self._weights]
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the patience is used up."""
+        return self._patience is not None and self._since >= self._patience
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the kept weights back."""
+        for weight, kept in zip(self._weights, self._kept, strict=True):
+            weight.copy_(kept)
+
+
+class Trainer:
+    """Trains one model on one set of rows.
+
+    Args:
+        backbone: its model has the weights to be trained set to require gradients.
+        config: the settings.
+        train: rows that are learned.
+        valid: rows that select.
+        seed: decides the order of the rows and augmentation.
+    """
+
+    def __init__(
+        self, backbone: Backbone, config: LLMConfig, train: LabelledPrompts, valid: LabelledPrompts, seed: int
+    ):
+        self.backbone, self.config, self.train, self.seed = backbone, config, train, seed
+        self.scorer = Scorer(backbone, config)
+        self.valid_rows = self.scorer.encoder.encode(valid.prompts).tokens
+        self.valid_labels = valid.labels
+        rows_per_step = config.batch_size * config.gradient_accumulation
+        self.optimiser = Optimiser(backbone.model, config, config.epochs * -(-len(train.prompts) // rows_per_step))
+        self.selection = Selection(self.optimiser.weights, config.patience)
+        self.course = Course()
+        self._whole: Encoded | None = None
+
+    def run(self) -> Course:
+        """Train to the end, or until patience is used up; the model is left in its best state."""
+        for epoch in range(self.config.epochs):
+            self._epoch(epoch)
+            if self.selection.is_over:
+                break
+        self.selection.restore()
+        self.backbone.model.eval()
+        return self.course
+
+    def _epoch(self, epoch: int) -> None:
+        rows = self._encoded(epoch)
+        self.course.mean_tokens = float(rows.lengths.mean())
+        steps = self._steps(rows, epoch)
+        select_after = {
+            round(len(steps) * (part + 1) / self.config.selections_per_epoch) - 1
+            for part in range(self.config.selections_per_epoch)
+        }
+        losses: list[float] = []
+        for place, step in enumerate(progress(steps, f"tuning, epoch {epoch + 1}", len(steps), unit="step")):
+            losses.append(self._step(rows, step))
+            if place in select_after:
+                self._select(losses)
+                losses = []
+                if self.selection.is_over:
+                    return
+
+    def _encoded(self, epoch: int) -> Encoded:
+        """The training rows as this epoch sees them."""
+        encoder = self.scorer.encoder
+        if self.config.history_augmentation:
+            rng = generator(self.seed, "llm", "augmentation", epoch)
+            shown = self.config.history_titles
+            return encoder.encode([sample_history(segments, shown, rng) for segments in self.train.prompts])
+        if self._whole is None:
+            self._whole = encoder.encode(self.train.prompts)
+        return self._whole
+
+    def _steps(self, rows: Encoded, epoch: int) -> list[list[Batch]]:
+        rng = generator(self.seed, "llm", "order", epoch)
+        batches = batches_by_length(rows.lengths, batch_size=self.config.batch_size, rng=rng)
+        size = self.config.gradient_accumulation
+        return [batches[start : start + size] for start in range(0, len(batches), size)]
+
+    def _step(self, rows: Encoded, step: Sequence[Batch]) -> float:
+        self.backbone.model.train()
+        n_rows = sum(len(batch) for batch in step)
+        total = 0.0
+        for batch in step:
+            loss = self._loss(rows, batch) / n_rows
+            loss.backward()
+            total += loss.item()
+        self.course.rows_seen += n_rows
+        return self.optimiser.step(total)
+
+    def _loss(self, rows: Encoded, batch: Batch) -> Tensor:
+        """The summed cross-entropy of the answers of one batch."""
+        logits = self.backbone.last_logits(pad([rows.tokens[row] for row in batch], side="left")).float()
+        labels = torch.from_numpy(self.train.labels[batch]).to(logits.device)  # (B,)
+        answers = self.scorer.encoder.answers
+        pair = torch.tensor([answers.no, answers.yes], device=logits.device)
+        if self.config.loss == "two-logit":
+            return cross_entropy(logits[:, pair], labels, reduction="sum")
+        return cross_entropy(logits, pair[labels], reduction="sum")
+
+    def _select(self, losses: Sequence[float]) -> None:
+        auc = float(roc_auc_score(self.valid_labels, self.scorer.p_yes(self.valid_rows)))
+        self.course.losses.append(float(np.mean(losses)))
+        self.course.aucs.append(auc)
+        if self.selection.offer(auc):
+            self.course.best = len(self.course.aucs) - 1

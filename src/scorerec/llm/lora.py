@@ -1,0 +1,65 @@
+"""LoRA adapters: attached with the paper's settings, saved, and checked to be what was trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from pydantic import Field
+from safetensors.torch import load_file
+
+from scorerec.core.config import Config
+from scorerec.core.errors import ModelError
+
+
+class LoRAConfig(Config):
+    """The adapter; defaults are those of the paper (Section 4.1.4)."""
+
+    rank: int = Field(8, ge=1, description="r")
+    alpha: float = Field(32, gt=0, description="updates are scaled by alpha / r")
+    dropout: float = Field(0.1, ge=0, lt=1, description="of the adapter's input")
+    modules: tuple[str, ...] = Field(
+        ("k_proj", "v_proj", "q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        min_length=1,
+        description="layers that get an adapter",
+    )
+
+
+def attach_lora(model: Any, config: LoRAConfig) -> PeftModel:
+    """Return ``model`` with a fresh adapter; only the adapter can be trained.
+
+    Raises:
+        ModelError: the model has none of the layers.
+    """
+    settings = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=list(config.modules),
+    )
+    try:
+        return get_peft_model(model, settings)
+    except ValueError as error:
+        raise ModelError(
+            f"no adapter can be attached: {error}. Set lora.modules to names of layers of this model"
+        ) from error
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Save the adapter, and read it back: an empty or different one would go unnoticed until it is scored.
+
+    Raises:
+        ModelError: the file does not hold what was trained.
+    """
+    trained = get_peft_model_state_dict(model)
+    model.save_pretrained(str(folder))
+    saved = load_file(folder / "adapter_model.safetensors")
+    if not any(bool(value.any()) for name, value in trained.items() if "lora_B" in name):
+        raise ModelError(f"{folder}: the adapter is empty, for training changed nothing; raise the learning rate")
+    if saved.keys() != trained.keys() or not all(
+        torch.equal(saved[name], value.detach().cpu()) for name, value in trained.items()
+    ):
+        raise ModelError(f"{folder}: the saved adapter differs from the trained one; check the disk and tune again")

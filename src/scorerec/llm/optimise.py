@@ -1,0 +1,74 @@
+"""AdamW with warm-up and decay, for pre-training and tuning alike; a loss that is not a number ends it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+from scorerec.core.config import Config
+from scorerec.core.errors import ModelError
+
+
+class OptimiserConfig(Config):
+    """How fast weights change."""
+
+    learning_rate: float = Field(1e-4, gt=0, description="peak")
+    schedule: Literal["linear", "constant"] = Field("linear", description="decay after the warm-up: to 0, or none")
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's")
+    max_gradient_norm: float = Field(1.0, gt=0, description="longer gradients are cut to this length")
+
+
+class Optimiser:
+    """Steps over the weights that require gradients.
+
+    Args:
+        model: the model that is trained.
+        config: how fast.
+        n_steps: steps that will be made.
+
+    Raises:
+        ModelError: the model has nothing to train.
+    """
+
+    def __init__(self, model: Any, config: OptimiserConfig, n_steps: int):
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        if not self.weights:
+            raise ModelError("nothing to train: no weight of the model requires a gradient")
+        self._config = config
+        self._n_warmup = max(1, math.ceil(n_steps * config.warmup_share))
+        self._n_steps = max(n_steps, self._n_warmup + 1)
+        self._adam = torch.optim.AdamW(
+            self.weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._adam, self._share)
+        self._n_done = 0
+
+    def step(self, loss: float) -> float:
+        """Apply the gradients and clear them; returns ``loss``, their mean loss.
+
+        Raises:
+            ModelError: the loss is not a number.
+        """
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"the training loss became {loss} in step {self._n_done + 1} of {self._n_steps}; lower the learning "
+                f"rate ({self._config.learning_rate}), or use a wider precision (bf16 or fp32)"
+            )
+        torch.nn.utils.clip_grad_norm_(self.weights, self._config.max_gradient_norm)
+        self._adam.step()
+        self._schedule.step()
+        self._adam.zero_grad()
+        self._n_done += 1
+        return loss
+
+    def _share(self, step: int) -> float:
+        """The learning rate of a step as a share of the peak."""
+        if step < self._n_warmup:
+            return (step + 1) / self._n_warmup
+        if self._config.schedule == "constant":
+            return 1.0
+        return max(0.0, (self._n_steps - step) / (self._n_steps - self._n_warmup))

@@ -1,0 +1,58 @@
+"""The rows a language model learns from: prompts of one part of the data, with their labels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.core.errors import DataError
+from scorerec.core.randomness import generator
+from scorerec.llm.encode import read_prompts
+from scorerec.text.segments import Segment
+
+
+class LabelledPrompts(NamedTuple):
+    """Attributes: ``prompts``: segments of N prompts; ``labels``: 1 = Yes, 0 = No, (N,) int64."""
+
+    prompts: list[list[Segment]]
+    labels: npt.NDArray[np.int64]
+
+
+def labelled_prompts(
+    prompts: pa.Table, labels: pa.Table, split: str, most_rows: int | None, seed: int
+) -> LabelledPrompts:
+    """Return the rows of one part, in the order of ``labels``.
+
+    Args:
+        prompts: PROMPTS.
+        labels: target_id, label and split.
+        split: the part.
+        most_rows: if there are more, so many are drawn; the same ones for every method.
+        seed: of the draw.
+
+    Raises:
+        DataError: a row has no prompt, or one of the classes has no row.
+    """
+    rows = labels.filter(pc.equal(labels["split"], split))
+    if most_rows is not None and rows.num_rows > most_rows:
+        drawn = generator(seed, "llm", split, "rows").permutation(rows.num_rows)[:most_rows]
+        rows = rows.take(np.sort(drawn))
+    answers = rows["label"].to_numpy().astype(np.int64)
+    if set(answers.tolist()) != {0, 1}:
+        raise DataError(
+            f"part {split!r}: wanted rows with label 0 and rows with label 1, came "
+            f"{rows.num_rows} rows with labels {sorted(set(answers.tolist()))}; check the split and the labels"
+        )
+    place = {name: index for index, name in enumerate(prompts["target_id"].to_pylist())}
+    names = rows["target_id"].to_pylist()
+    missing = [name for name in names if name not in place]
+    if missing:
+        raise DataError(
+            f"part {split!r}: {len(missing)} of {len(names)} rows have no prompt, such as {missing[0]!r}; "
+            "write the prompts of all training and validation targets"
+        )
+    return LabelledPrompts(read_prompts(prompts.take([place[name] for name in names])), answers)

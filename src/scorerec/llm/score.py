@@ -1,0 +1,131 @@
+"""Eq. 14: the probability of Yes, from the next-token logits of Yes and No."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from scorerec.core.errors import ModelError
+from scorerec.core.progress import progress
+from scorerec.core.tables import PROMPTS
+from scorerec.llm.backbone import Backbone, load_backbone
+from scorerec.llm.config import LLMConfig
+from scorerec.llm.encode import PromptEncoder, TokenIds, read_prompts
+from scorerec.nn.batching import batches_by_length, pad
+from scorerec.nn.devices import use_threads
+from scorerec.text.segments import Segment
+
+_SLICE = 16_384  # prompts that are held as segments at once
+
+
+class PromptGroup(NamedTuple):
+    """Prompts that begin alike: one user's history and evidence, and several targets.
+
+    Attributes:
+        prefix: the segments that all prompts of the group begin with.
+        suffixes: how each of them goes on.
+    """
+
+    prefix: Sequence[Segment]
+    suffixes: Sequence[Sequence[Segment]]
+
+
+class Scores(NamedTuple):
+    """Attributes: ``p_yes``: probability of Yes, (N,) float64; ``n_tokens``: tokens read, (N,) int32."""
+
+    p_yes: npt.NDArray[np.float64]
+    n_tokens: npt.NDArray[np.int32]
+
+
+class Scorer:
+    """Scores prompts with one model.
+
+    Args:
+        backbone: the model.
+        config: budget and batch size.
+    """
+
+    def __init__(self, backbone: Backbone, config: LLMConfig):
+        self.backbone = backbone
+        self.encoder = PromptEncoder(backbone.tokenizer, config.budget)
+        self.batch_size = config.score_batch_size
+
+    @classmethod
+    def load(cls, model: str | Path, config: LLMConfig) -> Scorer:
+        """Load what ``tune`` saved, or any other causal LM; see ``load_backbone``."""
+        if config.threads is not None:
+            use_threads(config.threads)
+        return cls(load_backbone(model, config.precision, config.device), config)
+
+    def score(self, prompts: pa.Table) -> pa.Table:
+        """Score PROMPTS; returns target_id, p_yes (float64) and n_tokens (int32), in the same order.
+
+        Raises:
+            ModelError: a score is not a number.
+        """
+        names = prompts["target_id"].to_pylist()
+        parts = [
+            self.score_groups([PromptGroup((), read_prompts(prompts.slice(start, _SLICE)))])[0]
+            for start in range(0, len(names), _SLICE)
+        ]
+        p_yes = np.concatenate([part.p_yes for part in parts]) if parts else np.zeros(0)
+        n_tokens = np.concatenate([part.n_tokens for part in parts]) if parts else np.zeros(0, np.int32)
+        columns = [prompts["target_id"], pa.array(p_yes, pa.float64()), pa.array(n_tokens, pa.int32())]
+        return pa.table(columns, names=["target_id", "p_yes", "n_tokens"])
+
+    def score_groups(self, groups: Sequence[PromptGroup]) -> list[Scores]:
+        """Score each prompt of each group.
+
+        Every prompt is computed whole; what a group shares is known here, so that it can be computed once later.
+
+        Raises:
+            ModelError: a score is not a number.
+        """
+        whole = [[*group.prefix, *suffix] for group in groups for suffix in group.suffixes]
+        encoded = self.encoder.encode(whole)
+        p_yes, n_tokens = self.p_yes(encoded.tokens), encoded.lengths.astype(np.int32)
+        ends = np.cumsum([len(group.suffixes) for group in groups])[:-1]
+        return [Scores(*part) for part in zip(np.split(p_yes, ends), np.split(n_tokens, ends), strict=True)]
+
+    @torch.inference_mode()
+    def p_yes(self, rows: Sequence[TokenIds]) -> npt.NDArray[np.float64]:
+        """Return the probability of Yes for each row of token ids, (N,) float64.
+
+        Raises:
+            ModelError: a probability is not a number.
+        """
+        self.backbone.model.eval()
+        answers = self.encoder.answers
+        result = np.zeros(len(rows), np.float64)
+        lengths = [len(row) for row in rows]
+        batches = batches_by_length(lengths, batch_size=self.batch_size)
+        for batch in progress(batches, "scoring", len(batches), unit="batch"):
+            logits = self.backbone.last_logits(pad([rows[index] for index in batch], side="left"))
+            pair = logits[:, [answers.yes, answers.no]].double()  # (B, 2)
+            result[batch] = torch.softmax(pair, dim=1)[:, 0].cpu().numpy()
+        if not np.isfinite(result).all():
+            raise ModelError(
+                f"{self.backbone.name}: {np.count_nonzero(~np.isfinite(result))} of {len(result)} scores are not "
+                "numbers; the weights are damaged, or the precision is too small for this model (try bf16 or fp32)"
+            )
+        return result
+
+
+def score(model: str | Path, prompts: pa.Table, config: LLMConfig) -> pa.Table:
+    """Score PROMPTS with a model; see ``Scorer``.
+
+    Args:
+        model: an adapter, a folder with a model, or a Hugging Face id.
+        prompts: PROMPTS.
+        config: the same as in tuning.
+
+    Returns:
+        target_id, p_yes (float64) and n_tokens (int32), in the order of ``prompts``.
+    """
+    return Scorer.load(model, config).score(PROMPTS.check(prompts))
