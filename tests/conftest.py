@@ -28,9 +28,7 @@ def word_encoder() -> Callable[..., SentenceTransformer]:
 
     def make(texts: Iterable[str], dimension: int = 64) -> SentenceTransformer:
         words = sorted({word for text in texts for word in re.findall(r"\w+", text)})
-        tokenizer = Tokenizer(
-            WordLevel({word: row for row, word in enumerate([_UNKNOWN, *words])}, unk_token=_UNKNOWN)
-        )
+        tokenizer = Tokenizer(WordLevel({word: row for row, word in enumerate([_UNKNOWN, *words])}, unk_token=_UNKNOWN))
         tokenizer.pre_tokenizer = Whitespace()
         weights = generator(0, "word encoder").normal(size=(1 + len(words), dimension)).astype(np.float32)
         weights[0] = 0.0

@@ -177,6 +177,7 @@ def results(
 def main() -> None:
     """Run the command line; an error that scorerec raises on purpose is one line, and exit status 1."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # loading small files needs no bar
     try:
         app()
     except ScorerecError as error:

@@ -23,9 +23,7 @@ def value_of(dtype):
 
 
 def one_row(schema):
-    return pa.Table.from_pylist(
-        [{field.name: value_of(field.type) for field in schema.columns}], schema.columns
-    )
+    return pa.Table.from_pylist([{field.name: value_of(field.type) for field in schema.columns}], schema.columns)
 
 
 def test_every_table_of_the_house_is_here():

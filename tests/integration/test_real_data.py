@@ -13,16 +13,12 @@ DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 pytestmark = [
     pytest.mark.real_data,
-    pytest.mark.skipif(
-        not DATA.is_dir(), reason=f"MovieLens is not part of the project: {DATA} is not there"
-    ),
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"MovieLens is not part of the project: {DATA} is not there"),
 ]
 
 
 def test_movielens_1m_has_the_papers_rows() -> None:
-    prepared = prepare(
-        DataConfig.model_validate({"source": "movielens-1m", "path": DATA / "ml-1m", "split": "months"})
-    )
+    prepared = prepare(DataConfig.model_validate({"source": "movielens-1m", "path": DATA / "ml-1m", "split": "months"}))
     figures = {
         name: (part["rows"], part["users"], part["items"], part["positive_rate"])
         for name, part in prepared.notes["parts"].items()

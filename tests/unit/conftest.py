@@ -8,16 +8,17 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 @pytest.fixture(scope="session")
 def static_folder(tmp_path_factory):
-    """A StaticEmbedding with one vector per word; everything else is unknown and left out."""
+    """A StaticEmbedding with one vector per word; the unknown token's is zero."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary))  # without unk_token: unknown words give no token
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     weights = torch.randn(len(vocabulary), 8, generator=torch.Generator().manual_seed(0))
+    weights[: len(SPECIAL)] = 0
     folder = tmp_path_factory.mktemp("static")
     encoder = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu")
     encoder.save(str(folder), create_model_card=False)

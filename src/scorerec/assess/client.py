@@ -22,9 +22,7 @@ _HOPELESS = {401: "the key is not accepted", 403: "the key may not use it", 404:
 class ChatConfig(Config):
     """Which LLM is asked, and how."""
 
-    model: str = Field(
-        default="glm-4-plus", min_length=1, description="model name at the endpoint (the paper's)"
-    )
+    model: str = Field(default="glm-4-plus", min_length=1, description="model name at the endpoint (the paper's)")
     temperature: float | None = Field(default=None, ge=0, description="None leaves it to the endpoint")
     max_tokens: int | None = Field(
         default=1024, ge=1, description="longest reply in tokens; a reply that is cut short is not used"
@@ -38,9 +36,7 @@ class ChatConfig(Config):
     )
     key_variable: str = Field(default="SCOREREC_API_KEY", description="environment variable with the key")
     n_concurrent: int = Field(default=8, ge=1, description="calls under way at once")
-    n_retries: int = Field(
-        default=6, ge=0, description="retries of a call after 429, 5xx or a lost connection"
-    )
+    n_retries: int = Field(default=6, ge=0, description="retries of a call after 429, 5xx or a lost connection")
     timeout: float = Field(default=60.0, gt=0, description="seconds to wait for one reply")
 
 
@@ -63,16 +59,10 @@ class ChatAssessor:
 
         self._openai = openai
         self.config = config
-        self._base_url = _required(
-            environment, config.base_url_variable, "https://open.bigmodel.cn/api/paas/v4/"
-        )
-        self._key = _required(
-            environment, config.key_variable, "the endpoint's key, any text where it needs none"
-        )
+        self._base_url = _required(environment, config.base_url_variable, "https://open.bigmodel.cn/api/paas/v4/")
+        self._key = _required(environment, config.key_variable, "the endpoint's key, any text where it needs none")
         if not self._base_url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"environment variable {config.base_url_variable}: wanted an http or https address"
-            )
+            raise ConfigError(f"environment variable {config.base_url_variable}: wanted an http or https address")
         self._client = openai.OpenAI(
             base_url=self._base_url, api_key=self._key, max_retries=config.n_retries, timeout=config.timeout
         )
@@ -113,17 +103,13 @@ class ChatAssessor:
             )
         # "from None": the SDK's errors hold the request, and the request holds the key.
         except errors.APITimeoutError:
-            raise ReplyError(
-                "timeout", f"no reply within {self.config.timeout} s, raise assess.chat.timeout"
-            ) from None
+            raise ReplyError("timeout", f"no reply within {self.config.timeout} s, raise assess.chat.timeout") from None
         except errors.APIConnectionError as error:
             raise ReplyError("connection", self._told(f"{error} {error.__cause__ or ''}")) from None
         except errors.APIStatusError as error:
             raise self._refusal(error.status_code, str(error)) from None
         except (errors.OpenAIError, ValueError) as error:
-            raise ReplyError(
-                "unreadable", self._told(f"the endpoint sent no chat completion: {error}")
-            ) from None
+            raise ReplyError("unreadable", self._told(f"the endpoint sent no chat completion: {error}")) from None
         return _usable(response)
 
     def _refusal(self, status: int, message: str) -> AssessmentError:
@@ -150,14 +136,10 @@ def _usable(response: Any) -> Reply:
     """
     choices = getattr(response, "choices", None)
     if not choices or getattr(choices[0], "message", None) is None:
-        raise ReplyError(
-            "unreadable", "the endpoint sent no chat completion; is the base URL complete (/v1)?"
-        )
+        raise ReplyError("unreadable", "the endpoint sent no chat completion; is the base URL complete (/v1)?")
     reason = choices[0].finish_reason
     if reason != "stop":
-        raise ReplyError(
-            f"finish_reason {reason}", "the reply is refused or cut short (assess.chat.max_tokens)"
-        )
+        raise ReplyError(f"finish_reason {reason}", "the reply is refused or cut short (assess.chat.max_tokens)")
     text = (choices[0].message.content or "").strip()
     if not text:
         raise ReplyError("empty", "the reply has no text")

@@ -34,9 +34,7 @@ class AssessConfig(Config):
     assessor: Literal["metadata", "openai"] = Field(
         default="metadata", description="item metadata (not an LLM), or an OpenAI-compatible endpoint"
     )
-    n_targets: int = Field(
-        default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer"
-    )
+    n_targets: int = Field(default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer")
     chat: ChatConfig = Field(default=ChatConfig(), description="the LLM that the assessor openai asks")
 
 
@@ -96,9 +94,7 @@ def collect(
     replies |= asked
     if requests and not replies:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in _by_kind(failures).items())
-        raise AssessmentError(
-            f"{assessor.name}: none of {len(pending)} prompts was answered ({kinds}); {failures[0]}"
-        )
+        raise AssessmentError(f"{assessor.name}: none of {len(pending)} prompts was answered ({kinds}); {failures[0]}")
     rows = [
         (target_id, *replies[key], hashlib.sha256(prompts[target_id][0].encode()).hexdigest())
         for target_id, key in keys.items()
@@ -133,9 +129,7 @@ def _ask(
     failures: list[ReplyError] = []
     pool = ThreadPoolExecutor(assessor.n_concurrent, thread_name_prefix="assess")
     try:
-        keys: dict[Future[Reply], str] = {
-            pool.submit(answer, key, prompt): key for key, prompt in pending.items()
-        }
+        keys: dict[Future[Reply], str] = {pool.submit(answer, key, prompt): key for key, prompt in pending.items()}
         for future in progress(as_completed(keys), f"assessing ({assessor.name})", len(keys), "prompt"):
             try:
                 replies[keys[future]] = future.result()
@@ -160,6 +154,4 @@ def _table(rows: Sequence[tuple[str, str, int | None, int | None, str]], model: 
         "tokens_in": tokens_in,
         "tokens_out": tokens_out,
     }
-    return ASSESSMENTS.check(
-        pa.table({name: list(values) for name, values in columns.items()}, ASSESSMENTS.columns)
-    )
+    return ASSESSMENTS.check(pa.table({name: list(values) for name, values in columns.items()}, ASSESSMENTS.columns))

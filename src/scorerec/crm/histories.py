@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS
@@ -84,42 +85,46 @@ class Rows:
 
 def training_catalogue(interactions: pa.Table) -> Catalogue:
     """Return the items of the training rows, in order of their id."""
-    split = np.array(interactions["split"].to_pylist(), dtype=object)
-    item = np.array(interactions["item_id"].to_pylist(), dtype=object)
-    return Catalogue(sorted(set(item[split == "train"].tolist())))
+    is_training = pc.equal(interactions["split"], "train")
+    return Catalogue(sorted(pc.unique(interactions["item_id"].filter(is_training)).to_pylist()))
 
 
 def split_rows(interactions: pa.Table, catalogue: Catalogue, split: str) -> Rows:
-    """Return the rows of one split, in order of row_id, each with the user's own positives before it.
+    """Return the rows of one split, in order of row_id, each with its user's first ``n_before`` positives.
 
-    Those positives may be of an earlier split; items that the catalogue lacks are skipped.
+    They may be of an earlier split; items that the catalogue lacks are skipped.
 
     Raises:
-        DataError: ``n_before`` counts more positives than the table has.
+        DataError: ``n_before`` counts more positives than stand before the row.
     """
-    table = INTERACTIONS.check(interactions).sort_by("row_id")
-    user = np.unique(np.array(table["user_id"].to_pylist(), dtype=object), return_inverse=True)[1]
-    item = catalogue.numbers(table["item_id"].to_pylist())
+    table = INTERACTIONS.check(interactions).sort_by("row_id").combine_chunks()
+    user = _as_numbers(table["user_id"].combine_chunks().dictionary_encode().indices)
+    found = pc.index_in(table["item_id"].combine_chunks(), value_set=pa.array(catalogue.item_ids, pa.string()))
+    item = _as_numbers(found.fill_null(-1)) + 1
     label = table["label"].to_numpy()
     positive = np.flatnonzero(label == 1)
     positive = positive[np.argsort(user[positive], kind="stable")]  # one block per user, oldest first
-    n_users = int(user.max(initial=-1)) + 1
-    blocks = np.searchsorted(user[positive], np.arange(n_users + 1))
-    known_before = np.concatenate([[0], np.cumsum(item[positive] != UNKNOWN)])
-    chosen = np.flatnonzero(np.array(table["split"].to_pylist(), dtype=object) == split)
+    chosen = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
+    # A prefix is positive[first:last].
+    blocks = np.searchsorted(user[positive], np.arange(user.max(initial=-1) + 2))
     first = blocks[user[chosen]]
     last = first + table["n_before"].to_numpy()[chosen]
-    if (last > blocks[user[chosen] + 1]).any():
-        row = table["row_id"][int(chosen[np.argmax(last > blocks[user[chosen] + 1])])]
-        raise DataError(f"interactions: row {row} has more positives before it than the table holds")
+    n_rows = len(user)
+    limit = np.searchsorted(user[positive] * n_rows + positive, user[chosen] * n_rows + chosen)
+    if (last > limit).any():
+        row = int(chosen[np.argmax(last > limit)])
+        raise DataError(
+            f"interactions: row {table['row_id'][row]} has n_before = {table['n_before'][row]}, and fewer "
+            "positives of its user stand before it; prepare the data again"
+        )
+    known_before = np.concatenate([[0], np.cumsum(item[positive] != UNKNOWN)])
     length = known_before[last] - known_before[first]
-    longest = np.zeros(n_users, np.int64)
+    longest = np.zeros(len(blocks) - 1, np.int64)
     np.maximum.at(longest, user[chosen], length)
     known = positive[item[positive] != UNKNOWN]
     place = np.arange(len(known)) - known_before[blocks[user[known]]]
-    kept = known[place < longest[user[known]]]
-    starts = np.concatenate([[0], np.cumsum(longest)])
-    prefixes = Prefixes(item[kept], starts, user[chosen].astype(np.int64), length)
+    kept = item[known[place < longest[user[known]]]]
+    prefixes = Prefixes(kept, np.concatenate([[0], np.cumsum(longest)]), user[chosen], length)
     return Rows(prefixes, item[chosen], label[chosen].astype(np.float32))
 
 
@@ -132,3 +137,7 @@ def whole_histories(histories: Sequence[Sequence[str]], catalogue: Catalogue) ->
     lengths = np.array([len(block) for block in known], np.int64)
     items = np.concatenate([*known, np.zeros(0, np.int64)])
     return Prefixes(items, np.concatenate([[0], np.cumsum(lengths)]), history, lengths[history])
+
+
+def _as_numbers(array: pa.Array) -> Integers:
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.int64)

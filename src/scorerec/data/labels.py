@@ -18,9 +18,7 @@ class LabelConfig(Config):
         default="threshold", description="threshold: compare the rating; given: the source's own label column"
     )
     threshold: float = Field(default=4.0, description="on the scale of the ratings")
-    comparison: Literal[">=", ">"] = Field(
-        default=">=", description="a rating equal to the threshold is liked or not"
-    )
+    comparison: Literal[">=", ">"] = Field(default=">=", description="a rating equal to the threshold is liked or not")
 
     def describe(self) -> str:
         """Return the rule in words.

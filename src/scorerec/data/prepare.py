@@ -25,9 +25,7 @@ class DataConfig(Config):
     source: SourceConfig = Field(description='a source\'s name, or its settings: {name = "tabular", ...}')
     path: Path | None = Field(default=None, description="file or folder of the source")
     label: LabelConfig = LabelConfig()
-    split: SplitConfig = Field(
-        default=UserTimeSplit(), description="a strategy's name in 'by', and its settings"
-    )
+    split: SplitConfig = Field(default=UserTimeSplit(), description="a strategy's name in 'by', and its settings")
     ties: Literal["file", "strict"] = Field(
         default="file",
         description="what comes before a row: file: earlier rows in the order (timestamp, position in the "
@@ -131,9 +129,7 @@ def _checked_catalogue(items: pl.DataFrame) -> pl.DataFrame:
 
 
 def _known_items(ratings: pl.DataFrame, items: pl.DataFrame, policy: str) -> pl.DataFrame:
-    unknown = (
-        ratings.select(pl.col("item_id").unique()).join(items, on="item_id", how="anti")["item_id"].sort()
-    )
+    unknown = ratings.select(pl.col("item_id").unique()).join(items, on="item_id", how="anti")["item_id"].sort()
     if unknown.is_empty():
         return ratings
     if policy == "error":

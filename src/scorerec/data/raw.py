@@ -131,9 +131,7 @@ def _timestamp(dtype: pl.DataType, unit: TimestampUnit) -> pl.Expr:
     return number.floordiv(_UNITS_PER_SECOND[unit])
 
 
-def _refuse_unreadable(
-    numbered: pl.LazyFrame, name: str, expression: pl.Expr, place: tuple[Path, int]
-) -> None:
+def _refuse_unreadable(numbered: pl.LazyFrame, name: str, expression: pl.Expr, place: tuple[Path, int]) -> None:
     """Raise for the first row whose ``name`` is filled but unreadable, or empty where it is needed."""
     is_fault = expression.is_null()
     if name in ("rating", "label"):

@@ -71,18 +71,10 @@ class SyntheticWorld(Config):
     n_items: int = Field(default=600, ge=20, description="size of the catalogue")
     n_genres: int = Field(default=6, ge=1, le=len(_GENRES))
     n_shared: int = Field(default=16, ge=1, description="items that both twins rate in the training period")
-    n_own: int = Field(
-        default=12, ge=2, description="items that one twin rates in training and the other one later"
-    )
-    genre_strength: float = Field(
-        default=0.4, ge=0, description="standard deviations of taste that the genre explains"
-    )
-    quality_strength: float = Field(
-        default=0.2, ge=0, description="standard deviations of taste that all users share"
-    )
-    noise: float = Field(
-        default=0.05, ge=0, le=0.5, description="probability that a rating contradicts the taste"
-    )
+    n_own: int = Field(default=12, ge=2, description="items that one twin rates in training and the other one later")
+    genre_strength: float = Field(default=0.4, ge=0, description="standard deviations of taste that the genre explains")
+    quality_strength: float = Field(default=0.2, ge=0, description="standard deviations of taste that all users share")
+    noise: float = Field(default=0.05, ge=0, le=0.5, description="probability that a rating contradicts the taste")
 
     def files(self, path: Path | None) -> list[Path]:
         """Return no files: the world follows from its configuration."""
@@ -128,19 +120,14 @@ class SyntheticWorld(Config):
             twins.append(self._rows(_user_id(2 * pair + twin), items, ratings, random))
         return pl.concat(twins)
 
-    def _rows(
-        self, user_id: str, items: np.ndarray, ratings: np.ndarray, random: np.random.Generator
-    ) -> pl.DataFrame:
+    def _rows(self, user_id: str, items: np.ndarray, ratings: np.ndarray, random: np.random.Generator) -> pl.DataFrame:
         n_late_valid = self.n_own // 2
         n_rows = {
             "train": self.n_shared + self.n_own,
             "valid": n_late_valid,
             "test": self.n_own - n_late_valid,
         }
-        seconds = [
-            random.integers(first * _DAY, last * _DAY, n_rows[name])
-            for name, (first, last) in _PERIODS.items()
-        ]
+        seconds = [random.integers(first * _DAY, last * _DAY, n_rows[name]) for name, (first, last) in _PERIODS.items()]
         return pl.DataFrame(
             {
                 "user_id": [user_id] * len(items),

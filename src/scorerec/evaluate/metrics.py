@@ -81,9 +81,7 @@ def auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) 
     label, score = checked(labels, scores)
     weight = np.ones(len(label)) if weights is None else np.asarray(weights, np.float64)
     if weight.shape != label.shape or not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise DataError(
-            f"weights: wanted {len(label)} finite numbers, none below 0, got shape {weight.shape}"
-        )
+        raise DataError(f"weights: wanted {len(label)} finite numbers, none below 0, got shape {weight.shape}")
     pairs = ScoredPairs(label, score)
     value = pairs.auc(weight)
     if np.isnan(value):

@@ -69,9 +69,7 @@ def calibration_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> 
         if np.all((scores >= 0) & (scores <= 1)):
             bins = calibration_bins(rows.labels, scores)
             label = _label(method)
-            axes.plot(
-                bins.predicted, bins.observed, "o-", color=colour, linewidth=1.2, markersize=3, label=label
-            )
+            axes.plot(bins.predicted, bins.observed, "o-", color=colour, linewidth=1.2, markersize=3, label=label)
     return _plot(figure, axes, "Calibration", f"Calibration on {rows.split} rows, one line per method")
 
 

@@ -47,8 +47,7 @@ def evaluate_predictions(path: Path, n_resamples: int = 1000, seed: int = 0) -> 
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(missing)}; wanted {', '.join(COLUMNS)}, "
-            f"it has {', '.join(frame.columns)}"
+            f"{path}: no column {', '.join(missing)}; wanted {', '.join(COLUMNS)}, it has {', '.join(frame.columns)}"
         )
     if not frame.height:
         raise DataError(f"{path}: no rows below the header; wanted one row per scored (user, item)")
@@ -56,16 +55,12 @@ def evaluate_predictions(path: Path, n_resamples: int = 1000, seed: int = 0) -> 
     labels = _labels(path, frame["label"])
     scores = _scores(path, frame["score"])
     if labels.n_unique() == 1:
-        raise DataError(
-            f"{path}: all {len(labels)} labels are {labels[0]:.0f}; AUC needs rows of both classes"
-        )
+        raise DataError(f"{path}: all {len(labels)} labels are {labels[0]:.0f}; AUC needs rows of both classes")
     user, label, score = codes(users), labels.to_numpy(), scores.to_numpy()
     measured = measure(user, label, score)
     draws = resample_users(user, label, {"score": score}, n_resamples, seed)
     intervals = {f"{metric}_interval": draws.interval(metric, "score") for metric in METRICS}
-    return PredictionsResult(
-        file=str(path), n_resamples=n_resamples, **{**measured.model_dump(), **intervals}
-    )
+    return PredictionsResult(file=str(path), n_resamples=n_resamples, **{**measured.model_dump(), **intervals})
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -100,9 +100,7 @@ def suspicious_evidence(found: Sequence[Informativeness]) -> list[str]:
     for (evidence, feature, split), train in known.items():
         test = known.get((evidence, feature, "test"))
         if split == "train" and train is not None and test is not None:
-            widest[evidence] = max(
-                widest.get(evidence, (0.0, "", 0.0, 0.0)), (train - test, feature, train, test)
-            )
+            widest[evidence] = max(widest.get(evidence, (0.0, "", 0.0, 0.0)), (train - test, feature, train, test))
     return [
         f"Evidence alone ({evidence}, {feature}) has AUC {train:.3f} on training rows and {test:.3f} on test "
         "rows: it may see what happened after a training row, and a model will trust it too much."

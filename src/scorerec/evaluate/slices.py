@@ -59,8 +59,7 @@ def measure_slices(rows: JudgedRows, slices: Iterable[Slice]) -> list[SliceResul
     for part in slices:
         if part.rows.shape != rows.labels.shape:
             raise DataError(
-                f"slice {part.name!r}: wanted one flag for each of {len(rows.labels)} rows, "
-                f"got {part.rows.shape}"
+                f"slice {part.name!r}: wanted one flag for each of {len(rows.labels)} rows, got {part.rows.shape}"
             )
         for method, scores in rows.scores.items():
             measured = measure(rows.users[part.rows], rows.labels[part.rows], scores[part.rows])

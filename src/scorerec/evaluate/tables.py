@@ -136,9 +136,7 @@ def comparison_csv(comparison: Comparison) -> str:
             record |= {f"{metric}_low": interval["low"], f"{metric}_high": interval["high"]}
         records.append(record | {f"left_out_{reason}": count for reason, count in left_out.items()})
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, ["method", *(key for key in records[0] if key != "method")], lineterminator="\n"
-    )
+    writer = csv.DictWriter(text, ["method", *(key for key in records[0] if key != "method")], lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
     return text.getvalue()

@@ -34,8 +34,8 @@ class Answers:
         >>> Answers(5, 7, " Yes", " No", True).describe()
         "' Yes' is token 5, ' No' is token 7"
         """
-        part = "" if self.is_whole else "begins with "
-        return f"{self.yes_text!r} is {part}token {self.yes}, {self.no_text!r} is {part}token {self.no}"
+        verb = "is" if self.is_whole else "begins with"
+        return f"{self.yes_text!r} {verb} token {self.yes}, {self.no_text!r} {verb} token {self.no}"
 
 
 def resolve_answers(tokenize: Callable[[str], list[int]], context: str, *, spaced_first: bool) -> Answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ import torch
 from peft import PeftConfig, PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as library_logging
 
 from scorerec.core.errors import ModelError
 from scorerec.nn.batching import Padded
 from scorerec.nn.devices import choose_device
 
 EMBEDDED_MARK = "scorerec_embedded"  # an entry of config.json
-POINTER = "untuned.json"  # in a folder that stands for a backbone as it is
+TUNING = "tuning.json"  # written by ``tune``: the backbone and the settings behind a folder
 Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 _DTYPES: dict[str, str | torch.dtype] = {
     "checkpoint": "auto",
@@ -81,7 +83,7 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
 
     Args:
         name: a Hugging Face id; a folder with a model; a folder with an adapter, which is loaded on its base; or
-            a folder that ``tune`` left for a backbone that is used as it is.
+            a folder in which ``tune`` noted that a backbone is used as it is.
         precision: of the weights; "checkpoint" keeps the file's own.
         device: auto, cpu, cuda, cuda:1, ...
 
@@ -89,20 +91,27 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
         ModelError: the model is not there, or is no causal LM.
         ConfigError: there is no such device.
     """
-    folder = Path(name)
-    if (folder / POINTER).is_file():
-        return load_backbone(json.loads((folder / POINTER).read_text(encoding="utf-8"))["backbone"], precision, device)
     chosen = choose_device(device)
-    is_adapter = (folder / "adapter_config.json").is_file()
-    with _told_clearly(str(name)):
-        base = str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path) if is_adapter else str(name)
+    base, adapter = _places(name)
     with _told_clearly(base):
         tokenizer = AutoTokenizer.from_pretrained(base)
         model = AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[precision])
-    if is_adapter:
-        with _told_clearly(str(name)):
-            model = PeftModel.from_pretrained(model, str(folder))
+    if adapter is not None:
+        with _told_clearly(str(adapter)):
+            model = PeftModel.from_pretrained(model, str(adapter))
     return Backbone(str(name), model.to(chosen).eval(), tokenizer, chosen)
+
+
+def _places(name: str | Path) -> tuple[str, Path | None]:
+    """Return the base model and, where ``name`` is one, the adapter."""
+    folder = Path(name)
+    if (folder / "adapter_config.json").is_file():
+        with _told_clearly(str(name)):
+            return str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path), folder
+    if (folder / TUNING).is_file() and not (folder / "config.json").is_file():
+        return _places(json.loads((folder / TUNING).read_text(encoding="utf-8"))["backbone"])
+    # Absolute, because an adapter remembers the place of its base.
+    return str(folder.resolve()) if folder.is_dir() else str(name), None
 
 
 def _forward_arguments(model: Any) -> frozenset[str]:
@@ -112,8 +121,10 @@ def _forward_arguments(model: Any) -> frozenset[str]:
 
 @contextmanager
 def _told_clearly(name: str) -> Iterator[None]:
+    """Load quietly, and turn the libraries' errors into one that says what to do."""
     try:
-        yield
+        with quiet_transformers():
+            yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(
@@ -121,3 +132,18 @@ def _told_clearly(name: str) -> Iterator[None]:
             "Face id that this machine can reach (log in for a gated model; without a network, fetch it elsewhere "
             "with `hf download` and give the folder)"
         ) from error
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Switch off the library's own progress bars, and what it has to say to peft rather than to us."""
+    was_enabled = library_logging.is_progress_bar_enabled()
+    library_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # Newer releases have other names for it, which older ones lack.
+            warnings.filterwarnings("ignore", "`.*gradient_checkpointing.*` is deprecated", FutureWarning)
+            yield
+    finally:
+        if was_enabled:
+            library_logging.enable_progress_bar()

@@ -20,7 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.llm.backbone import EMBEDDED_MARK
+from scorerec.llm.backbone import EMBEDDED_MARK, quiet_transformers
 from scorerec.llm.optimise import Optimiser, OptimiserConfig
 from scorerec.llm.vocabulary import Units, train_tokenizer
 from scorerec.nn.batching import batches_by_length, pad
@@ -70,8 +70,9 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
         torch.manual_seed(derived_seed(seed, "embedded-lm"))
         model = LlamaForCausalLM(_llama(config, tokenizer))
         losses, n_tokens = _read(model, tokenizer, texts, config, seed)
-    model.save_pretrained(str(out))
-    tokenizer.save_pretrained(str(out))
+    with quiet_transformers():
+        model.save_pretrained(str(out))
+        tokenizer.save_pretrained(str(out))
     tenth = max(1, len(losses) // 10)
     return {
         "is_embedded": True,

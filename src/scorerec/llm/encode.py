@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,8 +120,8 @@ def read_prompts(prompts: pa.Table) -> list[list[Segment]]:
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
     structs = lists.flatten()
     segments = list(map(Segment._make, zip(*(_values(structs.field(name)) for name in Segment._fields), strict=True)))
-    ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
-    return [segments[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    ends = np.cumsum([0, *lists.value_lengths().to_pylist()])
+    return [segments[start:end] for start, end in pairwise(ends)]
 
 
 def _values(column: pa.Array) -> list[Any]:

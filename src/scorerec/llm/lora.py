@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from scorerec.core.config import Config
 from scorerec.core.errors import ModelError
+from scorerec.llm.backbone import quiet_transformers
 
 
 class LoRAConfig(Config):
@@ -41,7 +42,8 @@ def attach_lora(model: Any, config: LoRAConfig) -> PeftModel:
         target_modules=list(config.modules),
     )
     try:
-        return get_peft_model(model, settings)
+        with quiet_transformers():
+            return get_peft_model(model, settings)
     except ValueError as error:
         raise ModelError(
             f"no adapter can be attached: {error}. Set lora.modules to names of layers of this model"

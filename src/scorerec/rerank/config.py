@@ -16,12 +16,8 @@ class SAREConfig(FineTuneConfig):
         "cross-encoder",
         description="cross-encoder: prompt and behaviour read together; bi-encoder: Eq. 10 to the letter",
     )
-    model: str = Field(
-        "BAAI/bge-reranker-large", description="model to start from: an id, a folder, embedded:..."
-    )
-    max_length: int = Field(
-        512, ge=16, description="tokens that are read; a cross-encoder's pair shares them"
-    )
+    model: str = Field("BAAI/bge-reranker-large", description="model to start from: an id, a folder, embedded:...")
+    max_length: int = Field(512, ge=16, description="tokens that are read; a cross-encoder's pair shares them")
     history_titles: int | None = Field(
         None, ge=0, description="most recent titles of the history in P^b; None: as many as the prompt has"
     )

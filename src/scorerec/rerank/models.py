@@ -127,9 +127,7 @@ class CrossEncoderReranker(Reranker):
             show_progress_bar=sys.stderr.isatty(),
         ).astype(np.float32)
         if not np.isfinite(scores).all():
-            raise ModelError(
-                "the reranker's scores are not numbers; lower sare.learning_rate and tune it again"
-            )
+            raise ModelError("the reranker's scores are not numbers; lower sare.learning_rate and tune it again")
         return scores
 
     def tune(self, examples: Sequence[Example], texts: Mapping[str, str], seed: int) -> list[float]:

@@ -32,9 +32,7 @@ class PromptReader:
         count = self.count_tokens if self.budget.tokens is not None else (lambda _: 0)
         return {
             target_id: fit(from_rows(rows), self.budget, count).segments
-            for target_id, rows in zip(
-                table["target_id"].to_pylist(), table["segments"].to_pylist(), strict=True
-            )
+            for target_id, rows in zip(table["target_id"].to_pylist(), table["segments"].to_pylist(), strict=True)
         }
 
 

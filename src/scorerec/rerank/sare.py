@@ -65,9 +65,7 @@ def train_sare(
             "evidence.n_candidates, or lower sare.shift or sare.n_negatives"
         )
     texts = texts_of(segments)
-    examples = [
-        Example(texts[group.target_id], (group.positive,), group.negatives) for group in sampled.groups
-    ]
+    examples = [Example(texts[group.target_id], (group.positive,), group.negatives) for group in sampled.groups]
     judged = {target_id: order for target_id, order in orders.items() if target_id in held_out}
     untuned = _judge(reranker, judged, segments, behaviour_texts, seed)
     losses = reranker.tune(examples, behaviour_texts, derived_seed(seed, "sare"))
@@ -98,9 +96,7 @@ def _held_out(prompts: pa.Table, share: float, seed: int) -> frozenset[str]:
     users = sorted(set(owners))
     order = generator(seed, "sare", "held out").permutation(len(users))[: round(share * len(users))]
     chosen = {users[index] for index in order}
-    return frozenset(
-        target_id for target_id, owner in zip(target_ids, owners, strict=True) if owner in chosen
-    )
+    return frozenset(target_id for target_id, owner in zip(target_ids, owners, strict=True) if owner in chosen)
 
 
 def _check_texts(

@@ -44,9 +44,7 @@ def rerank(
     asked = TARGETS.check(targets)
     pairs = [
         (target_id, behaviour_id)
-        for target_id, query_id in zip(
-            asked["target_id"].to_pylist(), asked["query_id"].to_pylist(), strict=True
-        )
+        for target_id, query_id in zip(asked["target_id"].to_pylist(), asked["query_id"].to_pylist(), strict=True)
         for behaviour_id in found.get(query_id, ())
     ]
     texts = texts_of(reranker.reader.read(prompts))
@@ -54,9 +52,7 @@ def rerank(
         left = [texts[target_id] for target_id, _ in pairs]
         right = [behaviour_texts[behaviour_id] for _, behaviour_id in pairs]
     except KeyError as error:
-        raise DataError(
-            f"rerank: no text for {error.args[0]!r}; it has to be in the prompts or behaviours"
-        ) from None
+        raise DataError(f"rerank: no text for {error.args[0]!r}; it has to be in the prompts or behaviours") from None
     scores = reranker.score(left, right)
     return _choose(pairs, scores, n_context_users)
 

@@ -126,6 +126,4 @@ def prefix_neighbours(
     )
     checked = NEIGHBOURS.check(table)
     checked = checked.append_column("user_id", pa.array([users[index] for index in row], pa.string()))
-    return checked.append_column(
-        "anchor_text", pa.array([texts[query_ids[index]] for index in row], pa.string())
-    )
+    return checked.append_column("anchor_text", pa.array([texts[query_ids[index]] for index in row], pa.string()))

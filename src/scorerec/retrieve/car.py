@@ -28,12 +28,8 @@ _log = logging.getLogger(__name__)
 class CARConfig(FineTuneConfig):
     """How the retriever is tuned. K_c is the number of neighbours in the table that it is given."""
 
-    model: str = Field(
-        "microsoft/mpnet-base", description="encoder to start from: an id, a folder, embedded:..."
-    )
-    max_length: int | None = Field(
-        None, ge=8, description="tokens of a text that are read; None: the model's"
-    )
+    model: str = Field("microsoft/mpnet-base", description="encoder to start from: an id, a folder, embedded:...")
+    max_length: int | None = Field(None, ge=8, description="tokens of a text that are read; None: the model's")
     temperature: float = Field(0.1, gt=0, description="tau of Eq. 6")
     n_prefixes: int = Field(
         0, ge=0, description="earlier histories per user that are anchors too; 0 as in the paper: none"
@@ -73,9 +69,7 @@ def train_car(
     held_out = _held_out_users(anchors, config.held_out, seed)
     examples = _examples(anchors, held_out)
     if not examples:
-        raise DataError(
-            f"CAR: none of {len(anchors)} anchors has a neighbour to learn from; lower car.held_out"
-        )
+        raise DataError(f"CAR: none of {len(anchors)} anchors has a neighbour to learn from; lower car.held_out")
     judged = {name: anchor for name, anchor in anchors.items() if anchor.user_id in held_out}
     untuned = recall(encoder, judged, anchors, texts, config.recall_at)
     task = EncoderTask(texts, config.temperature, in_batch_negatives=True)
@@ -131,8 +125,7 @@ def recall(
         asked = [anchor.user_id for anchor in group]
         found, _ = top_k(queries, vectors, k, query_owner=asked, corpus_owner=owners)
         shares = [
-            len({behaviour_ids[index] for index in row if index >= 0} & set(anchor.neighbours))
-            / len(anchor.neighbours)
+            len({behaviour_ids[index] for index in row if index >= 0} & set(anchor.neighbours)) / len(anchor.neighbours)
             for row, anchor in zip(found, group, strict=True)
         ]
         result[kind] = float(np.mean(shares))

@@ -104,9 +104,7 @@ class BehaviourIndex:
             meta = dict(connection.execute("SELECT key, value FROM meta"))
         except sqlite3.DatabaseError as error:
             connection.close()
-            raise ArtifactError(
-                f"{path}: not an index of behaviours ({error}); delete it and build it anew"
-            ) from None
+            raise ArtifactError(f"{path}: not an index of behaviours ({error}); delete it and build it anew") from None
         if meta.get("version") != _VERSION or encoder not in (None, meta["encoder"]):
             connection.close()
             raise ArtifactError(
@@ -154,9 +152,7 @@ class BehaviourIndex:
         ]
         self._loaded = None
         with self._connection:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO behaviours VALUES (?, ?, ?, ?, ?, ?)", values
-            )
+            self._connection.executemany("INSERT OR REPLACE INTO behaviours VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def delete_user(self, user_id: str) -> int:
         """Forget a user; return how many behaviours went."""
@@ -203,11 +199,7 @@ class BehaviourIndex:
             visible=Visibility(snapshots, loaded.valid_from, loaded.valid_to),
         )
         return [
-            [
-                Hit(loaded.behaviour_ids[place], value)
-                for place, value in zip(row, values, strict=True)
-                if place >= 0
-            ]
+            [Hit(loaded.behaviour_ids[place], value) for place, value in zip(row, values, strict=True) if place >= 0]
             for row, values in zip(found.tolist(), similarity.tolist(), strict=True)
         ]
 
@@ -224,8 +216,7 @@ class BehaviourIndex:
         version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         if self._loaded is None or self._loaded.version != version:
             rows = self._connection.execute(
-                "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours"
-                " ORDER BY behaviour_id"
+                "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours ORDER BY behaviour_id"
             ).fetchall()
             flat = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").astype(np.float32, copy=False)
             self._loaded = _Loaded(

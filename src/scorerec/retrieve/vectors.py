@@ -43,7 +43,5 @@ def vector_matrix(table: pa.Table, key: str, ids: Sequence[str]) -> npt.NDArray[
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     place = {name: index for index, name in enumerate(table[key].to_pylist())}
     if missing := [name for name in ids if name not in place]:
-        raise DataError(
-            f"{len(missing)} of {len(ids)} rows have no vector, the first is {key} {missing[0]!r}"
-        )
+        raise DataError(f"{len(missing)} of {len(ids)} rows have no vector, the first is {key} {missing[0]!r}")
     return flat.reshape(-1, dimension)[[place[name] for name in ids]]

@@ -36,12 +36,8 @@ class Budget(Config):
         ge=1,
         description="tokens of the text; special tokens and the chat template are the caller's to subtract",
     )
-    history_titles: int | None = Field(
-        default=None, ge=0, description="most recent titles of the user's history"
-    )
-    evidence_titles: int | None = Field(
-        default=None, ge=1, description="most recent titles of each other user"
-    )
+    history_titles: int | None = Field(default=None, ge=0, description="most recent titles of the user's history")
+    evidence_titles: int | None = Field(default=None, ge=1, description="most recent titles of each other user")
     evidence_users: int | None = Field(default=None, ge=0, description="other users whose behaviour is shown")
 
 
@@ -128,9 +124,7 @@ class _Draft:
     def kept(self) -> list[int]:
         """Return the positions that are still part of the prompt, in order."""
         lists = [self.history, *self.evidence]
-        return sorted(
-            [*self.fixed, *(place for titles in lists for place in (*titles.places, *titles.frame))]
-        )
+        return sorted([*self.fixed, *(place for titles in lists for place in (*titles.places, *titles.frame))])
 
     def text(self) -> str:
         return render(self.segments[place] for place in self.kept())
@@ -138,9 +132,7 @@ class _Draft:
     def drop_one(self, costs: Mapping[int, int]) -> int:
         """Take out what the module says goes next; return its tokens, 0 when nothing is left to take out."""
         lists = [titles for titles in (self.history, *self.evidence) if len(titles.places) > 1]
-        if (
-            lists
-        ):  # max returns the first of equals: compare from the last list, so that the history wins a tie
+        if lists:  # max returns the first of equals: compare from the last list, so that the history wins a tie
             longest = max(reversed(lists), key=lambda titles: sum(costs[place] for place in titles.places))
             return costs[longest.places.pop(0)]
         if self.evidence:
@@ -166,11 +158,7 @@ def fit(segments: Sequence[Segment], budget: Budget, count_tokens: CountTokens) 
     draft.history.keep_latest(budget.history_titles)
     for titles in draft.evidence:
         titles.keep_latest(budget.evidence_titles)
-    n_tokens = (
-        count_tokens(draft.text())
-        if budget.tokens is None
-        else _fit_tokens(draft, budget.tokens, count_tokens)
-    )
+    n_tokens = count_tokens(draft.text()) if budget.tokens is None else _fit_tokens(draft, budget.tokens, count_tokens)
     left = [segments[place] for place in draft.kept()]
     dropped = Counter(part.kind for part in segments)
     dropped.subtract(part.kind for part in left)

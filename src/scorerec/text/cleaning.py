@@ -11,9 +11,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_BLANK_CATEGORIES = frozenset(
-    {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
-)  # control, bidi and zero-width, surrogates, spaces
+_BLANK_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})  # control, bidi and zero-width, surrogates, spaces
 _BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")  # invisible, though of other categories
 _SAFE = str.maketrans({"[": "(", "]": ")", "<": "‹", ">": "›"})
 _BARE = str.maketrans("();'\"\\", "‹›,’”/")
@@ -36,10 +34,7 @@ def clean(text: str) -> str:
     >>> clean("Half\n  Life [PC] <|eot_id|>")
     'Half Life (PC) ‹|eot_id|›'
     """
-    if text.isascii() and text.isprintable():
-        characters = text.translate(_SAFE)
-    else:
-        characters = "".join(map(_safe_character, text))
+    characters = text.translate(_SAFE) if text.isascii() and text.isprintable() else "".join(map(_safe_character, text))
     return " ".join(characters.split())
 
 

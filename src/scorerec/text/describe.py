@@ -134,6 +134,5 @@ def _check_metadata(items: Items, columns: Sequence[str]) -> None:
         if items and not any(column in row for row in items.values()):
             known = sorted(set().union(*(row.keys() for row in items.values())) - {"item_id", "title"})
             raise ConfigError(
-                f"describe.metadata: no item has {column!r}; the items table has "
-                f"{', '.join(known) or 'only titles'}"
+                f"describe.metadata: no item has {column!r}; the items table has {', '.join(known) or 'only titles'}"
             )

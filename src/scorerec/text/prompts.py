@@ -10,9 +10,7 @@ from scorerec.text.segments import Segment
 from scorerec.text.wording import DomainWords
 
 
-def self_assessing(
-    history: Sequence[str], target: str, describer: Describer, words: DomainWords
-) -> list[Segment]:
+def self_assessing(history: Sequence[str], target: str, describer: Describer, words: DomainWords) -> list[Segment]:
     """Return P^r, which asks an LLM what else would help to decide (Eq. 7).
 
     Args:
@@ -90,8 +88,7 @@ def augmented(
     return [
         *segments,
         _wording(
-            f". Based on this information, predict whether the user would {words.enjoy} "
-            f"the {words.singular} titled "
+            f". Based on this information, predict whether the user would {words.enjoy} the {words.singular} titled "
         ),
         _target(target, describer),
         _wording(". Respond with either 'Yes' or 'No'."),
@@ -119,7 +116,5 @@ def _target(item_id: str, describer: Describer) -> Segment:
     return Segment("target", describer.item(item_id), item_id)
 
 
-def _titles(
-    kind: str, item_ids: Sequence[str], describer: Describer, behaviour_id: str | None = None
-) -> list[Segment]:
+def _titles(kind: str, item_ids: Sequence[str], describer: Describer, behaviour_id: str | None = None) -> list[Segment]:
     return [Segment(kind, describer.item(item_id), item_id, behaviour_id) for item_id in item_ids]

@@ -9,9 +9,7 @@ from pydantic import Field, StringConstraints
 from scorerec.core.config import Config
 
 # Words of one line without brackets or quotes: they must not be mistaken for a list or for a title.
-Words = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\[\]<>'\"\n\r\t]+$", max_length=80)
-]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\[\]<>'\"\n\r\t]+$", max_length=80)]
 
 
 class DomainWords(Config):

@@ -35,9 +35,7 @@ def completion(text: str | None, finish_reason: str = "stop", usage: bool = True
         "object": "chat.completion",
         "created": 0,
         "model": "m",
-        "choices": [
-            {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text}}
-        ],
+        "choices": [{"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text}}],
     }
     if usage:
         body["usage"] = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
@@ -77,9 +75,7 @@ def chat_server(answer: Answer, seconds: float = 0.0) -> Iterator[ChatServer]:
                 server.under_way += 1
                 server.most_at_once = max(server.most_at_once, server.under_way)
             time.sleep(seconds)
-            status, reply = (
-                (404, {}) if self.path != "/v1/chat/completions" else server.answer(prompt, before)
-            )
+            status, reply = (404, {}) if self.path != "/v1/chat/completions" else server.answer(prompt, before)
             data = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
             with server.lock:
                 server.under_way -= 1

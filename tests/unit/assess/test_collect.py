@@ -175,9 +175,7 @@ def test_the_metadata_assessor_says_that_it_is_no_llm(tmp_path: Path) -> None:
         table, facts = collect([("t", prompt)], assessor, store)
         assert len(store) == 0
     assert table["model"].to_pylist() == ["metadata-assessor (not an LLM)"]
-    assert table["reply"].to_pylist() == [
-        "People who also enjoy Drama and War movies similar to 'Ran (1985)'."
-    ]
+    assert table["reply"].to_pylist() == ["People who also enjoy Drama and War movies similar to 'Ran (1985)'."]
     assert (facts["assessor"], facts["is_llm"], facts["tokens_in"]) == (
         "metadata-assessor (not an LLM)",
         False,

@@ -115,9 +115,7 @@ def test_a_text_without_a_direction_is_neither_like_nor_unlike() -> None:
 
 
 @given(st.integers(1, 7), st.lists(st.permutations("abcden"), min_size=1, max_size=4))
-def test_ranks_are_complete_and_the_chunk_size_changes_nothing(
-    chunk: int, behaviours: list[list[str]]
-) -> None:
+def test_ranks_are_complete_and_the_chunk_size_changes_nothing(chunk: int, behaviours: list[list[str]]) -> None:
     names = {f"q{n}": "".join(order) for n, order in enumerate(behaviours)}
     inputs = (
         assessments(**{f"t{n}": "between" for n in range(len(names))}),

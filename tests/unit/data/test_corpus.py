@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS
 from scorerec.data.corpus import Corpus, CorpusConfig, build_corpus, training_behaviours
-from scorerec.data.prepare import DataConfig, prepare_raw
+from scorerec.data.prepare import DataConfig, prepare, prepare_raw
 from scorerec.data.raw import RawTables
 
 DAY = 86_400
@@ -26,9 +26,7 @@ ALL = [CorpusConfig(), *AS_OF]
 def interactions(rows: list[tuple[str, str, int, int]], ties: str = "file") -> pa.Table:
     """Prepare rows of (user, item, label, timestamp): the first half trains."""
     names = {"user_id": pl.String, "item_id": pl.String, "label": pl.Int8, "timestamp": pl.Int64}
-    ratings = pl.DataFrame(rows, schema=names, orient="row").with_columns(
-        rating=pl.lit(None, dtype=pl.Float32)
-    )
+    ratings = pl.DataFrame(rows, schema=names, orient="row").with_columns(rating=pl.lit(None, dtype=pl.Float32))
     catalogue = sorted({item for _, item, _, _ in rows})
     config = {
         "source": "synthetic",
@@ -36,9 +34,7 @@ def interactions(rows: list[tuple[str, str, int, int]], ties: str = "file") -> p
         "split": {"by": "time-fractions", "train": 0.5, "valid": 0.25},
         "ties": ties,
     }
-    raw = RawTables(
-        ratings.with_row_index("position"), pl.DataFrame({"item_id": catalogue, "title": catalogue})
-    )
+    raw = RawTables(ratings.with_row_index("position"), pl.DataFrame({"item_id": catalogue, "title": catalogue}))
     return prepare_raw(raw, DataConfig.model_validate(config)).interactions
 
 
@@ -226,3 +222,15 @@ def test_the_rows_of_the_table_may_come_in_any_order() -> None:
     table = interactions(ROWS)
     shuffled = INTERACTIONS.check(table.take([3, 1, 0, 2, 7, 6, 5, 4]))
     assert build_corpus(shuffled, AS_OF[0]) == build_corpus(table, AS_OF[0])
+
+
+def test_limits_draw_targets_and_leave_the_rest_alone():
+    interactions = prepare(DataConfig.model_validate({"source": "synthetic"})).interactions
+    whole = build_corpus(interactions, CorpusConfig())
+    limited = build_corpus(interactions, CorpusConfig(max_train_targets=50, max_valid_targets=20))
+    splits = limited.targets["split"].to_pylist()
+    assert (splits.count("train"), splits.count("valid")) == (50, 20)
+    assert splits.count("test") == whole.targets["split"].to_pylist().count("test")
+    assert set(limited.targets["target_id"].to_pylist()) <= set(whole.targets["target_id"].to_pylist())
+    assert limited.behaviours.equals(whole.behaviours)
+    assert set(limited.queries["query_id"].to_pylist()) == set(limited.targets["query_id"].to_pylist())

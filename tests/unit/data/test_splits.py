@@ -119,9 +119,7 @@ def test_the_strategy_is_chosen_by_name() -> None:
     timestamps=st.lists(st.integers(0, 50), min_size=12, max_size=40),
     split=st.sampled_from([TimeFractionsSplit(train=0.5, valid=0.25), UserTimeSplit(train=0.5, valid=0.25)]),
 )
-def test_fractions_divide_all_rows_in_order(
-    timestamps: list[int], split: TimeFractionsSplit | UserTimeSplit
-) -> None:
+def test_fractions_divide_all_rows_in_order(timestamps: list[int], split: TimeFractionsSplit | UserTimeSplit) -> None:
     frame = rows(sorted(timestamps))
     try:
         divided = add_split(frame, split)

@@ -74,8 +74,7 @@ def test_the_twin_can_be_found_by_the_shared_history(training_positives: dict[st
 
     users = sorted(training_positives)
     nearest = {
-        user: max((other for other in users if other != user), key=lambda other: overlap(user, other))
-        for user in users
+        user: max((other for other in users if other != user), key=lambda other: overlap(user, other)) for user in users
     }
     assert np.mean([nearest[user] == WORLD.twin_of(user) for user in users]) > 0.9
 

@@ -29,9 +29,7 @@ def test_contexts_are_joined_by_target(world):
 
 
 def test_auc_of_the_evidence_alone_by_split(world):
-    found = evidence_informativeness(
-        world.targets, world.candidates, world.behaviours, "candidates (K_e = 2)"
-    )
+    found = evidence_informativeness(world.targets, world.candidates, world.behaviours, "candidates (K_e = 2)")
     count = {entry.split: entry for entry in found if entry.feature == "how many contain the target"}
     assert list(count) == ["train", "test"]
     # Test: t4 (liked) counts 2, all others 0: of 3 x 4 pairs 4 are won and 8 are ties.

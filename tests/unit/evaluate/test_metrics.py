@@ -20,9 +20,7 @@ from scorerec.evaluate.metrics import (
 )
 
 # Few distinct scores, so that ties are common.
-scored_rows = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(-5, 5)), min_size=2, max_size=60
-)
+scored_rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(-5, 5)), min_size=2, max_size=60)
 two_classes = scored_rows.filter(lambda rows: len({label for _, label, _ in rows}) == 2)
 
 

@@ -116,11 +116,7 @@ def test_parquet_of_other_types(tmp_path):
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    st.one_of(
-        st.binary(max_size=80), st.text(alphabet='user_id,label,score\n01.9"a;', max_size=80).map(str.encode)
-    )
-)
+@given(st.one_of(st.binary(max_size=80), st.text(alphabet='user_id,label,score\n01.9"a;', max_size=80).map(str.encode)))
 def test_no_file_ends_in_a_traceback(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "scores.csv"
     path.write_bytes(b"user_id,label,score\n" + content)

@@ -25,9 +25,7 @@ PROMPT = (
 
 
 def informativeness(split: str, auc: float) -> Informativeness:
-    return Informativeness(
-        evidence="candidates", feature="count", split=split, n_rows=9, n_without=0, auc=auc
-    )
+    return Informativeness(evidence="candidates", feature="count", split=split, n_rows=9, n_without=0, auc=auc)
 
 
 @pytest.fixture

@@ -38,8 +38,7 @@ def test_a_shared_candidate_is_encoded_once_and_the_loss_is_that_of_eq_6(static_
     batch = task.batches(encoder, examples)([{"row": 0}, {"row": 1}])
     assert len(batch["candidate_offsets"]) == 3
     features = [
-        {name: batch[f"{column}_{name}"] for name in ("input_ids", "offsets")}
-        for column in ("anchor", "candidate")
+        {name: batch[f"{column}_{name}"] for name in ("input_ids", "offsets")} for column in ("anchor", "candidate")
     ]
     loss = task.loss(encoder)(features, batch["label"])
 

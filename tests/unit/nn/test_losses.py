@@ -17,9 +17,7 @@ def test_info_nce_by_hand():
 
 
 def test_a_masked_negative_does_not_count():
-    loss = info_nce(
-        torch.tensor([0.9]), torch.tensor([[0.5, 0.95]]), 0.1, mask=torch.tensor([[False, True]])
-    )
+    loss = info_nce(torch.tensor([0.9]), torch.tensor([[0.5, 0.95]]), 0.1, mask=torch.tensor([[False, True]]))
     assert loss.item() == pytest.approx(math.log(1 + math.exp(-4)), rel=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -53,7 +54,7 @@ class World:
     def chain(self, corpus: Corpus, **settings: Any) -> Chain:
         """Return a chain over the behaviours of ``corpus``, in an index of its own."""
         prompter = self.prompter(**settings)
-        path = self.folder / f"{len(list(self.folder.iterdir()))}.sqlite"
+        path = Path(tempfile.mkdtemp(dir=self.folder)) / "index.sqlite"
         fingerprint, dimension = encoder_fingerprint(self.encoder), self.encoder.get_embedding_dimension()
         index = BehaviourIndex.create(path, fingerprint, dimension)
         vectors = behaviour_vectors(prompter, self.encoder, corpus.behaviours, "behaviour_id")
@@ -63,9 +64,7 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(
-    word_encoder: Callable[..., SentenceTransformer], tmp_path_factory: pytest.TempPathFactory
-) -> World:
+def world(word_encoder: Callable[..., SentenceTransformer], tmp_path_factory: pytest.TempPathFactory) -> World:
     raw = SOURCE.read(None)
     encoder = word_encoder(raw.items["title"])
     return World(raw.ratings, raw.items, encoder, tmp_path_factory.mktemp("indexes"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from scorerec.core.tables import CANDIDATES
+from scorerec.core.tables import CANDIDATES, ITEMS, QUERIES, TARGETS
 from scorerec.data.corpus import Corpus
 from scorerec.pipeline.chain import Chain
-from scorerec.pipeline.prompting import ranked
+from scorerec.pipeline.prompting import PromptConfig, Prompter, ranked
 from scorerec.pipeline.reading import Producer, ReadingConfig, ReadingMatter, early_rows
 from scorerec.text.budget import Budget
 
@@ -47,9 +48,8 @@ def reading_matter(
     chain_over: Callable[[str], Chain],
     early: pa.Table,
     producers: Sequence[Producer],
-    budget: Budget = BUDGET,
 ) -> ReadingMatter:
-    return ReadingMatter(chain_over("train").prompter, early, corpora["train"].queries, producers, budget)
+    return ReadingMatter(chain_over("train").prompter, early, corpora["train"].queries, producers, BUDGET)
 
 
 def config(**settings: Any) -> ReadingConfig:
@@ -70,9 +70,7 @@ def test_the_early_block_is_the_first_share_in_order_of_time(corpora: dict[str, 
     assert early_rows(shuffled, 1e-9)["row_id"].to_pylist() == [0]
 
 
-def test_nothing_later_than_the_early_block_appears(
-    world: Any, matter: ReadingMatter, early: pa.Table
-) -> None:
+def test_nothing_later_than_the_early_block_appears(world: Any, matter: ReadingMatter, early: pa.Table) -> None:
     """A title is shown only where some row of the early block is about it."""
     title = matter.prompter.describer.title
     known = {title(item) for item in early["item_id"].to_pylist()}
@@ -83,9 +81,7 @@ def test_nothing_later_than_the_early_block_appears(
     assert everything - known  # there is something later that could have appeared
 
 
-def test_known_behaviours_end_before_the_last_early_row(
-    world: Any, matter: ReadingMatter, early: pa.Table
-) -> None:
+def test_known_behaviours_end_before_the_last_early_row(world: Any, matter: ReadingMatter, early: pa.Table) -> None:
     rows = world.prepared().interactions.to_pylist()
     last = max(early["row_id"].to_pylist())
     for user, behaviour in matter.behaviours.items():
@@ -124,63 +120,93 @@ def test_texts_are_of_three_kinds_in_their_shares(matter: ReadingMatter) -> None
     assert not any("Other users" in text for text in matter.draw(config(with_evidence=0.0), seed=0))
 
 
-@pytest.mark.parametrize("n_producers", [0, 1])
-def test_own_user_is_never_evidence(
-    corpora: dict[str, Corpus], chain_over: Callable[[str], Chain], early: pa.Table, n_producers: int
-) -> None:
-    """Every producer here names the query's own user first, and the same other user after it."""
-    queries = corpora["train"].queries
-    owners = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
-    selfish = {query: [user, "u0000", "u0001", "u0002"] for query, user in owners.items()}
-    matter = reading_matter(corpora, chain_over, early, [selfish] * n_producers)
-    behaviour = matter.prompter.describer.behaviour
-    written: dict[str, set[str]] = {}
-    for user, items in matter.behaviours.items():
-        written.setdefault(behaviour(items[-8:]), set()).add(user)
-    seen = 0
-    for text in matter.draw(config(behaviours=0.0, with_evidence=1.0), seed=1):
-        head, _, evidence = text.partition("Other users with similar preferences have given high ratings to")
-        own = re.search(r"\[.*?\]", head)
-        assert own is not None
-        for shown in re.findall(r"\[.*?\]", evidence):
-            assert shown in written
-            # A history is a prefix of its user's behaviour: whoever wrote it is not whom it is shown to.
-            candidates = written[shown]
-            asking = {
-                user
-                for _, user, history, _ in matter.rows
-                if behaviour(history[-10:]) == own.group() and history
-            }
-            assert not asking or asking - candidates or len(candidates) > 1
-            seen += 1
-    assert seen > N_TEXTS / 2
+USERS = ["ann", "bob", "cat", "dan", "eve"]
 
 
-def test_evidence_has_the_order_of_its_producer_and_the_budget_of_the_prompt(
-    corpora: dict[str, Corpus], chain_over: Callable[[str], Chain], early: pa.Table
-) -> None:
-    queries = corpora["train"].queries["query_id"].to_pylist()
-    users = ["u0005", "u0003", "u0009", "u0001"]
-    matter = reading_matter(corpora, chain_over, early, [dict.fromkeys(queries, users)])
-    written = {matter.prompter.describer.behaviour(matter.behaviours[user][-8:]): user for user in users}
-    orders = set()
-    for text in matter.draw(config(behaviours=0.0, with_evidence=1.0), seed=0):
+def private_world(n_rows_each: int = 6) -> tuple[Prompter, pa.Table, pa.Table]:
+    """Return a prompter, TARGETS and QUERIES of users who each like items of their own, all in turn."""
+    rows = [(user, number) for number in range(n_rows_each) for user in USERS]
+    items = {"item_id": [f"{user}{number}" for user, number in rows]}
+    catalogue = pa.table({**items, "title": [f"{user} {number} (2000)" for user, number in rows]})
+    queries = pa.table(
+        {
+            "query_id": items["item_id"],
+            "user_id": [user for user, _ in rows],
+            "n_before": [number for _, number in rows],
+            "snapshot": [0] * len(rows),
+            "item_ids": [[f"{user}{earlier}" for earlier in range(number)] for user, number in rows],
+        }
+    )
+    targets = pa.table(
+        {
+            "target_id": items["item_id"],
+            "query_id": items["item_id"],
+            "item_id": items["item_id"],
+            "row_id": range(len(rows)),
+            "label": [1] * len(rows),
+            "split": ["train"] * len(rows),
+        }
+    )
+    return Prompter(ITEMS.check(catalogue), PromptConfig()), TARGETS.check(targets), QUERIES.check(queries)
+
+
+def evidence_in(matter: ReadingMatter, seed: int = 0) -> list[tuple[str, list[str]]]:
+    """Return (own user, users shown) of each prompt that is drawn."""
+    found = []
+    for text in matter.draw(config(behaviours=0.0, with_evidence=1.0), seed):
         _, _, evidence = text.partition("Other users")
-        shown = [written.get(part) for part in re.findall(r"\[.*?\]", evidence)]
-        assert len(shown) <= 2
-        if None not in shown:
-            orders.add(tuple(shown))
-    # The first two that are not the user itself, or two random users that happen to be among the four.
-    assert ("u0005", "u0003") in orders
+        own = QUESTION.search(text)
+        assert own is not None
+        lists = [titles_in(part) for part in re.findall(r"\[.*?\]", evidence)]
+        assert all(len({title[:3] for title in titles}) == 1 for titles in lists)
+        found.append((own.group(1)[1:4], [titles[0][:3] for titles in lists]))
+    return found
 
 
-def test_a_user_without_a_known_behaviour_is_not_shown(
-    corpora: dict[str, Corpus], chain_over: Callable[[str], Chain], early: pa.Table
-) -> None:
-    queries = corpora["train"].queries["query_id"].to_pylist()
-    matter = reading_matter(corpora, chain_over, early.slice(0, 1), [dict.fromkeys(queries, ["stranger"])])
-    texts = matter.draw(config(n_texts=20, behaviours=0.0, with_evidence=1.0), seed=0)
-    assert not any("Other users" in text for text in texts)
+@pytest.mark.parametrize("n_producers", [0, 1, 2])
+def test_own_user_is_never_evidence(n_producers: int) -> None:
+    prompter, targets, queries = private_world()
+    owners = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
+    own_first = {query: [user, *USERS] for query, user in owners.items()}
+    found = evidence_in(ReadingMatter(prompter, targets, queries, [own_first] * n_producers, BUDGET))
+    assert all(own not in shown for own, shown in found)
+    assert all(len(set(shown)) == 2 for _, shown in found)
+    # Random users are among the producers, so everybody is shown to everybody.
+    assert {(own, user) for own, shown in found for user in shown} == {
+        (own, user) for own in USERS for user in USERS if own != user
+    }
+
+
+def test_evidence_has_the_order_of_its_producer() -> None:
+    prompter, targets, queries = private_world()
+    orders = [["eve", "bob", "ann", "dan"], ["cat", "ann", "eve", "bob"]]
+    producers = [dict.fromkeys(queries["query_id"].to_pylist(), order) for order in orders]
+    found = evidence_in(ReadingMatter(prompter, targets, queries, producers, BUDGET))
+    wanted = {own: {tuple([user for user in order if user != own][:2]) for order in orders} for own in USERS}
+    for own in USERS:
+        drawn = Counter(tuple(shown) for user, shown in found if user == own)
+        # Each of the two producers has a third of the prompts, random users share the last third.
+        assert {order for order, _ in drawn.most_common(2)} == wanted[own]
+
+
+def test_the_budget_bounds_users_and_titles() -> None:
+    prompter, targets, queries = private_world()
+    budget = Budget(history_titles=3, evidence_titles=2, evidence_users=1)
+    matter = ReadingMatter(prompter, targets, queries, [], budget)
+    texts = matter.draw(config(behaviours=0.0, with_evidence=1.0), seed=0)
+    sizes = [[len(titles_in(part)) for part in re.findall(r"\[.*?\]", text)] for text in texts]
+    assert {len(lists) for lists in sizes} == {2}
+    assert {lists[0] for lists in sizes} == {0, 1, 2, 3}
+    assert {lists[1] for lists in sizes} == {2}
+    behaviours = matter.draw(config(behaviours=1.0), seed=0)
+    assert {len(titles_in(text)) for text in behaviours} == {0, 1, 2, 3}
+
+
+def test_a_user_without_a_known_behaviour_is_not_shown() -> None:
+    prompter, targets, queries = private_world()
+    strangers = {query: ["stranger"] for query in queries["query_id"].to_pylist()}
+    matter = ReadingMatter(prompter, targets.slice(0, 5), queries, [strangers], BUDGET)  # no history yet
+    assert all(shown == [] for _, shown in evidence_in(matter))
 
 
 def test_the_seed_decides(matter: ReadingMatter) -> None:
@@ -188,24 +214,19 @@ def test_the_seed_decides(matter: ReadingMatter) -> None:
     assert matter.draw(config(), seed=3) != matter.draw(config(), seed=4)
 
 
-def test_rows_are_used_equally_often(matter: ReadingMatter, early: pa.Table) -> None:
-    n_rows = early.num_rows
+def test_rows_are_used_equally_often() -> None:
+    prompter, targets, queries = private_world()
+    matter = ReadingMatter(prompter, targets, queries, [], BUDGET)
+    n_rows = targets.num_rows
     texts = matter.draw(config(n_texts=2 * n_rows + 1, behaviours=0.0, with_evidence=0.0), seed=0)
-    counts = {text: texts.count(text) for text in set(texts)}
-    assert len(texts) == 2 * n_rows + 1
-    assert len(counts) == n_rows  # every user rates an item once, so every row has a prompt of its own
-    assert sorted(counts.values()) == [2] * (n_rows - 1) + [3]
+    assert sorted(Counter(texts).values()) == [2] * (n_rows - 1) + [3]
 
 
-def test_as_of_candidates_name_users_too(
-    corpora: dict[str, Corpus], chain_over: Callable[[str], Chain]
-) -> None:
+def test_as_of_candidates_name_users_too(corpora: dict[str, Corpus], chain_over: Callable[[str], Chain]) -> None:
     """The producer speaks of users: behaviours of an as-of corpus carry their snapshot in the name."""
     candidates = CANDIDATES.check(chain_over("as-of").candidates(corpora["as-of"].queries))
     behaviours = corpora["as-of"].behaviours
-    owners = dict(
-        zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True)
-    )
+    owners = dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True))
     producer = {query: [owners[name] for name in names] for query, names in ranked(candidates, "query_id").items()}
     targets = corpora["as-of"].targets
     early = early_rows(targets.filter(pc.equal(targets["split"], "train")), SHARE)

@@ -21,9 +21,7 @@ def test_a_bi_encoder_gives_cosines_and_encodes_each_text_once(static_folder, mo
     expected = (encode(encoder, PROMPTS) * encode(encoder, BEHAVIOURS)).sum(axis=1)
     seen = []
     original = reranker.encoder.encode
-    monkeypatch.setattr(
-        reranker.encoder, "encode", lambda texts, **how: seen.extend(texts) or original(texts, **how)
-    )
+    monkeypatch.setattr(reranker.encoder, "encode", lambda texts, **how: seen.extend(texts) or original(texts, **how))
     scores = reranker.score(PROMPTS, BEHAVIOURS)
     assert scores.dtype == np.float32
     assert scores == pytest.approx(expected, abs=1e-6)

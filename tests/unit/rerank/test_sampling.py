@@ -1,7 +1,6 @@
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
-
-import pyarrow as pa
 
 from scorerec.core.tables import RANKINGS
 from scorerec.rerank.sampling import read_rankings, sample_groups
@@ -29,9 +28,9 @@ def test_short_rankings_are_left_out_and_counted():
 
 @given(st.permutations(["t1", "t2", "t3", "t4"]), st.integers(1, 4))
 def test_neither_order_nor_other_targets_matter(order, count):
-    everything = dict(zip("t1 t2 t3 t4".split(), [TEN] * 4, strict=True))
+    everything = dict(zip(["t1", "t2", "t3", "t4"], [TEN] * 4, strict=True))
     expected = {group.target_id: group for group in sample_groups(everything, 5, 3, seed=7).groups}
-    for group in sample_groups({name: TEN for name in order[:count]}, 5, 3, seed=7).groups:
+    for group in sample_groups(dict.fromkeys(order[:count], TEN), 5, 3, seed=7).groups:
         assert group == expected[group.target_id]
 
 

@@ -17,10 +17,8 @@ TEXTS |= {f"n{n}": f"{NOVELS[n]} {NOVELS[(n + 1) % 3]}" for n in range(3)}
 
 
 def prompt(target):
-    return to_rows(
-        [Segment("wording", "user ["), Segment("history", "myst", "m"), Segment("wording", "] enjoy ")]
-        + [Segment("target", target, target)]
-    )
+    opening = [Segment("wording", "user ["), Segment("history", "myst", "m"), Segment("wording", "] enjoy ")]
+    return to_rows([*opening, Segment("target", target, target)])
 
 
 # Twelve targets of four users; for a shooter those who like shooters are useful, and the other way round.

@@ -62,6 +62,4 @@ def test_a_target_without_a_prompt_and_a_behaviour_without_text_are_named():
     with pytest.raises(DataError, match="'t3'"):
         rerank(prompts("t1", "t2"), TARGET_ROWS, CANDIDATE_ROWS, TEXTS, Numbers(), 2)
     with pytest.raises(DataError, match="'b3'"):
-        rerank(
-            prompts("t1", "t2", "t3"), TARGET_ROWS, CANDIDATE_ROWS, {"b1": "", "b2": "", "b4": ""}, Numbers(), 2
-        )
+        rerank(prompts("t1", "t2", "t3"), TARGET_ROWS, CANDIDATE_ROWS, {"b1": "", "b2": "", "b4": ""}, Numbers(), 2)

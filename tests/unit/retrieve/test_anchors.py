@@ -46,10 +46,7 @@ def test_a_behaviour_without_text_is_named():
 
 def test_prefixes_bring_their_text_and_their_own_neighbours():
     behaviours = pa.Table.from_pylist(
-        [
-            {"behaviour_id": name, "user_id": name, "valid_from": 0, "valid_to": 9, "item_ids": ["x"]}
-            for name in TEXTS
-        ],
+        [{"behaviour_id": name, "user_id": name, "valid_from": 0, "valid_to": 9, "item_ids": ["x"]} for name in TEXTS],
         BEHAVIOURS.columns,
     )
     matrix = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)

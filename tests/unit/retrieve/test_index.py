@@ -30,9 +30,7 @@ def behaviours(*names):
 
 
 def vectors(*names):
-    return vector_table(
-        "behaviour_id", list(names), np.array([VECTORS[name] for name in names], np.float32)
-    )
+    return vector_table("behaviour_id", list(names), np.array([VECTORS[name] for name in names], np.float32))
 
 
 @pytest.fixture
@@ -75,9 +73,7 @@ def test_it_persists(index, path):
 
 def test_a_behaviour_that_is_added_again_is_replaced(index):
     index.search(np.zeros((1, 2), np.float32), 1, ["new"], [0])
-    index.add(
-        behaviours("ann:1"), vector_table("behaviour_id", ["ann:1"], np.array([[0, 5]], np.float32))
-    )
+    index.add(behaviours("ann:1"), vector_table("behaviour_id", ["ann:1"], np.array([[0, 5]], np.float32)))
     assert len(index) == 4
     assert names(index.search(np.array([[0, 1]], np.float32), 1, ["new"], [50])) == [["ann:1"]]
 

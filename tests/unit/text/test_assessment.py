@@ -22,8 +22,7 @@ MOVIE = DOMAINS["movie"]
 
 def test_it_names_what_the_history_lacks() -> None:
     assert metadata_assessment(["c", "d"], "e", ITEMS, MOVIE) == (
-        "People who also enjoy Romance and Fantasy movies, from around 1990, "
-        "similar to 'Edward Scissorhands (1990)'."
+        "People who also enjoy Romance and Fantasy movies, from around 1990, similar to 'Edward Scissorhands (1990)'."
     )
 
 
@@ -37,10 +36,7 @@ def test_it_names_everything_where_nothing_is_rare() -> None:
 
 
 def test_it_needs_neither_history_nor_metadata() -> None:
-    assert (
-        metadata_assessment([], "bare", ITEMS, DOMAINS["game"])
-        == "People who also enjoy games similar to 'Doom'."
-    )
+    assert metadata_assessment([], "bare", ITEMS, DOMAINS["game"]) == "People who also enjoy games similar to 'Doom'."
     assert "enjoy Drama and War movies" in metadata_assessment(["bare"], "d", ITEMS, MOVIE)
 
 

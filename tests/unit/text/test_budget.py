@@ -16,9 +16,7 @@ from scorerec.text.segments import Segment, render
 from scorerec.text.wording import DOMAINS
 
 MOVIE = DOMAINS["movie"]
-ITEMS = Describer(
-    {**{str(n): {"title": f"T{n}"} for n in range(40)}, "long": {"title": "a b c d e f g h i j"}}
-)
+ITEMS = Describer({**{str(n): {"title": f"T{n}"} for n in range(40)}, "long": {"title": "a b c d e f g h i j"}})
 
 
 def words(text: str) -> int:

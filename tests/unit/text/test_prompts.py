@@ -19,9 +19,7 @@ from scorerec.text.wording import DOMAINS, DomainWords
 MOVIE = DOMAINS["movie"]
 
 # Texts rich in what could end a quote, a list, a line or a turn.
-nasty = st.text(
-    st.sampled_from("'\"[]<>\\|,.()\n\r\t \u200b\u202e\u2028＇＂［］＜＞≮‘’“”aY\u0338\x00"), max_size=60
-)
+nasty = st.text(st.sampled_from("'\"[]<>\\|,.()\n\r\t \u200b\u202e\u2028＇＂［］＜＞≮‘’“”aY\u0338\x00"), max_size=60)
 spoken = st.sampled_from(
     [
         "'. Respond with either 'Yes' or 'No'.",
@@ -103,9 +101,7 @@ def test_no_evidence_is_the_basic_prompt() -> None:
 
 def test_a_behaviour_as_segments_is_d_of_it() -> None:
     describer = catalogue("Up", "Big")
-    assert (
-        render(prompts.behaviour(["0", "1"], describer)) == describer.behaviour(["0", "1"]) == "['Up', 'Big']"
-    )
+    assert render(prompts.behaviour(["0", "1"], describer)) == describer.behaviour(["0", "1"]) == "['Up', 'Big']"
 
 
 def test_a_missing_item_is_an_error() -> None:
@@ -119,9 +115,7 @@ def test_a_behaviour_given_twice_is_an_error() -> None:
 
 
 def test_words_of_one_s_own() -> None:
-    recipe = DomainWords(
-        singular="recipe", plural="recipes", consumed="cooked", enjoy="like", liked="praised"
-    )
+    recipe = DomainWords(singular="recipe", plural="recipes", consumed="cooked", enjoy="like", liked="praised")
     describer = catalogue("Dal", "Pie")
     assert render(prompts.self_assessing(["0"], "1", describer, recipe)).startswith(
         "The user has cooked the following recipes: ['Dal']. However, based on this list alone, it is not "

@@ -31,9 +31,7 @@ def test_any_subset_of_titles_leaves_well_formed_lists() -> None:
         left = [part for place, part in enumerate(PROMPT) if place not in gone]
         names = {
             behaviour: ", ".join(
-                part.text
-                for part in left
-                if part.kind != "target" and part.item_id and part.behaviour_id == behaviour
+                part.text for part in left if part.kind != "target" and part.item_id and part.behaviour_id == behaviour
             )
             for behaviour in (None, "a", "b")
         }

@@ -60,10 +60,7 @@ class MovieLens1M(Config):
     def _movies(path: Path) -> pl.DataFrame:
         rows = _split_lines(path, "::", 3)
         return _movie_table(
-            [
-                (item_id, title, [genre for genre in genres.split("|") if genre])
-                for item_id, title, genres in rows
-            ]
+            [(item_id, title, [genre for genre in genres.split("|") if genre]) for item_id, title, genres in rows]
         )
 
 
@@ -109,10 +106,7 @@ class MovieLens100K(Config):
         rows = _split_lines(path, "|", 5 + len(_GENRES_100K))
         flagged = [(row[0], row[1].strip(), zip(_GENRES_100K, row[5:], strict=True)) for row in rows]
         return _movie_table(
-            [
-                (item_id, title, [genre for genre, flag in flags if flag == "1"])
-                for item_id, title, flags in flagged
-            ]
+            [(item_id, title, [genre for genre, flag in flags if flag == "1"]) for item_id, title, flags in flagged]
         )
 
 
@@ -127,10 +121,7 @@ def _as_published(items: pl.DataFrame) -> pl.DataFrame:
     year = pl.col("release_year").str.extract(r"^(\d{4})$")
     return items.select(
         "item_id",
-        pl.when(year.is_not_null())
-        .then(pl.format("{} ({})", "title", year))
-        .otherwise("title")
-        .alias("title"),
+        pl.when(year.is_not_null()).then(pl.format("{} ({})", "title", year)).otherwise("title").alias("title"),
         year.cast(pl.Int32).alias("year"),
         pl.col("class").alias("genres"),
     )

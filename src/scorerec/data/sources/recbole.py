@@ -50,9 +50,7 @@ class RecBoleFiles(Config):
         wanted = self.columns.ratings()
         types = _header(interactions)
         require_columns(wanted, types, interactions)
-        scan = _scan(interactions, types).select(
-            pl.col(column).alias(name) for name, column in wanted.items()
-        )
+        scan = _scan(interactions, types).select(pl.col(column).alias(name) for name, column in wanted.items())
         ratings = parse_ratings(scan, interactions, first_row=2, timestamp_unit=self.timestamp_unit)
         return RawTables(ratings, self._items(items))
 

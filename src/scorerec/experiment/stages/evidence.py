@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+from sentence_transformers import SentenceTransformer
+
 from scorerec.assess.collect import collect, make_assessor, sample_targets
 from scorerec.assess.rank import rank
 from scorerec.assess.store import ReplyStore
-from scorerec.core.artifacts import Draft
+from scorerec.core.artifacts import Draft, read_table
 from scorerec.core.tables import (
     ASSESSMENTS,
     BEHAVIOURS,
@@ -34,6 +38,7 @@ from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_
 from scorerec.pipeline.prompting import requests
 from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
+from scorerec.retrieve.anchors import prefix_neighbours, sample_prefixes
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.car import train_car
 from scorerec.retrieve.index import BehaviourIndex
@@ -70,9 +75,27 @@ def _neighbours(context: Context, draft: Draft) -> None:
 def _car(context: Context, draft: Draft) -> None:
     behaviours = context.inputs["neighbours"].table(BEHAVIOURS)
     config = context.config.car
-    texts = encoder_texts(prompter(context), load_encoder(config.model), behaviours, "behaviour_id")
+    encoder = load_encoder(config.model, config.max_length)
+    texts = encoder_texts(prompter(context), encoder, behaviours, "behaviour_id")
     neighbours = context.inputs["neighbours"].table(NEIGHBOURS)
+    if config.n_prefixes:
+        prefixes = _prefix_neighbours(context, encoder, behaviours)
+        neighbours = pa.concat_tables([neighbours, prefixes], promote_options="default")
     draft.facts.update(train_car(texts, neighbours, config, draft.path / MODEL, context.config.seed))
+
+
+def _prefix_neighbours(context: Context, encoder: SentenceTransformer, behaviours: pa.Table) -> pa.Table:
+    """Return the CRM neighbours of some earlier histories of each training user."""
+    corpus, config = context.inputs["corpus"], context.config
+    train = in_splits(corpus.table(TARGETS), ("train",))
+    queries = corpus.table(QUERIES)
+    asked = queries.filter(pc.is_in(queries["query_id"], train["query_id"].combine_chunks()))
+    sampled = sample_prefixes(asked, config.car.n_prefixes, config.seed)
+    texts = encoder_texts(prompter(context), encoder, sampled, "query_id")
+    states = load_crm(model_folder(context, "crm")).encode(sampled["item_ids"].to_pylist())
+    vectors = vector_table("query_id", sampled["query_id"].to_pylist(), states)
+    known = read_table(context.path("neighbours"), vectors_schema("behaviour_id", states.shape[1]))
+    return prefix_neighbours(sampled, texts, vectors, behaviours, known, config.evidence.n_neighbours)
 
 
 def _candidates(context: Context, draft: Draft) -> None:
@@ -150,7 +173,7 @@ STAGES = (
     Stage("neighbours", ("data", "crm"), lambda config: {"n": config.evidence.n_neighbours}, _neighbours),
     Stage(
         "car",
-        ("data", "neighbours"),
+        ("data", "corpus", "crm", "neighbours"),
         lambda config: {"car": config.car.model_dump(mode="json"), "texts": _texts(config)},
         _car,
     ),

@@ -44,8 +44,7 @@ def folder_atomic(tmp_path: Path) -> Path:
     folder = tmp_path / "atomic"
     folder.mkdir()
     (folder / "ml-100k.inter").write_text(
-        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
-        "196\t1\t3\t881250949\n186\t2\t4\t891717742\n"
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t1\t3\t881250949\n186\t2\t4\t891717742\n"
     )
     (folder / "ml-100k.item").write_text(
         "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"

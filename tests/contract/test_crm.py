@@ -1,0 +1,183 @@
+"""What every conventional recommender must do; a new model is tested as soon as it is registered."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+import scorerec.crm
+from scorerec.core.errors import ModelError
+from scorerec.core.tables import INTERACTIONS
+from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.registry import MODELS, load_crm
+from scorerec.crm.train import CRMConfig, fit_crm
+
+KINDS = [(name, recipe) for name, model in MODELS.items() for recipe in model.recipes]
+N_USERS, N_ITEMS, N_ROWS = 60, 40, 24
+
+
+def planted() -> pa.Table:
+    """Two tastes: a user likes nine of ten items of one half of the catalogue, and one of ten of the other."""
+    random = np.random.default_rng(0)
+    rows = []
+    for user in range(N_USERS):
+        items = random.permutation(N_ITEMS)[:N_ROWS]
+        liked = random.random(N_ROWS) < np.where(items % 2 == user % 2, 0.9, 0.1)
+        n_before = np.cumsum(liked) - liked
+        for place, item in enumerate(items):
+            split = "train" if place < 16 else "valid" if place < 20 else "test"
+            when = place * N_USERS + user
+            rows.append((when, f"u{user}", f"i{item}", None, int(liked[place]), when, split, n_before[place]))
+    columns = zip(*sorted(rows), strict=True)
+    return INTERACTIONS.check(pa.table(dict(zip(INTERACTIONS.columns.names, map(list, columns), strict=True))))
+
+
+def short(name: str, recipe: str) -> CRMConfig:
+    return CRMConfig(model=name, recipe=recipe, epochs=25, patience=25, batch_size=128, learning_rate=0.003)
+
+
+@pytest.fixture(scope="module")
+def interactions() -> pa.Table:
+    return planted()
+
+
+@pytest.fixture(scope="module", params=KINDS, ids="-".join)
+def fitted(request, interactions):
+    """A trained model, its facts and its configuration."""
+    config = short(*request.param)
+    return *fit_crm(interactions, config, seed=0), config
+
+
+HISTORIES = [
+    [],
+    ["i2", "i4", "i8", "i6"],
+    ["never seen"],
+    ["i1", "never seen", "i3"],
+    ["i1", "i1", "i1"],
+    [f"i{number % N_ITEMS}" for number in range(700)],
+]
+
+
+def test_no_model_escapes_this_suite():
+    for module in pkgutil.iter_modules(scorerec.crm.__path__, "scorerec.crm."):
+        importlib.import_module(module.name)
+    found, waiting = set(), [ConventionalRecommender]
+    while waiting:
+        waiting += (children := waiting.pop().__subclasses__())
+        found |= {
+            child for child in children if child.__module__.startswith("scorerec.") and not inspect.isabstract(child)
+        }
+    assert found == set(MODELS.values())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_says_what_it_is(name):
+    model = MODELS[name]
+    assert model.name == name
+    assert model.label
+    assert issubclass(model.settings_type, ModelSettings)
+    assert set(model.recipes) == {"bce", "library"}
+    assert all(field.description for field in model.settings_type.model_fields.values())
+
+
+def test_any_history_has_a_vector(fitted):
+    model, _, _ = fitted
+    vectors = model.encode(HISTORIES)
+    assert vectors.shape == (len(HISTORIES), vectors.shape[1])
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    np.testing.assert_array_equal(vectors[0], vectors[2])  # unknown items are skipped
+    np.testing.assert_allclose(vectors[3], model.encode([["i1", "i3"]])[0], atol=1e-5)
+    assert model.encode([]).shape == (0, vectors.shape[1])
+
+
+def test_any_pair_has_a_probability(fitted):
+    model, _, _ = fitted
+    items = ["i1", "i2", "i3", "never seen", "never seen", "i5"]
+    scores = model.score(HISTORIES, items)
+    assert scores.shape == (len(HISTORIES),)
+    assert scores.dtype == np.float64
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert model.score([], []).shape == (0,)
+    with pytest.raises(ModelError, match="one item per history"):
+        model.score([[]], [])
+
+
+def test_items_have_vectors(fitted):
+    model, _, _ = fitted
+    vectors = model.item_vectors(["i1", "i2", "never seen", "not this one either"])
+    assert vectors.dtype == np.float32
+    assert len(np.unique(vectors, axis=0)) == 3
+    np.testing.assert_allclose(vectors[2], model.item_vectors(model.catalogue.item_ids).mean(0), atol=1e-6)
+
+
+def test_company_changes_nothing(fitted):
+    """A history has the same vector and score alone and among others."""
+    model, _, _ = fitted
+    items = ["i7"] * len(HISTORIES)
+    vectors, scores = model.encode(HISTORIES), model.score(HISTORIES, items)
+    for number, history in enumerate(HISTORIES):
+        np.testing.assert_allclose(model.encode([history])[0], vectors[number], atol=1e-5)
+        np.testing.assert_allclose(model.score([history], ["i7"])[0], scores[number], atol=1e-5)
+
+
+def test_a_saved_model_is_the_same_model(fitted, tmp_path):
+    model, _, _ = fitted
+    model.save(tmp_path / "model")
+    loaded = load_crm(tmp_path / "model")
+    assert type(loaded) is type(model)
+    assert not loaded.training
+    assert loaded.settings == model.settings
+    items = ["i1", "i2", "i3", "never seen", "i4", "i5"]
+    np.testing.assert_array_equal(loaded.encode(HISTORIES), model.encode(HISTORIES))
+    np.testing.assert_array_equal(loaded.score(HISTORIES, items), model.score(HISTORIES, items))
+    np.testing.assert_array_equal(loaded.item_vectors(items), model.item_vectors(items))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_the_seed_decides_everything(kind, interactions):
+    config = short(*kind).model_copy(update={"epochs": 2})
+    states = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(len(states))  # what the global generator holds must not matter
+        states.append(fit_crm(interactions, config, seed)[0].state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+def test_planted_tastes_are_found(fitted, interactions):
+    """On test rows, with each row's own prefix, by AUC; and by what two histories of one taste have in common."""
+    model, facts, _ = fitted
+    rows = interactions.to_pylist()
+    liked = {}
+    histories, items, labels = [], [], []
+    for row in rows:
+        history = liked.setdefault(row["user_id"], [])
+        if row["split"] == "test":
+            histories.append(list(history))
+            items.append(row["item_id"])
+            labels.append(row["label"])
+        if row["label"]:
+            history.append(row["item_id"])
+    assert roc_auc_score(labels, model.score(histories, items)) > 0.7
+    assert facts["valid_auc"] > 0.7
+    even, odd, even_too = model.encode([["i2", "i4", "i8"], ["i1", "i3", "i7"], ["i10", "i14", "i20"]])
+    assert even @ even_too > even @ odd
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_a_gpu_does_the_same(kind, interactions, tmp_path):
+    config = short(*kind).model_copy(update={"epochs": 3})
+    model, _ = fit_crm(interactions, config, seed=0, device="cuda")
+    assert model.device.type == "cuda"
+    model.save(tmp_path)
+    on_cpu = load_crm(tmp_path, device="cpu")
+    np.testing.assert_allclose(model.encode(HISTORIES), on_cpu.encode(HISTORIES), atol=1e-3)
