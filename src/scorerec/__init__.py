@@ -1,0 +1,1 @@
+"""scorerec: LLM recommendation with natural-language collaborative evidence (SCORE)."""

@@ -70,7 +70,7 @@ def run(
         _print_json({"run": str(outcome.folder), "results": outcome.results})
         return
     for line in outcome.headlines:
-        console.print(escape(line))
+        console.print(escape(line), soft_wrap=True)
     if outcome.table:
         _print_rows(list(outcome.table[0]), [list(row.values()) for row in outcome.table])
         console.print(f"Report: {outcome.folder}/report.html")
@@ -134,7 +134,7 @@ def recommend(
         _print_json(dataclasses.asdict(result))
         return
     for line in result.headlines:
-        console.print(escape(line))
+        console.print(escape(line), soft_wrap=True)
     for place, item in enumerate(result.items, start=1):
         console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}")
         for shown in item.evidence:

@@ -154,10 +154,12 @@ class ArtifactStore:
             }
             text = json.dumps(manifest, indent=2, sort_keys=True, default=str) + "\n"
             (draft.path / "manifest.json").write_text(text, encoding="utf-8")
-            draft.path.rename(home / name)
+            if not (home / name).exists():  # another run may have finished the same stage meanwhile
+                draft.path.rename(home / name)
         except BaseException:
             shutil.rmtree(draft.path, ignore_errors=True)
             raise
+        shutil.rmtree(draft.path, ignore_errors=True)
 
 
 def package_versions() -> dict[str, str]:

@@ -40,7 +40,14 @@ class SASRec(SequenceRecommender):
     label: ClassVar[str] = "SASRec"
     settings_type: ClassVar[type[ModelSettings]] = SASRecSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "bce": {},
+        "bce": {
+            "learning_rate": 1e-3,
+            "weight_decay": 5.0,
+            "batch_size": 1024,
+            "epochs": 100,
+            "patience": 10,
+            "settings": {"objective": "bce", "item_bias": True},
+        },
         "library": {
             "learning_rate": 1e-3,
             "weight_decay": 0.0,

@@ -70,7 +70,9 @@ def run_experiment(
         *(f"Stand-in: {line}" for line in results["stand_ins"]),
         *(f"Warning: {line}" for part in results["facts"].values() for line in part.get("warnings", ())),
     ]
-    return Outcome(runner.folder, headlines, headline_rows(comparison), results)
+    columns = ("method", "AUC", "UAUC", "seconds")  # what fits a terminal; the report has the rest
+    table = [{name: row[name] for name in columns} for row in headline_rows(comparison)]
+    return Outcome(runner.folder, headlines, table, results)
 
 
 def experiment_status(source: str, changes: Sequence[str], root: Path) -> list[Progress]:

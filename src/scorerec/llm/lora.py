@@ -16,7 +16,7 @@ from scorerec.llm.backbone import quiet_transformers
 
 
 class LoRAConfig(Config):
-    """The adapter; defaults are those of the paper (Section 4.1.4)."""
+    """The adapter; defaults are those of the paper (Appendix B)."""
 
     rank: int = Field(8, ge=1, description="r")
     alpha: float = Field(32, gt=0, description="updates are scaled by alpha / r")

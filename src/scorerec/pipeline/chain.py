@@ -89,9 +89,15 @@ def choose_contexts(
         behaviours: BEHAVIOURS.
         n_context_users: K_s.
     """
-    texts = prompter.behaviour_texts(behaviours, "behaviour_id")
+    texts = reranker_texts(prompter, reranker, behaviours)
     prompts = prompter.basic(*asked)
     return rerank(prompts, asked[0], candidates, texts, reranker, n_context_users)
+
+
+def reranker_texts(prompter: Prompter, reranker: Reranker, behaviours: pa.Table) -> dict[str, str]:
+    """Return behaviour_id -> d(H(u)), as much of it as the reranker reads beside a prompt."""
+    reader = Reader(reranker.reader.budget.tokens, reranker.reader.count_tokens)
+    return prompter.behaviour_texts(behaviours, "behaviour_id", reader)
 
 
 def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> dict[str, str]:

@@ -232,4 +232,6 @@ class BehaviourIndex:
 
 def _connect(path: Path) -> sqlite3.Connection:
     # check_same_thread: a server's threads share the index; SQLite itself serialises them.
-    return sqlite3.connect(path, timeout=30, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
+    return connection

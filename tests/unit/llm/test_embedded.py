@@ -54,11 +54,18 @@ def test_no_text_and_a_broken_loss_are_errors(tmp_path: Path, texts: list[str]) 
 def test_phrases_make_titles_and_sentences_single_tokens(texts: list[str]) -> None:
     phrases, words = (train_tokenizer(texts, 800, units) for units in ("phrases", "words"))
     text = "The user has highly rated the following movies: ['Good Film 3 (1983)', \"Carl's Film (1990)\"]"
-    pieces = [phrases.decode(token) for token in phrases(text, add_special_tokens=False)["input_ids"]]
-    assert pieces[:3] == ["The user has highly rated the following movies: ", "['", "Good Film 3 (1983)"]
-    assert pieces[-1] == '"]'
-    assert "'" not in pieces  # the apostrophe of Carl's is not a quote
-    assert len(pieces) < len(words(text)["input_ids"])
+    pieces = [piece for piece, _ in phrases.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+    assert [piece.replace("Ġ", " ") for piece in pieces] == [
+        "The user has highly rated the following movies: ",
+        "['",
+        "Good Film 3 (1983)",
+        "', \"",
+        "Carl's Film (1990)",  # an apostrophe is no quote
+        '"]',
+    ]
+    ids = phrases(text, add_special_tokens=False)["input_ids"]
+    assert [phrases.decode(token) for token in ids[:3]] == [piece.replace("Ġ", " ") for piece in pieces[:3]]
+    assert len(ids) < len(words(text)["input_ids"])
     for tokenizer in (phrases, words):
         for odd in ("Ünïcödé 東京 \n\t", "", "'']]\"[, ['"):
             assert tokenizer.decode(tokenizer(odd, add_special_tokens=False)["input_ids"]) == odd

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,16 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
-from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.fit import Selection
-from scorerec.llm.lora import LoRAConfig, attach_lora, save_adapter
+from scorerec.llm.lora import LoRAConfig
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 
 World = tuple[pa.Table, pa.Table]
-FULL = LLMConfig(device="cpu", tune="full", learning_rate=1e-2, epochs=6, batch_size=8)
+FULL = LLMConfig(device="cpu", tune="full", learning_rate=1e-2, epochs=8, batch_size=8)
 # Adapters alone cannot move all of a tiny vocabulary towards two answers, so this one learns the two alone.
-LORA = FULL.model_copy(update={"tune": "lora", "loss": "two-logit", "learning_rate": 3e-2})
+LORA = FULL.model_copy(update={"tune": "lora", "loss": "two-logit", "lora": LoRAConfig(dropout=0)})
 
 
 def auc_on_test(scores: pa.Table, labels: pa.Table) -> float:
@@ -35,7 +33,9 @@ def auc_on_test(scores: pa.Table, labels: pa.Table) -> float:
     [
         FULL,
         LORA,
-        FULL.model_copy(update={"loss": "two-logit", "gradient_accumulation": 2}),
+        FULL.model_copy(
+            update={"loss": "two-logit", "learning_rate": 3e-3, "batch_size": 2, "gradient_accumulation": 2}
+        ),
         FULL.model_copy(update={"history_augmentation": True, "embedding_dropout": 0.1}),
     ],
 )
@@ -43,7 +43,7 @@ def test_it_learns_what_the_labels_follow(tiny_lm: Path, world: World, tmp_path:
     facts = tune(tiny_lm, *world, config, tmp_path, seed=0)
     assert facts["training_rows"] == 80
     assert facts["validation_auc"] == max(facts["validation_aucs"])
-    assert len(facts["validation_aucs"]) == 6
+    assert len(facts["validation_aucs"]) == 8
     assert facts["backbone"] == "embedded LM (a stand-in, not a pretrained LLM)"
     assert facts["answers"].startswith("'Yes' is token")
     assert auc_on_test(score(tmp_path, world[0], config), world[1]) > 0.9
@@ -74,20 +74,6 @@ def test_an_adapter_is_saved_and_reloads_to_the_same_scores(tiny_lm: Path, world
     assert np.abs(base - reloaded).max() > 1e-3
     valid = roc_auc_score(world[1]["label"].to_numpy()[80:100], reloaded[80:100])
     assert round(float(valid), 4) == facts["validation_auc"]
-
-
-def test_the_papers_adapter_is_the_default() -> None:
-    lora = LoRAConfig()
-    assert (lora.rank, lora.alpha, lora.dropout) == (8, 32, 0.1)
-    assert set(lora.modules) == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-
-
-def test_an_empty_adapter_and_unknown_layers_are_errors(tiny_lm: Path, tmp_path: Path) -> None:
-    untrained = attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig())
-    with pytest.raises(ModelError, match="the adapter is empty"):
-        save_adapter(untrained, tmp_path)
-    with pytest.raises(ModelError, match="no adapter can be attached"):
-        attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig(modules=("c_attn",)))
 
 
 def test_none_uses_the_backbone_as_it_is(tiny_lm: Path, world: World, tmp_path: Path) -> None:
@@ -142,13 +128,3 @@ def test_what_cannot_be_learned_from_is_refused(tiny_lm: Path, world: World, tmp
         tune(tiny_lm, prompts.slice(0, 80), labels, FULL, tmp_path, seed=0)
     with pytest.raises(ConfigError, match="the word itself"):
         tune("embedded", prompts, labels, FULL, tmp_path, seed=0)
-
-
-def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be loaded as a causal language model"):
-        load_backbone(tmp_path / "nothing", device="cpu")
-    (tmp_path / "adapter_config.json").write_text(
-        json.dumps({"peft_type": "LORA", "base_model_name_or_path": str(tmp_path / "gone")})
-    )
-    with pytest.raises(ModelError, match="gone"):
-        load_backbone(tmp_path, device="cpu")

@@ -34,7 +34,7 @@ from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, wi
 from scorerec.experiment.stages.parts import INDEX, MODEL, model_folder, prompter, retriever
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import encode, encoder_fingerprint, load_encoder
-from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts
+from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts, reranker_texts
 from scorerec.pipeline.prompting import requests
 from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
@@ -140,7 +140,8 @@ def _sare(context: Context, draft: Draft) -> None:
     queries = corpus.table(QUERIES)
     users = with_users(sampled, queries)["user_id"]
     prompts = writer.basic(sampled, queries).append_column("user_id", users)
-    texts = writer.behaviour_texts(corpus.table(BEHAVIOURS), "behaviour_id")
+    untuned = load_reranker(config.sare.model, config.sare)
+    texts = reranker_texts(writer, untuned, corpus.table(BEHAVIOURS))
     facts = train_sare(prompts, texts, rankings, config.sare, draft.path / MODEL, config.seed)
     draft.facts.update(facts)
 

@@ -1,0 +1,95 @@
+"""A whole experiment on the synthetic world, small enough to be run several times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from scorerec.core.artifacts import Artifact
+from scorerec.data.synthetic import SyntheticWorld
+from scorerec.experiment.config import ExperimentConfig, load_experiment
+from scorerec.experiment.runner import Progress, Runner
+from scorerec.experiment.stages import STAGES
+
+# Hardly two pairs of twins are asked about the same item, and nothing but taste tells the label.
+WORLD = SyntheticWorld(n_users=60, n_items=1200, quality_strength=0.0)
+_SETTINGS = (
+    'data.source={name="synthetic", n_users=60, n_items=1200, quality_strength=0.0}',
+    'data.split={by="months", train=[0, 9], valid=[10, 10], test=[11, 11]}',
+    "device=cpu",
+    "crm.recipe=library",
+    "crm.epochs=30",
+    "crm.batch_size=256",
+    "crm.learning_rate=0.01",
+    "crm.settings={dimension=32, inner_dimension=32, n_layers=1, n_heads=1}",
+    "car.epochs=2",
+    "car.learning_rate=0.01",
+    "assess.n_targets=200",
+    "sare.epochs=1",
+    "embedded_lm={vocabulary=600, width=16, layers=1, heads=1, inner_width=32}",
+    "reading.n_texts=300",
+    "llm.epochs=1",
+    "llm.max_train_rows=300",
+    "llm.selections_per_epoch=1",
+    "evaluation.n_resamples=50",
+)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Settings under which the stages are run.
+
+    Attributes:
+        models: where the encoder lies that stands in for all three.
+    """
+
+    models: Path
+
+    def settings(self, *changes: str) -> list[str]:
+        """Return what is set differently from the preset ml-1m."""
+        encoder = [f"{name}={self.models}" for name in ("car.model", "sare.model", "evidence.text_embedder")]
+        return [*_SETTINGS, *encoder, "name=synthetic", *changes]
+
+    def config(self, *changes: str) -> ExperimentConfig:
+        return load_experiment("ml-1m", self.settings(*changes))
+
+    def run(self, root: Path, *changes: str, to: str | None = None) -> Outcome:
+        config, told = self.config(*changes), list[Progress]()
+        artifacts = Runner(STAGES, config, root).run(to, told.append)
+        return Outcome(root, config, artifacts, told)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run, and what it said on its way."""
+
+    root: Path
+    config: ExperimentConfig
+    artifacts: Mapping[str, Artifact]
+    told: Sequence[Progress] = field(repr=False)
+
+    @property
+    def ran(self) -> list[str]:
+        """Stages that were not there before."""
+        return [progress.stage for progress in self.told if progress.state == "ran"]
+
+
+@pytest.fixture(scope="session")
+def experiment(
+    tmp_path_factory: pytest.TempPathFactory, word_encoder: Callable[..., SentenceTransformer]
+) -> Experiment:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models") / "words"
+    word_encoder(WORLD.read(None).items["title"]).save(str(folder), create_model_card=False)
+    return Experiment(folder)
+
+
+@pytest.fixture(scope="session")
+def outcome(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Return the first run, from nothing."""
+    return experiment.run(tmp_path_factory.mktemp("runs"))

@@ -1,0 +1,43 @@
+"""Any causal LM by id or folder; what cannot be loaded says why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from scorerec.core.errors import ConfigError, ModelError
+from scorerec.llm.backbone import load_backbone
+from scorerec.nn.batching import pad
+
+
+def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be loaded as a causal language model"):
+        load_backbone(tmp_path / "nothing", device="cpu")
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "base_model_name_or_path": str(tmp_path / "gone")})
+    )
+    with pytest.raises(ModelError, match="gone"):
+        load_backbone(tmp_path, device="cpu")
+
+
+def test_precision_is_the_files_own_unless_asked_for(tiny_lm: Path) -> None:
+    assert load_backbone(tiny_lm, device="cpu").model.dtype == torch.float32
+    assert load_backbone(tiny_lm, "bf16", device="cpu").model.dtype == torch.bfloat16
+
+
+def test_an_unknown_device_is_an_error(tiny_lm: Path) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        load_backbone(tiny_lm, device="abacus")
+
+
+def test_only_the_last_logits_are_computed_and_they_are_exact(tiny_lm: Path) -> None:
+    loaded = load_backbone(tiny_lm, device="cpu")
+    rows = [[1, 5, 9, 7], [1, 8]]
+    with torch.no_grad():
+        found = loaded.last_logits(pad(rows, side="left"))
+        for logits, row in zip(found, rows, strict=True):
+            torch.testing.assert_close(logits, loaded.model(torch.tensor([row])).logits[0, -1])
+    assert found.shape == (2, loaded.model.config.vocab_size)

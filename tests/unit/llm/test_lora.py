@@ -1,0 +1,25 @@
+"""The paper's adapter, and what cannot be saved or attached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scorerec.core.errors import ModelError
+from scorerec.llm.backbone import load_backbone
+from scorerec.llm.lora import LoRAConfig, attach_lora, save_adapter
+
+
+def test_the_papers_adapter_is_the_default() -> None:
+    lora = LoRAConfig()
+    assert (lora.rank, lora.alpha, lora.dropout) == (8, 32, 0.1)
+    assert set(lora.modules) == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_an_empty_adapter_and_unknown_layers_are_errors(tiny_lm: Path, tmp_path: Path) -> None:
+    untrained = attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig())
+    with pytest.raises(ModelError, match="the adapter is empty"):
+        save_adapter(untrained, tmp_path)
+    with pytest.raises(ModelError, match="no adapter can be attached"):
+        attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig(modules=("c_attn",)))
