@@ -46,7 +46,7 @@ class SASRec(SequenceRecommender):
             "batch_size": 1024,
             "epochs": 100,
             "patience": 10,
-            "settings": {"objective": "bce", "item_bias": True},
+            "settings": {"objective": "bce", "item_bias": True, "unit_states": True},
         },
         "library": {
             "learning_rate": 1e-3,
@@ -54,7 +54,7 @@ class SASRec(SequenceRecommender):
             "batch_size": 2048,
             "epochs": 300,
             "patience": 10,
-            "settings": {"objective": "cross-entropy", "item_bias": False},
+            "settings": {"objective": "cross-entropy", "item_bias": False, "unit_states": False},
         },
     }
 

@@ -23,6 +23,7 @@ from scorerec.crm.base import ConventionalRecommender, ModelSettings
 from scorerec.crm.histories import Catalogue, Integers, Prefixes, Rows
 from scorerec.nn.batching import batches_by_length, pad
 
+_INITIAL_DEVIATION = 0.02
 _TOKENS_PER_BATCH = 8192  # when nothing is learned; bounds memory, changes no result
 
 
@@ -36,6 +37,11 @@ class SequenceSettings(ModelSettings):
     dimension: int = Field(64, ge=1, description="length of item vectors and states")
     max_length: int = Field(50, ge=4, description="items of a history that are read at once")
     item_bias: bool = Field(True, description="whether an item has a liking of its own beside its vector")
+    unit_states: bool = Field(
+        False,
+        description="whether states have length 1: then the inner product of Eq. 4 is the cosine, and no "
+        "behaviour is everybody's neighbour because its state is long",
+    )
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ class SequenceRecommender(ConventionalRecommender):
         super().__init__(catalogue, settings)
         self.item_embedding = nn.Embedding(len(catalogue) + 1, settings.dimension, padding_idx=0)
         self.item_bias = nn.Parameter(torch.zeros(len(catalogue) + 1), requires_grad=settings.item_bias)
-        self.start = nn.Parameter(torch.zeros(settings.dimension))
+        # Not zero: a unit state would have no direction there, and a gradient without bound.
+        self.start = nn.Parameter(_INITIAL_DEVIATION * torch.randn(settings.dimension))
 
     @abstractmethod
     def read(self, tokens: Tensor) -> Tensor:
@@ -138,11 +145,11 @@ class SequenceRecommender(ConventionalRecommender):
 
     def _states(self, batch: SequenceBatch) -> Tensor:
         """Return the state that each row reads, (N, d)."""
-        start = self.start.expand(len(batch.tokens), 1, -1)
-        if batch.tokens.shape[1] == 0:
-            return start[batch.window, batch.position]
-        states = torch.cat([start, self.read(batch.tokens)], dim=1)  # (B, T + 1, d)
-        return states[batch.window, batch.position]
+        states = self.start.expand(len(batch.tokens), 1, -1)
+        if batch.tokens.shape[1]:
+            states = torch.cat([states, self.read(batch.tokens)], dim=1)  # (B, T + 1, d)
+        read = states[batch.window, batch.position]
+        return functional.normalize(read, dim=-1) if self.settings.unit_states else read
 
     def _all_states(self, rows: Rows) -> Tensor:
         result = torch.empty(len(rows), self.settings.dimension, device=self.device)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scorerec.llm.answers import Answers, resolve_answers
-from scorerec.text.budget import Budget, TokenCounter, fit
+from scorerec.text.budget import Budget, Fitted, TokenCounter, fit
 from scorerec.text.segments import Segment, render
 
 TokenIds = npt.NDArray[np.int32]
@@ -68,6 +68,22 @@ class PromptEncoder:
         Raises:
             ConfigError: wording and target alone are longer than the budget.
         """
+        fitted, rows = self._fit(prompts)
+        return Encoded(
+            rows,
+            sum(row.dropped_history for row in fitted),
+            sum(row.dropped_evidence for row in fitted),
+        )
+
+    def as_read(self, prompts: Sequence[Sequence[Segment]]) -> list[list[Segment]]:
+        """Return the segments that are left of each prompt: what ``encode`` turns into tokens.
+
+        Raises:
+            ConfigError: wording and target alone are longer than the budget.
+        """
+        return [row.segments for row in self._fit(prompts)[0]]
+
+    def _fit(self, prompts: Sequence[Sequence[Segment]]) -> tuple[list[Fitted], list[TokenIds]]:
         counted = self.budget.model_copy(update={"tokens": None})
         # The whole text is counted below, for all prompts in one call.
         fitted = [fit(segments, counted, lambda _: 0) for segments in prompts]
@@ -77,11 +93,7 @@ class PromptEncoder:
             if limit is not None and len(row) > limit:
                 fitted[place] = fit(prompts[place], self._text_budget(limit), self._counter)
                 rows[place] = self._encode_texts([render(fitted[place].segments)])[0]
-        return Encoded(
-            rows,
-            sum(row.dropped_history for row in fitted),
-            sum(row.dropped_evidence for row in fitted),
-        )
+        return fitted, rows
 
     @cached_property
     def _counter(self) -> TokenCounter:

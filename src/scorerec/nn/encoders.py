@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
+from transformers.utils import logging
 
 from scorerec.core.errors import ModelError
-from scorerec.nn.static_encoder import distil
+from scorerec.nn.static_encoder import static_encoder
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -33,7 +35,7 @@ def load_encoder(name: str, max_length: int | None = None, device: str = "cpu") 
         ModelError: the model is not there, or is not what it says.
     """
     if name == "embedded:static":
-        encoder = distil(_open(str(embedded_folder()), device), MINILM_SHA256).to(device)
+        encoder = static_encoder(embedded_folder(), device)
     elif name == "embedded:minilm":
         encoder = _open(str(embedded_folder()), device)
     elif name.startswith("embedded:"):
@@ -114,9 +116,22 @@ def encoder_fingerprint(encoder: SentenceTransformer) -> str:
     return digest.hexdigest()[:16]
 
 
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep the library from showing a bar while it loads weights: it is gone in a blink, and stays in logs."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _open(name: str, device: str) -> SentenceTransformer:
     try:
-        return SentenceTransformer(name, device=device)
+        with quiet_loading():
+            return SentenceTransformer(name, device=device)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{name!r}: cannot be loaded as a sentence encoder ({_first_line(error)}). Give a Hugging Face "

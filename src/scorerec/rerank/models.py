@@ -16,7 +16,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.nn.contrastive import EncoderTask, Example, PairTask
 from scorerec.nn.devices import choose_device
-from scorerec.nn.encoders import count_tokens, embedded_folder, encode, load_encoder, token_limit
+from scorerec.nn.encoders import count_tokens, embedded_folder, encode, load_encoder, quiet_loading, token_limit
 from scorerec.nn.fine_tuning import fine_tune
 from scorerec.rerank.config import SAREConfig
 from scorerec.rerank.prompts import PromptReader
@@ -171,7 +171,7 @@ def _load_cross_encoder(name: str, max_length: int, device: str) -> CrossEncoder
         raise ConfigError("sare: a static encoder cannot read pairs; set sare.reading to bi-encoder")
     source = str(embedded_folder()) if name == "embedded:minilm" else name
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), quiet_loading():
             torch.manual_seed(0)  # a model without a scoring head gets a random one: always the same
             return CrossEncoder(source, num_labels=1, max_length=max_length, device=device)
     except (OSError, ValueError, KeyError) as error:

@@ -37,6 +37,7 @@ def test_the_library_recipe_is_the_librarys():
         "dimension": 64,
         "max_length": 50,
         "item_bias": False,
+        "unit_states": False,
         "n_layers": 2,
         "n_heads": 2,
         "inner_dimension": 256,

@@ -1,31 +1,47 @@
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from scorerec.nn import static_encoder
-from scorerec.nn.encoders import encode, load_encoder
-from scorerec.nn.static_encoder import distil
+from scorerec.nn.encoders import encode, token_limit
+from scorerec.nn.static_encoder import SMOOTHING, WORD_TABLE, sif_weights, static_encoder
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[unused1]", ",", "[", "doom", "emma"]
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "scorerec"
+def folder(tmp_path):
+    words = {word: place for place, word in enumerate(VOCABULARY)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    table = np.random.default_rng(0).normal(size=(len(VOCABULARY), 4)).astype(np.float32)
+    save_file({WORD_TABLE: table, "another": table}, tmp_path / "model.safetensors")
+    return tmp_path
 
 
-def test_token_vectors_are_computed_once_and_kept(bert_folder, cache, monkeypatch):
-    teacher = load_encoder(str(bert_folder))
-    first = distil(teacher, "checksum")
-    assert [path.name for path in cache.iterdir()] == ["token-vectors-checksum.safetensors"]
-    monkeypatch.setattr(static_encoder, "_token_vectors", lambda _: pytest.fail("computed again"))
-    assert np.array_equal(encode(first, ["doom emma"]), encode(distil(teacher, "checksum"), ["doom emma"]))
-
-
-def test_reserved_tokens_are_silent_and_frequent_ones_quiet(bert_folder, cache):
-    weights = static_encoder._sif_weights(10, 5)
-    assert weights[:5].tolist() == [0] * 5
+def test_weights_by_hand():
+    weights = sif_weights(10, 5)
     frequency = 1 / (np.arange(1, 6) * np.log(6))
-    assert weights[5:] == pytest.approx(3e-4 / (3e-4 + frequency))
+    assert weights == pytest.approx([0] * 5 + list(SMOOTHING / (SMOOTHING + frequency)))
     assert (np.diff(weights[5:]) > 0).all()
-    static = distil(load_encoder(str(bert_folder)), "checksum")
-    assert not static[0].embedding.weight[:5].any()
-    assert static[0].embedding.weight[5:].any(dim=1).all()
+
+
+def test_it_starts_from_centred_word_embeddings(folder):
+    vectors = static_encoder(folder)[0].embedding.weight.detach().numpy()
+    assert not vectors[:4].any()
+    table = vectors[4:] / sif_weights(8, 4)[4:, None]
+    assert table.sum(axis=0) == pytest.approx(np.zeros(4), abs=1e-5)
+    assert np.linalg.norm(vectors[4]) < np.linalg.norm(vectors[7])
+
+
+def test_texts_of_any_length_are_read_to_their_end(folder):
+    encoder = static_encoder(folder)
+    assert token_limit(encoder) is None
+    long, longer = encode(encoder, ["doom , doom doom", "doom , doom doom emma"])
+    assert not np.allclose(long, longer)
+
+
+def test_it_is_the_same_every_time(folder):
+    assert np.array_equal(encode(static_encoder(folder), ["doom"]), encode(static_encoder(folder), ["doom"]))

@@ -20,6 +20,7 @@ from scorerec.core.tables import (
     PROMPTS,
     QUERIES,
     SCORES,
+    SEGMENT,
     TARGETS,
 )
 from scorerec.evaluate.comparison import compare
@@ -33,6 +34,10 @@ from scorerec.evaluate.slices import warm_and_cold
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import METHODS, SCORE, method_seconds
 from scorerec.experiment.runner import Context, Stage
+from scorerec.experiment.stages.parts import model_folder
+from scorerec.llm.encode import read_prompts
+from scorerec.llm.score import Scorer
+from scorerec.text.segments import to_rows
 
 RESULTS = "results.json"
 PAGE = "report.html"
@@ -142,10 +147,17 @@ def _examples(context: Context, rows: JudgedRows) -> list[Example]:
         corpus.table(BEHAVIOURS),
         inputs["candidates"].table(CANDIDATES),
         inputs["contexts"].table(CONTEXTS),
-        mine,
+        _as_read(context, mine),
         dict(zip(items["item_id"].to_pylist(), items["title"].to_pylist(), strict=True)),
     )
     return read_examples(tables, rows, chosen)
+
+
+def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
+    """Return the prompts with what the LM's budget left of them."""
+    encoder = Scorer.load(model_folder(context, "tuned-score"), context.config.llm).encoder
+    left = [to_rows(segments) for segments in encoder.as_read(read_prompts(prompts))]
+    return prompts.set_column(prompts.schema.get_field_index("segments"), "segments", pa.array(left, pa.list_(SEGMENT)))
 
 
 STAGES = (
