@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from scorerec.core.errors import ScorerecError
+from scorerec.core.memory import keep_freed_memory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -178,6 +179,7 @@ def main() -> None:
     """Run the command line; an error that scorerec raises on purpose is one line, and exit status 1."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # loading small files needs no bar
+    keep_freed_memory()
     try:
         app()
     except ScorerecError as error:
