@@ -73,6 +73,9 @@ class ConventionalRecommender(nn.Module, ABC):
     def prepare(self, rows: Rows) -> None:
         """Look at all training rows once, before the first epoch: a graph, the number of users."""
 
+    def finish(self) -> None:
+        """Drop what only training needed, after the last epoch: no user stays in a model."""
+
     @abstractmethod
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[Any]:
         """Yield one epoch of training batches in an order drawn from ``rng``, each for one step.

@@ -14,6 +14,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS
 
 Integers = npt.NDArray[np.int64]
+Chosen = npt.NDArray[np.bool_] | npt.NDArray[np.int64]
 
 UNKNOWN = 0  # the number of every item that the catalogue lacks; also padding
 
@@ -58,6 +59,19 @@ class Prefixes:
     def __len__(self) -> int:
         return len(self.history)
 
+    def take(self, chosen: Chosen) -> Prefixes:
+        """Return the prefixes that a mask (N,) or numbers choose."""
+        return Prefixes(self.items, self.starts, self.history[chosen], self.length[chosen])
+
+    def compact(self) -> Prefixes:
+        """Return the same prefixes without the histories, and the ends of histories, that none of them reads."""
+        used, history = np.unique(self.history, return_inverse=True)
+        longest = np.zeros(len(used), np.int64)
+        np.maximum.at(longest, history, self.length)
+        starts = np.concatenate([[0], np.cumsum(longest)])
+        places = np.arange(starts[-1]) + np.repeat(self.starts[used] - starts[:-1], longest)
+        return Prefixes(self.items[places], starts, history.astype(np.int64), self.length)
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -76,11 +90,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.item)
 
-    def select(self, chosen: npt.NDArray[np.bool_]) -> Rows:
-        """Return the rows where ``chosen`` (N,) is True."""
-        prefixes = self.prefixes
-        kept = Prefixes(prefixes.items, prefixes.starts, prefixes.history[chosen], prefixes.length[chosen])
-        return Rows(kept, self.item[chosen], self.label[chosen])
+    def take(self, chosen: Chosen) -> Rows:
+        """Return the rows that a mask (N,) or numbers choose."""
+        return Rows(self.prefixes.take(chosen), self.item[chosen], self.label[chosen])
 
 
 def training_catalogue(interactions: pa.Table) -> Catalogue:

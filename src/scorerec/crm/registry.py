@@ -8,9 +8,16 @@ import torch
 
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.crm.base import ConventionalRecommender, read_description
+from scorerec.crm.core_session import CORE
+from scorerec.crm.din import DIN
+from scorerec.crm.gru4rec import GRU4Rec
+from scorerec.crm.lightgcn import LightGCN
+from scorerec.crm.mf import MF
 from scorerec.crm.sasrec import SASRec
 
-MODELS: dict[str, type[ConventionalRecommender]] = {model.name: model for model in (SASRec,)}
+MODELS: dict[str, type[ConventionalRecommender]] = {
+    model.name: model for model in (MF, LightGCN, DIN, GRU4Rec, CORE, SASRec)
+}
 
 
 def model_class(name: str) -> type[ConventionalRecommender]:

@@ -112,19 +112,24 @@ class SequenceRecommender(ConventionalRecommender):
     def read(self, tokens: Tensor) -> Tensor:
         """Return the state after each token, which no later token changes: (B, T) int64 -> (B, T, d)."""
 
+    def as_targets(self, vectors: Tensor) -> Tensor:
+        """Return what states are multiplied with, for the embeddings of some items: (N, d) -> (N, d)."""
+        return vectors
+
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
         """Yield batches of about ``batch_size`` tokens."""
         if self.settings.objective == "cross-entropy":
-            rows = rows.select(rows.label == 1)
+            rows = rows.take(rows.label == 1)
         yield from (batch for batch, _ in self._batches(rows, batch_size, rng))
 
     def loss(self, batch: SequenceBatch) -> Tensor:
         """Return binary cross-entropy with the labels, or cross-entropy of the item among all items."""
         states = self._states(batch)  # (N, d)
         if self.settings.objective == "bce":
-            logits = (states * self.item_embedding(batch.item)).sum(-1) + self.item_bias[batch.item]
+            items = self.as_targets(self.item_embedding(batch.item))  # (N, d)
+            logits = (states * items).sum(-1) + self.item_bias[batch.item]
             return functional.binary_cross_entropy_with_logits(logits, batch.label)
-        logits = states @ self.item_embedding.weight[1:].T + self.item_bias[1:]  # (N, n_items)
+        logits = states @ self.as_targets(self.item_embedding.weight[1:]).T + self.item_bias[1:]  # (N, n_items)
         return functional.cross_entropy(logits, batch.item - 1)
 
     def vectors(self, prefixes: Prefixes) -> Tensor:
@@ -140,7 +145,7 @@ class SequenceRecommender(ConventionalRecommender):
 
     def item_table(self) -> Tensor:
         """Return item vectors; row 0, an unknown item, is their mean."""
-        known = self.item_embedding.weight[1:]
+        known = self.as_targets(self.item_embedding.weight[1:])
         return torch.cat([known.mean(0, keepdim=True), known])
 
     def _states(self, batch: SequenceBatch) -> Tensor:

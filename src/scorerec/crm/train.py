@@ -102,6 +102,8 @@ def fit_crm(
         model = model_class(config.model)(catalogue, config.settings).to(device)
         model.prepare(train)
         curve, logits = _train(model, train, valid, config, generator(seed, "crm", config.model, "order"))
+    n_parameters = sum(weights.numel() for weights in model.parameters())
+    model.finish()
     model.calibration.copy_(torch.tensor(platt_scaling(logits, valid.label)))
     best = max(curve, key=lambda epoch: epoch["valid_auc"])
     facts = {
@@ -109,7 +111,7 @@ def fit_crm(
         "recipe": config.recipe,
         "n_items": len(catalogue),
         "n_train_rows": len(train),
-        "n_parameters": sum(weights.numel() for weights in model.parameters()),
+        "n_parameters": n_parameters,
         "epochs": len(curve),
         "best_epoch": best["epoch"],
         "valid_auc": best["valid_auc"],

@@ -7,13 +7,14 @@ from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.histories import Catalogue
 from scorerec.crm.registry import load_crm, model_class
-from scorerec.crm.sasrec import SASRec, SASRecSettings
+from scorerec.crm.sasrec import SASRec
+from scorerec.crm.transformer import TransformerSettings
 
 
 @pytest.fixture
 def folder(tmp_path):
     with torch.random.fork_rng():
-        SASRec(Catalogue(["a", "É"]), SASRecSettings(dimension=4)).save(tmp_path / "model")
+        SASRec(Catalogue(["a", "É"]), TransformerSettings(dimension=4)).save(tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -30,7 +31,7 @@ def change(folder, **values):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": "oracle"}, "holds a 'oracle'; this version knows sasrec"),
+        ({"model": "oracle"}, "holds a 'oracle'; this version knows .*sasrec"),
         ({"format": 0}, "written in format 0, this is 1; train it again"),
         ({"item_ids": ["a"]}, r"model\.safetensors: cannot be read"),
     ],

@@ -5,7 +5,8 @@ import torch
 from scorerec.core.errors import ConfigError
 from scorerec.crm.base import ModelSettings
 from scorerec.crm.histories import Catalogue, Prefixes, Rows
-from scorerec.crm.sasrec import SASRec, SASRecSettings
+from scorerec.crm.sasrec import SASRec
+from scorerec.crm.transformer import TransformerSettings
 
 CATALOGUE = Catalogue([f"item {number}" for number in range(1, 31)])
 
@@ -14,7 +15,7 @@ CATALOGUE = Catalogue([f"item {number}" for number in range(1, 31)])
 def model() -> SASRec:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = SASRec(CATALOGUE, SASRecSettings(dimension=8, inner_dimension=16, max_length=12))
+        made = SASRec(CATALOGUE, TransformerSettings(dimension=8, inner_dimension=16, max_length=12))
         for weights in made.parameters():
             torch.nn.init.normal_(weights, std=0.5)  # large enough that everything matters
     return made.eval()
@@ -42,7 +43,7 @@ def test_a_row_in_training_reads_the_state_that_encode_gives_for_its_prefix(mode
 def model_with(max_length: int) -> SASRec:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return SASRec(CATALOGUE, SASRecSettings(dimension=8, max_length=max_length)).eval()
+        return SASRec(CATALOGUE, TransformerSettings(dimension=8, max_length=max_length)).eval()
 
 
 def test_no_state_depends_on_a_later_item(model):
@@ -66,18 +67,18 @@ def test_the_order_of_a_history_matters(model):
 def test_the_library_starts_with_small_weights():
     torch_state = torch.random.get_rng_state()
     torch.manual_seed(0)
-    fresh = SASRec(Catalogue([str(number) for number in range(2000)]), SASRecSettings())
+    fresh = SASRec(Catalogue([str(number) for number in range(2000)]), TransformerSettings())
     torch.random.set_rng_state(torch_state)
     assert float(fresh.item_embedding.weight[1:].detach().std()) == pytest.approx(0.02, rel=0.02)
     assert fresh.item_embedding.weight[0].abs().sum() == 0
-    assert fresh.norm.eps == 1e-12
+    assert fresh.transformer.norm.eps == 1e-12
 
 
 def test_heads_must_divide_the_dimension():
     with pytest.raises(ConfigError, match="got 64 and 3"):
-        SASRec(CATALOGUE, SASRecSettings(n_heads=3))
+        SASRec(CATALOGUE, TransformerSettings(n_heads=3))
 
 
 def test_settings_of_another_model_are_refused():
-    with pytest.raises(ConfigError, match="wanted SASRecSettings, got ModelSettings"):
+    with pytest.raises(ConfigError, match="wanted TransformerSettings, got ModelSettings"):
         SASRec(CATALOGUE, ModelSettings())

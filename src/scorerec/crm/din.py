@@ -1,0 +1,177 @@
+"""DIN: what a history says depends on the item that is asked about (Zhou et al., 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.histories import Catalogue, Integers, Prefixes, Rows
+from scorerec.nn.batching import batches_by_length, pad
+
+_ROWS_AT_ONCE = 1024  # when nothing is learned; bounds memory, changes no result
+
+
+class DINSettings(ModelSettings):
+    """Settings of DIN; the defaults of a recipe stand in ``DIN.recipes``."""
+
+    dimension: int = Field(10, ge=1, description="length of item vectors")
+    max_length: int = Field(50, ge=1, description="latest items of a history that are read")
+    attention_widths: tuple[int, ...] = Field((256, 256, 256), description="layers that weigh an item of a history")
+    output_widths: tuple[int, ...] = Field((256, 256, 256), description="layers that score history and item")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations of the output layers left out")
+
+
+@dataclass(frozen=True)
+class DINBatch:
+    """Some rows.
+
+    Attributes:
+        tokens: the latest items of each history, padded on the right with 0, (N, T) int64.
+        item: (N,) int64.
+        label: (N,) float32.
+    """
+
+    tokens: Tensor
+    item: Tensor
+    label: Tensor
+
+
+class DIN(ConventionalRecommender):
+    """Weighs each item of a history by a network that sees it beside the item in question; no softmax over them.
+
+    Every row is a sequence of its own, for the weights depend on its item. Without an item, as Eq. 3 and 4 need it,
+    the vector of a history is the mean of its items' vectors. Both recipes learn from the labels of all rows;
+    "library" has the sizes of the library that the paper used.
+    """
+
+    name: ClassVar[str] = "din"
+    label: ClassVar[str] = "DIN"
+    settings_type: ClassVar[type[ModelSettings]] = DINSettings
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "bce": {
+            "learning_rate": 1e-3,
+            "weight_decay": 1.0,
+            "batch_size": 512,
+            "epochs": 50,
+            "patience": 5,
+            "settings": {"dimension": 32, "attention_widths": (32,), "output_widths": (64,), "dropout": 0.3},
+        },
+        "library": {
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "batch_size": 2048,
+            "epochs": 300,
+            "patience": 10,
+            "settings": {
+                "dimension": 10,
+                "attention_widths": (256, 256, 256),
+                "output_widths": (256, 256, 256),
+                "dropout": 0.0,
+            },
+        },
+    }
+
+    settings: DINSettings
+
+    def __init__(self, catalogue: Catalogue, settings: DINSettings):
+        super().__init__(catalogue, settings)
+        self.item_embedding = nn.Embedding(len(catalogue) + 1, settings.dimension, padding_idx=0)
+        nn.init.xavier_normal_(self.item_embedding.weight[1:].data)
+        self.attention = _layers(4 * settings.dimension, settings.attention_widths, nn.Sigmoid)
+        widths = settings.output_widths
+        self.output = _layers(3 * settings.dimension, widths, _Dice, normalised=True, dropout=settings.dropout)
+
+    def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[DINBatch]:
+        """Yield batches of ``batch_size`` rows with histories of similar length."""
+        lengths = np.minimum(rows.prefixes.length, self.settings.max_length)
+        for chosen in batches_by_length(lengths, batch_size=batch_size, rng=rng):
+            if len(chosen) > 1:  # batch normalisation needs two
+                yield self._batch(rows, chosen)
+
+    def loss(self, batch: DINBatch) -> Tensor:
+        """Return binary cross-entropy with the labels."""
+        return functional.binary_cross_entropy_with_logits(self._logits(batch), batch.label)
+
+    def vectors(self, prefixes: Prefixes) -> Tensor:
+        """Return the mean of the latest items' vectors, (N, d); of an empty history it is zero."""
+        nothing = np.zeros(len(prefixes), np.int64)
+        rows = Rows(prefixes, nothing, nothing.astype(np.float32))
+        parts = [self._mean(batch.tokens) for batch in self._in_order(rows)]
+        return torch.cat([self.item_embedding.weight.new_zeros(0, self.settings.dimension), *parts])
+
+    def logits(self, rows: Rows) -> Tensor:
+        """Return the output network's value for history and item, (N,)."""
+        parts = [self._logits(batch) for batch in self._in_order(rows)]
+        return torch.cat([self.item_embedding.weight.new_zeros(0), *parts])
+
+    def item_table(self) -> Tensor:
+        """Return item vectors; row 0, an unknown item, is their mean."""
+        known = self.item_embedding.weight[1:]
+        return torch.cat([known.mean(0, keepdim=True), known])
+
+    def _logits(self, batch: DINBatch) -> Tensor:
+        item = self.item_table()[batch.item]  # (N, d)
+        history = self._interest(batch.tokens, item)
+        features = torch.cat([history, item, history * item], dim=-1)  # (N, 3d)
+        logits: Tensor = self.output(features).squeeze(-1)
+        return logits
+
+    def _interest(self, tokens: Tensor, item: Tensor) -> Tensor:
+        """Return the weighted sum of a history's vectors, (N, d)."""
+        vectors = self.item_embedding(tokens)  # (N, T, d)
+        asked = item[:, None, :].expand_as(vectors)
+        pairs = torch.cat([asked, vectors, asked - vectors, asked * vectors], dim=-1)  # (N, T, 4d)
+        weights = self.attention(pairs).squeeze(-1).masked_fill(tokens == 0, 0.0)  # (N, T)
+        interest: Tensor = (weights[:, None, :] @ vectors).squeeze(1) / self.settings.dimension**0.5
+        return interest
+
+    def _mean(self, tokens: Tensor) -> Tensor:
+        count = (tokens != 0).sum(1, keepdim=True).clamp(min=1)
+        mean: Tensor = self.item_embedding(tokens).sum(1) / count  # padding has the vector 0
+        return mean
+
+    def _in_order(self, rows: Rows) -> Iterator[DINBatch]:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            yield self._batch(rows, np.arange(start, min(start + _ROWS_AT_ONCE, len(rows))))
+
+    def _batch(self, rows: Rows, chosen: Integers) -> DINBatch:
+        prefixes = rows.prefixes
+        last = prefixes.starts[prefixes.history[chosen]] + prefixes.length[chosen]
+        first = last - np.minimum(prefixes.length[chosen], self.settings.max_length)
+        tokens = pad([prefixes.items[begin:end] for begin, end in zip(first, last, strict=True)]).tokens
+        arrays = tokens, rows.item[chosen], rows.label[chosen]
+        return DINBatch(*(torch.from_numpy(array).to(self.item_embedding.weight.device) for array in arrays))
+
+
+class _Dice(nn.Module):
+    """x gated by its own sigmoid, with a learned share of what the gate keeps out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leak = nn.Parameter(torch.zeros(()))
+
+    def forward(self, values: Tensor) -> Tensor:
+        gate = torch.sigmoid(values)
+        return gate * values + self.leak * (1 - gate) * values
+
+
+def _layers(
+    n_features: int, widths: tuple[int, ...], activation: type[nn.Module], normalised: bool = False, dropout: float = 0
+) -> nn.Sequential:
+    """Return a network of ``widths`` that ends in one number."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Dropout(dropout), nn.Linear(n_features, width)]
+        if normalised:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(activation())
+        n_features = width
+    return nn.Sequential(*layers, nn.Linear(n_features, 1))

@@ -1,0 +1,44 @@
+"""MF: matrix factorisation, learned by ranking pairs (Rendle et al., 2009) or from the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from scorerec.crm.base import ModelSettings
+from scorerec.crm.factors import FactorRecommender, Factors, FactorSettings
+
+
+class MF(FactorRecommender):
+    """User vector . item vector + item bias.
+
+    Recipe "library": a table of users and BPR, as the library that the paper used; a history is folded in afterwards.
+    Recipe "bce": users are folded in from the start, and learn from the labels of all rows.
+    """
+
+    name: ClassVar[str] = "mf"
+    label: ClassVar[str] = "MF"
+    settings_type: ClassVar[type[ModelSettings]] = FactorSettings
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "bce": {
+            "learning_rate": 1e-2,
+            "weight_decay": 0.1,
+            "batch_size": 1024,
+            "epochs": 100,
+            "patience": 10,
+            "settings": {"objective": "bce", "item_bias": True},
+        },
+        "library": {
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "batch_size": 2048,
+            "epochs": 300,
+            "patience": 10,
+            "settings": {"objective": "bpr", "item_bias": False},
+        },
+    }
+
+    def factors(self) -> Factors:
+        """Return the tables as they are."""
+        users = None if self.user_embedding is None else self.user_embedding.weight
+        return Factors(users, self.item_embedding.weight, self.item_embedding.weight)
