@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from scorerec.crm.factors import FactorRecommender, FactorSettings
+from scorerec.crm.histories import Catalogue, Prefixes, Rows
+from scorerec.crm.lightgcn import LightGCN, LightGCNSettings
+from scorerec.crm.mf import MF
+
+CATALOGUE = Catalogue(["a", "b", "c"])
+# Two users: the first likes a, then b, and not c; the second likes b.
+ROWS = Rows(
+    Prefixes(np.array([1, 2]), np.array([0, 2, 2]), np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0])),
+    np.array([1, 2, 3, 2]),
+    np.array([1, 1, 0, 1], np.float32),
+)
+VECTORS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])  # padding, a, b, c
+
+
+def made(kind: type[FactorRecommender], settings: FactorSettings) -> FactorRecommender:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = kind(CATALOGUE, settings)
+        model.prepare(ROWS)
+    with torch.no_grad():
+        model.item_embedding.weight.copy_(VECTORS)
+    return model.eval()
+
+
+def test_mf_folds_a_history_in_as_the_mean_of_its_items():
+    model = made(MF, FactorSettings(dimension=2))
+    vectors = model.encode([["a", "b"], [], ["b", "never seen"]])
+    np.testing.assert_allclose(vectors, [[0.5, 1.0], [0, 0], [0, 2]])
+
+
+def test_mf_multiplies_user_and_item():
+    model = made(MF, FactorSettings(dimension=2))
+    with torch.no_grad():
+        model.item_bias[3] = 0.25
+    expected = 1 / (1 + np.exp(-(0.5 * 3 + 1 * 3 + 0.25)))
+    assert model.score([["a", "b"]], ["c"])[0] == pytest.approx(expected)
+
+
+def test_bce_by_hand():
+    """The four rows have the logits 0, 0.0, (0.5, 1) . (3, 3) and 0."""
+    model = made(MF, FactorSettings(dimension=2))
+    (batch,) = model.batches(ROWS, 10, np.random.default_rng(0))
+    expected = (3 * np.log(2) + np.log1p(np.exp(4.5))) / 4
+    assert model.loss(batch).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_bpr_by_hand():
+    """Users have vectors of their own; what is drawn beside a liked item is not liked."""
+    model = made(MF, FactorSettings(dimension=2, objective="bpr", item_bias=False))
+    with torch.no_grad():
+        model.user_embedding.weight.copy_(torch.tensor([[1.0, 1.0], [0.5, -1.0]]))
+    (batch,) = model.batches(ROWS, 10, np.random.default_rng(0))
+    users, items = batch.rows.prefixes.history, batch.rows.item
+    assert sorted(zip(users.tolist(), items.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 2)]
+    for user, other in zip(users.tolist(), batch.other.tolist(), strict=True):
+        assert other in {0: (3,), 1: (1, 3)}[user]
+    scores = model.user_embedding.weight.detach().numpy() @ VECTORS.numpy().T
+    margins = scores[users, items] - scores[users, batch.other]
+    assert model.loss(batch).item() == pytest.approx(np.log1p(np.exp(-margins)).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [MF, LightGCN])
+def test_a_finished_model_keeps_no_user(kind):
+    model = made(kind, kind.settings_type(dimension=2, objective="bpr"))
+    before = model.score([["a"], []], ["b", "c"])
+    model.finish()
+    assert not any(tensor.shape[0] == 2 and "user" in name for name, tensor in model.state_dict().items())
+    np.testing.assert_allclose(model.score([["a"], []], ["b", "c"]), before, rtol=1e-6)
+
+
+def test_lightgcn_by_hand():
+    """One step over the graph: a has one like, b two; the first user two, the second one."""
+    model = made(LightGCN, LightGCNSettings(dimension=2, n_layers=1, objective="bpr"))
+    users = torch.tensor([[1.0, 2.0], [4.0, 0.0]])
+    with torch.no_grad():
+        model.user_embedding.weight.copy_(users)
+    factors = model.factors()
+    a, b = VECTORS[1], VECTORS[2]
+    arrived_at_first = a / np.sqrt(2 * 1) + b / np.sqrt(2 * 2)
+    torch.testing.assert_close(factors.users[0], (users[0] + arrived_at_first) / 2)
+    arrived_at_b = users[0] / np.sqrt(2 * 2) + users[1] / np.sqrt(1 * 2)
+    torch.testing.assert_close(factors.targets[2], (b + arrived_at_b) / 2)
+    torch.testing.assert_close(factors.targets[3], VECTORS[3] / 2)  # nobody likes c
+
+
+def test_lightgcn_gives_a_known_history_what_arrives_at_its_user():
+    model = made(LightGCN, LightGCNSettings(dimension=2, n_layers=1))
+    arrived = VECTORS[1] / np.sqrt(2 * 1) + VECTORS[2] / np.sqrt(2 * 2)
+    np.testing.assert_allclose(model.encode([["a", "b"]])[0], arrived / 2, rtol=1e-6)
+
+
+def test_only_the_histories_that_are_read_are_summed():
+    compact = ROWS.prefixes.take(np.array([1, 3])).compact()
+    assert compact.items.tolist() == [1]
+    assert compact.starts.tolist() == [0, 1, 1]
+    assert compact.history.tolist() == [0, 1]
