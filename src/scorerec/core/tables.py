@@ -18,7 +18,7 @@ SEGMENT = pa.struct(
         ("kind", pa.string()),  # wording | history | evidence | target
         ("text", pa.string()),
         ("item_id", pa.string()),  # null for wording
-        ("behaviour_id", pa.string()),  # set for evidence only
+        ("behaviour_id", pa.string()),  # whose behaviour it is part of: evidence, and the wording around it
     ]
 )
 

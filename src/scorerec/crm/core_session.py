@@ -37,11 +37,11 @@ class CORE(SequenceRecommender):
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "bce": {
             "learning_rate": 1e-3,
-            "weight_decay": 0.1,
+            "weight_decay": 1.0,
             "batch_size": 1024,
             "epochs": 100,
             "patience": 10,
-            "settings": {"objective": "bce", "item_bias": True, "unit_states": True, "temperature": 0.3},
+            "settings": {"objective": "bce", "item_bias": True, "unit_states": True, "temperature": 3.0},
         },
         "library": {
             "learning_rate": 1e-3,

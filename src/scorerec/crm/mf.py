@@ -21,8 +21,8 @@ class MF(FactorRecommender):
     settings_type: ClassVar[type[ModelSettings]] = FactorSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "bce": {
-            "learning_rate": 1e-2,
-            "weight_decay": 0.1,
+            "learning_rate": 3e-3,
+            "weight_decay": 5.0,
             "batch_size": 1024,
             "epochs": 100,
             "patience": 10,
