@@ -9,6 +9,7 @@ from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
+from scorerec.data.origin import Origin
 
 
 class LabelConfig(Config):
@@ -31,27 +32,29 @@ class LabelConfig(Config):
         return f"label = 1 where rating {self.comparison} {self.threshold:g}"
 
 
-def add_labels(ratings: pl.DataFrame, config: LabelConfig) -> pl.DataFrame:
-    """Return ``ratings`` with its label column filled with 0 and 1 (i8).
+def add_labels(ratings: pl.DataFrame, config: LabelConfig, origin: Origin) -> pl.DataFrame:
+    """Return ``ratings`` with its label column filled with 0 and 1 (i8); ``origin`` is their file, for messages.
 
     Raises:
         DataError: a row has no rating to compare, or no given label of 0 or 1.
     """
     if config.kind == "given":
-        _refuse(ratings, ~pl.col("label").is_in([0, 1]).fill_null(False), "a label of 0 or 1", "label")
+        is_fault = ~pl.col("label").is_in([0, 1]).fill_null(False)
+        _refuse(ratings, is_fault, ("a label of 0 or 1", "label"), origin)
         return ratings
-    _refuse(ratings, pl.col("rating").is_null(), "a rating to compare with the threshold", "rating")
+    _refuse(ratings, pl.col("rating").is_null(), ("a rating to compare with the threshold", "rating"), origin)
     rating = pl.col("rating")
     is_liked = rating >= config.threshold if config.comparison == ">=" else rating > config.threshold
     return ratings.with_columns(label=is_liked.cast(pl.Int8))
 
 
-def _refuse(ratings: pl.DataFrame, is_fault: pl.Expr, wanted: str, column: str) -> None:
+def _refuse(ratings: pl.DataFrame, is_fault: pl.Expr, wanted: tuple[str, str], origin: Origin) -> None:
     faults = ratings.filter(is_fault)
     if faults.is_empty():
         return
+    description, column = wanted
     row = faults.row(0, named=True)
     raise DataError(
-        f"user {row['user_id']!r}, item {row['item_id']!r}: wanted {wanted}, found {row[column]!r} "
+        f"{origin.row(row['position'])}: wanted {description}, found {row[column]!r} "
         f"({faults.height} of {ratings.height} rows); correct the rows or change data.label"
     )

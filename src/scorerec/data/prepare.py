@@ -14,6 +14,7 @@ from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
 from scorerec.data.labels import LabelConfig, add_labels
+from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables
 from scorerec.data.sources import SourceConfig
 from scorerec.data.splits import SplitConfig, UserTimeSplit, add_split
@@ -33,6 +34,11 @@ class DataConfig(Config):
     )
     unknown_items: Literal["error", "drop"] = Field(
         default="error", description="what happens to interactions with items that the catalogue lacks"
+    )
+    repeats: Literal["error", "keep", "first", "last"] = Field(
+        default="error",
+        description="what happens where a user has several interactions with one item: refuse them, keep them all, or "
+        "keep the first or the last one in the order of time",
     )
 
     @field_validator("source", mode="before")
@@ -87,12 +93,14 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     Raises:
         DataError: the tables cannot be used.
     """
-    n_read, items = raw.ratings.height, _checked_catalogue(raw.items)
+    n_read, items, origin = raw.ratings.height, _checked_catalogue(raw.items, raw.items_from), raw.ratings_from
     # One name for all steps: of tens of millions of rows only the newest form is kept in memory.
-    rows = _known_items(raw.ratings, items, config.unknown_items)
+    rows = _known_items(raw, config.unknown_items)
     del raw
     n_known = rows.height
-    rows = add_labels(rows, config.label).sort("timestamp", "position")
+    rows = add_labels(rows, config.label, origin).sort("timestamp", "position")
+    rows = _without_repeats(rows, config.repeats, origin)
+    n_distinct = rows.height
     rows = add_split(rows, config.split)
     rows = _with_positives_before(rows, config.ties).with_row_index("row_id")
     notes = {
@@ -102,7 +110,8 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
         "ties": config.ties,
         "rows_read": n_read,
         "rows_of_unknown_items": n_read - n_known,
-        "rows_outside_window": n_known - rows.height,
+        "rows_of_repeats": n_known - n_distinct,
+        "rows_outside_window": n_distinct - rows.height,
         "catalogue_items": items.height,
         "parts": _counts(rows),
     }
@@ -110,34 +119,63 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(items)), notes)
 
 
-def _checked_catalogue(items: pl.DataFrame) -> pl.DataFrame:
+def _checked_catalogue(items: pl.DataFrame, origin: Origin) -> pl.DataFrame:
     for name in ("item_id", "title"):
-        empty = items.with_row_index().filter(pl.col(name).is_null() | (pl.col(name).str.strip_chars() == ""))
+        is_empty = pl.col(name).is_null() | (pl.col(name).str.strip_chars() == "")
+        empty = items.select("item_id", is_empty=is_empty).with_row_index("position").filter("is_empty")
         if not empty.is_empty():
             row = empty.row(0, named=True)
             raise DataError(
-                f"items: {name} is empty in entry {row['index'] + 1} (item_id {row['item_id']!r}; "
-                f"{empty.height} such entries); fill or remove it"
+                f"{origin.row(row['position'])}: {name} is empty (item_id {row['item_id']!r}; "
+                f"{empty.height} such items); fill it, or remove the item"
             )
-    twice = items.filter(pl.col("item_id").is_duplicated())
-    if not twice.is_empty():
+    repeated = items.select("item_id").with_row_index("position").filter(pl.col("item_id").is_duplicated())
+    if not repeated.is_empty():
+        item_id, n_items = repeated["item_id"][0], repeated["item_id"].n_unique()
+        places = repeated.filter(pl.col("item_id") == item_id)["position"]
         raise DataError(
-            f"items: item_id {twice['item_id'][0]!r} has more than one entry "
-            f"({twice['item_id'].n_unique()} such items); keep one of each"
+            f"{origin.row(places[1])}: item_id {item_id!r} has more than one entry, the first in row "
+            f"{places[0] + origin.first_row} ({n_items} such items); keep one of each"
         )
     return items
 
 
-def _known_items(ratings: pl.DataFrame, items: pl.DataFrame, policy: str) -> pl.DataFrame:
-    unknown = ratings.select(pl.col("item_id").unique()).join(items, on="item_id", how="anti")["item_id"].sort()
+def _known_items(raw: RawTables, policy: str) -> pl.DataFrame:
+    ratings = raw.ratings
+    unknown = ratings.select(pl.col("item_id").unique()).join(raw.items, on="item_id", how="anti")
     if unknown.is_empty():
         return ratings
     if policy == "error":
+        rows = ratings.select("position", "item_id").join(unknown, on="item_id", how="semi", maintain_order="left")
+        position, item_id = rows.row(0)
         raise DataError(
-            f"interactions name item {unknown[0]!r}, which the items lack ({unknown.len()} such items); "
-            'add them to the items, or set data.unknown_items = "drop"'
+            f"{raw.ratings_from.row(position)}: item {item_id!r} is not in {raw.items_from.path} "
+            f"(such items: {unknown.height}, rows: {rows.height}); add them to the items, or set "
+            'data.unknown_items = "drop"'
         )
-    return ratings.join(unknown.to_frame(), on="item_id", how="anti", maintain_order="left")
+    return ratings.join(unknown, on="item_id", how="anti", maintain_order="left")
+
+
+def _without_repeats(rows: pl.DataFrame, policy: str, origin: Origin) -> pl.DataFrame:
+    """Refuse, or keep one of, the rows of one user and item; ``rows`` are in the order of time."""
+    if policy == "keep":
+        return rows
+    pair = pl.struct("user_id", "item_id")
+    kept = rows.filter(pair.is_last_distinct() if policy == "last" else pair.is_first_distinct())
+    if policy == "error" and kept.height < rows.height:
+        raise DataError(_repeat_in_words(rows, rows.height - kept.height, origin))
+    return kept
+
+
+def _repeat_in_words(rows: pl.DataFrame, n_repeats: int, origin: Origin) -> str:
+    repeated = rows.select("position", "user_id", "item_id").filter(pl.struct("user_id", "item_id").is_duplicated())
+    _, user_id, item_id = repeated.sort("position").row(0)
+    places = repeated.filter(user_id=user_id, item_id=item_id)["position"].sort()
+    return (
+        f"{origin.row(places[1])}: user {user_id!r} and item {item_id!r} occur again, first in row "
+        f"{places[0] + origin.first_row} ({n_repeats} such rows); correct them, or say which to keep: "
+        'data.repeats = "keep" (all), "first" or "last"'
+    )
 
 
 def _with_positives_before(rows: pl.DataFrame, ties: str) -> pl.DataFrame:

@@ -9,9 +9,12 @@ from typing import Literal, TypeAlias
 import polars as pl
 
 from scorerec.core.errors import DataError
+from scorerec.data.origin import Origin
 
 TimestampUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_PLAUSIBLE = (-2_208_988_800, 4_102_444_799)  # UTC seconds: from 1900 to the end of 2099
+_RATINGS, _ITEMS = Origin(Path("ratings")), Origin(Path("items"))  # of tables made in memory
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,15 @@ class RawTables:
     Attributes:
         ratings: position (row in the file, from 0), user_id and item_id (text), rating f32 or null,
             label i8 or null, timestamp i64 (UTC seconds); in file order.
-        items: item_id and title (text), then the source's metadata.
+        items: item_id and title (text), then the source's metadata; in file order.
+        ratings_from: the file of the ratings, for messages.
+        items_from: the file of the items, likewise.
     """
 
     ratings: pl.DataFrame
     items: pl.DataFrame
+    ratings_from: Origin = _RATINGS
+    items_from: Origin = _ITEMS
 
 
 def require_file(path: Path, advice: str) -> Path:
@@ -41,7 +48,7 @@ def require_file(path: Path, advice: str) -> Path:
     return path
 
 
-def collect(scan: pl.LazyFrame, origin: Path) -> pl.DataFrame:
+def collect(scan: pl.LazyFrame, origin: Origin) -> pl.DataFrame:
     """Read a scan in streaming batches.
 
     Raises:
@@ -49,14 +56,14 @@ def collect(scan: pl.LazyFrame, origin: Path) -> pl.DataFrame:
     """
     try:
         frame = scan.collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{origin}: cannot be read: {_first_line(error)}") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise origin.unreadable(error) from None
     if frame.is_empty():
-        raise DataError(f"{origin}: wanted at least one row, found none")
+        raise DataError(f"{origin.path}: wanted at least one row, found none; set data.path to data that has rows")
     return frame
 
 
-def column_types(scan: pl.LazyFrame, origin: Path) -> pl.Schema:
+def column_types(scan: pl.LazyFrame, origin: Origin) -> pl.Schema:
     """Return the names and types of a scan's columns.
 
     Raises:
@@ -64,13 +71,11 @@ def column_types(scan: pl.LazyFrame, origin: Path) -> pl.Schema:
     """
     try:
         return scan.collect_schema()
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{origin}: cannot be read: {_first_line(error)}") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise origin.unreadable(error) from None
 
 
-def parse_ratings(
-    scan: pl.LazyFrame, origin: Path, first_row: int = 1, timestamp_unit: TimestampUnit = "s"
-) -> pl.DataFrame:
+def parse_ratings(scan: pl.LazyFrame, origin: Origin, timestamp_unit: TimestampUnit = "s") -> pl.DataFrame:
     """Turn a scan with the columns of ``RawTables.ratings``, usually all text, into that table.
 
     The file is passed over once; a second time only to find the row of a fault.
@@ -78,16 +83,16 @@ def parse_ratings(
     Args:
         scan: user_id, item_id, timestamp and, where the source has them, rating and label.
         origin: the file, for messages.
-        first_row: what the first data row is called in messages (2 below a header).
         timestamp_unit: unit of numeric timestamps; ``iso`` for ISO 8601 text, UTC where it names no zone.
 
     Raises:
-        DataError: an id or a timestamp is empty, or a value cannot be read as what it should be.
+        DataError: an id or a timestamp is empty, a value cannot be read as what it should be, or a time is not
+            of these two centuries.
     """
     schema = column_types(scan, origin)
     parsed = {
-        "user_id": _identifier("user_id", schema, origin),
-        "item_id": _identifier("item_id", schema, origin),
+        "user_id": identifier("user_id", schema, origin),
+        "item_id": identifier("item_id", schema, origin),
         "rating": _number("rating", schema),
         "label": _whole(_number("label", schema)),
         "timestamp": _timestamp(schema["timestamp"], timestamp_unit),
@@ -96,14 +101,20 @@ def parse_ratings(
     frame = collect(numbered.select("position", **parsed), origin)
     for name, expression in parsed.items():
         if name in schema.names() and frame[name].null_count():
-            _refuse_unreadable(numbered, name, expression, (origin, first_row))
+            _refuse_unreadable(numbered, name, expression, origin)
+    _refuse_implausible_times(frame, timestamp_unit, origin)
     return frame
 
 
-def _identifier(name: str, schema: pl.Schema, origin: Path) -> pl.Expr:
+def identifier(name: str, schema: pl.Schema, origin: Origin) -> pl.Expr:
+    """Return a column of ids as text, null where it is empty.
+
+    Raises:
+        DataError: the column is neither text nor integers; 7.0 and 7 would be two ids.
+    """
     dtype = schema[name]
     if dtype != pl.String and not dtype.is_integer() and dtype != pl.Categorical:
-        raise DataError(f"{origin}: column {name} is {dtype}; wanted text or integers; convert it first")
+        raise DataError(f"{origin.path}: column {name} is {dtype}; wanted text or integers; convert it first")
     text = pl.col(name).cast(pl.String)
     return pl.when(text != "").then(text)
 
@@ -131,7 +142,7 @@ def _timestamp(dtype: pl.DataType, unit: TimestampUnit) -> pl.Expr:
     return number.floordiv(_UNITS_PER_SECOND[unit])
 
 
-def _refuse_unreadable(numbered: pl.LazyFrame, name: str, expression: pl.Expr, place: tuple[Path, int]) -> None:
+def _refuse_unreadable(numbered: pl.LazyFrame, name: str, expression: pl.Expr, origin: Origin) -> None:
     """Raise for the first row whose ``name`` is filled but unreadable, or empty where it is needed."""
     is_fault = expression.is_null()
     if name in ("rating", "label"):
@@ -139,11 +150,22 @@ def _refuse_unreadable(numbered: pl.LazyFrame, name: str, expression: pl.Expr, p
     faults = numbered.filter(is_fault).select("position", pl.col(name).cast(pl.String)).head(1).collect()
     if faults.is_empty():
         return
-    origin, first_row = place
     position, value = faults.row(0)
     came = "is empty" if value in (None, "") else f"cannot be read: {value!r}"
-    raise DataError(f"{origin}, row {position + first_row}: {name} {came}; correct or remove the row")
+    raise DataError(f"{origin.row(position)}: {name} {came}; correct or remove the row")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _refuse_implausible_times(ratings: pl.DataFrame, unit: TimestampUnit, origin: Origin) -> None:
+    """Raise for the first time outside of 1900 to 2099, which is nearly always one in another unit."""
+    faults = ratings.select("position", "timestamp").filter(~pl.col("timestamp").is_between(*_PLAUSIBLE))
+    if faults.is_empty():
+        return
+    position, seconds = faults.row(0)
+    written = seconds * _UNITS_PER_SECOND.get(unit, 1)
+    units = (name for name, parts in _UNITS_PER_SECOND.items() if 0 <= written // parts <= _PLAUSIBLE[1])
+    fitting = next(units, None)
+    advice = f'set data.source.timestamp_unit = "{fitting}" where the source has it, or ' if fitting else ""
+    raise DataError(
+        f"{origin.row(position)}: timestamp {written} is no time from 1900 to 2099 in the unit {unit!r} "
+        f"({faults.height} of {ratings.height} rows); {advice}correct the rows"
+    )

@@ -33,6 +33,7 @@ def interactions(rows: list[tuple[str, str, int, int]], ties: str = "file") -> p
         "label": {"kind": "given"},
         "split": {"by": "time-fractions", "train": 0.5, "valid": 0.25},
         "ties": ties,
+        "repeats": "keep",
     }
     raw = RawTables(ratings.with_row_index("position"), pl.DataFrame({"item_id": catalogue, "title": catalogue}))
     return prepare_raw(raw, DataConfig.model_validate(config)).interactions

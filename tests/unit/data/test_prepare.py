@@ -62,16 +62,31 @@ def test_the_whole_catalogue_is_kept() -> None:
 
 
 def test_an_item_that_the_catalogue_lacks_is_refused_or_dropped() -> None:
-    with pytest.raises(DataError, match="interactions name item 'c'"):
+    with pytest.raises(DataError, match="ratings, row 3: item 'c' is not in items"):
         prepared(ROWS, catalogue="abdef")
     kept = prepared(ROWS, catalogue="abdef", unknown_items="drop")
     assert kept.interactions["n_before"].to_pylist() == [0, 1, 2, 3, 0]
     assert kept.notes["rows_of_unknown_items"] == 1
 
 
+def test_an_item_that_a_user_rates_again_is_refused_or_kept_as_asked() -> None:
+    rows = [*ROWS, ("u", "a", 1.0, 10)]  # last in the file, first in time
+    with pytest.raises(DataError, match="ratings, row 8: user 'u' and item 'a' occur again, first in row 5"):
+        prepared(rows)
+    for policy, ratings in {"keep": [1, 4], "first": [1], "last": [4]}.items():
+        kept = prepared(rows, repeats=policy)
+        of_both = [row for row in kept.interactions.to_pylist() if (row["user_id"], row["item_id"]) == ("u", "a")]
+        assert [row["rating"] for row in of_both] == ratings
+        assert kept.notes["rows_of_repeats"] == 2 - len(ratings)
+        assert kept.notes["rows_outside_window"] == 1
+
+
 @pytest.mark.parametrize(
     ("catalogue", "message"),
-    [("abcdefa", "'a' has more than one"), ("abcdef ", "item_id is empty in entry 7")],
+    [
+        ("abcdefa", "items, row 7: item_id 'a' has more than one entry, the first in row 1"),
+        ("abcdef ", "items, row 7: item_id is empty"),
+    ],
 )
 def test_a_catalogue_has_each_item_once(catalogue: str, message: str) -> None:
     with pytest.raises(DataError, match=message):

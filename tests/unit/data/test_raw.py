@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from scorerec.core.errors import DataError
+from scorerec.data.origin import Origin
 from scorerec.data.raw import parse_ratings, require_file
 
-ORIGIN = Path("ratings.csv")
+ORIGIN = Origin(Path("ratings.csv"), first_row=2)
 
 
 def scan(**columns: list[object]) -> pl.LazyFrame:
@@ -74,7 +75,7 @@ def test_timestamps_become_utc_seconds(value: object, unit: str, seconds: int) -
 def test_a_fault_names_its_row(name: str, values: list[object], message: str) -> None:
     columns: dict[str, list[object]] = {key: ["1"] * 3 for key in ("user_id", "item_id", "timestamp")}
     with pytest.raises(DataError, match=message):
-        parse_ratings(pl.LazyFrame({**columns, name: values}), ORIGIN, first_row=2)
+        parse_ratings(pl.LazyFrame({**columns, name: values}), ORIGIN)
 
 
 def test_an_empty_rating_is_no_fault_here() -> None:

@@ -47,3 +47,18 @@ def require_columns(wanted: dict[str, str], found: Iterable[str], origin: Path) 
                 f"{origin}: no column {column!r} for {name}; the file has {names}; "
                 f"set data.source.columns.{name} to the right one"
             )
+
+
+def metadata_columns(wanted: dict[str, str], found: Iterable[str], origin: Path) -> list[str]:
+    """Return the columns of an items file that are not mapped; they are kept under their own names.
+
+    Raises:
+        DataError: one has the name of a mapped column of ours.
+    """
+    metadata = [column for column in found if column not in wanted.values()]
+    for name in set(metadata) & set(wanted):
+        raise DataError(
+            f"{origin}: {name} is read from column {wanted[name]!r}, and the file has a column {name!r} too; "
+            f"rename that one, or set data.source.columns.{name} to it"
+        )
+    return metadata

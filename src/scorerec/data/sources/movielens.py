@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +11,13 @@ import polars as pl
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.data.download import cache_folder, fetch_movielens_100k
+from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables, parse_ratings, require_file
 from scorerec.data.sources.recbole import RecBoleFiles
 
 _ENCODING = "latin-1"
-_YEAR = r"\((\d{4})\)\s*$"
+_NO_SEPARATOR = "\x1f"
+_YEAR = r"\(([0-9]{4})\)\s*$"
 # The 19 flags that end each line of u.item, in the order of u.genre.
 # fmt: off
 _GENRES_100K = (
@@ -43,18 +46,7 @@ class MovieLens1M(Config):
     def read(self, path: Path | None) -> RawTables:
         """Read ratings and movies; items carry ``year`` (i32) and ``genres`` (list of text)."""
         ratings, movies = self.files(path)
-        # Polars takes separators of one byte; "::" is split after reading whole lines.
-        lines = pl.scan_csv(
-            ratings,
-            has_header=False,
-            separator="\x1f",
-            quote_char=None,
-            infer_schema=False,
-            new_columns=["line"],
-        )
-        names = ["user_id", "item_id", "rating", "timestamp"]
-        fields = pl.col("line").str.split_exact("::", 3).struct.rename_fields(names)
-        return RawTables(parse_ratings(lines.select(fields).unnest("line"), ratings), self._movies(movies))
+        return RawTables(_rated(ratings, "::"), self._movies(movies), Origin(ratings), Origin(movies))
 
     @staticmethod
     def _movies(path: Path) -> pl.DataFrame:
@@ -94,12 +86,8 @@ class MovieLens100K(Config):
         ratings, movies = self.files(path)
         if ratings.suffix == ".inter":
             raw = RecBoleFiles().read(ratings)
-            return RawTables(raw.ratings, _as_published(raw.items))
-        names = ["user_id", "item_id", "rating", "timestamp"]
-        scan = pl.scan_csv(
-            ratings, has_header=False, separator="\t", quote_char=None, infer_schema=False, new_columns=names
-        )
-        return RawTables(parse_ratings(scan, ratings), self._movies(movies))
+            return replace(raw, items=_as_published(raw.items))
+        return RawTables(_rated(ratings, "\t"), self._movies(movies), Origin(ratings), Origin(movies))
 
     @staticmethod
     def _movies(path: Path) -> pl.DataFrame:
@@ -110,6 +98,25 @@ class MovieLens100K(Config):
         )
 
 
+def _rated(path: Path, separator: str) -> pl.DataFrame:
+    """Read lines of user, item, rating and timestamp."""
+    # Polars takes separators of one byte, so whole lines are read. What is too much stays in the last field, and is
+    # refused there.
+    origin = Origin(path, separator=_NO_SEPARATOR)
+    lines = pl.scan_csv(
+        path,
+        has_header=False,
+        separator=_NO_SEPARATOR,
+        quote_char=None,
+        infer_schema=False,
+        new_columns=["line"],
+        glob=False,
+    )
+    names = ["user_id", "item_id", "rating", "timestamp"]
+    fields = pl.col("line").str.splitn(separator, len(names)).struct.rename_fields(names)
+    return parse_ratings(lines.select(fields).unnest("line"), origin)
+
+
 def _as_published(items: pl.DataFrame) -> pl.DataFrame:
     """Undo what RecBole did to the movies: the year back into the title, columns under our names."""
     wanted = {"item_id", "title", "release_year", "class"}
@@ -118,7 +125,7 @@ def _as_published(items: pl.DataFrame) -> pl.DataFrame:
             f"movielens-100k: the .item file has {items.columns}, wanted {sorted(wanted)}; "
             'use data.source = "recbole" for other atomic files'
         )
-    year = pl.col("release_year").str.extract(r"^(\d{4})$")
+    year = pl.col("release_year").str.extract(r"^([0-9]{4})$")
     return items.select(
         "item_id",
         pl.when(year.is_not_null()).then(pl.format("{} ({})", "title", year)).otherwise("title").alias("title"),
@@ -135,8 +142,10 @@ def _movie_table(rows: list[tuple[str, str, list[str]]]) -> pl.DataFrame:
 
 
 def _split_lines(path: Path, separator: str, n_fields: int) -> list[list[str]]:
+    _refuse_utf8(path)
     rows = []
-    for number, line in enumerate(path.read_text(encoding=_ENCODING).splitlines(), start=1):
+    # Not splitlines(), which takes some characters of Latin-1 for ends of lines.
+    for number, line in enumerate(path.read_text(encoding=_ENCODING).removesuffix("\n").split("\n"), start=1):
         fields = line.split(separator)
         if len(fields) != n_fields:
             raise DataError(
@@ -145,3 +154,15 @@ def _split_lines(path: Path, separator: str, n_fields: int) -> list[list[str]]:
             )
         rows.append(fields)
     return rows
+
+
+def _refuse_utf8(path: Path) -> None:
+    """Raise for a file that somebody converted: every byte is some character in Latin-1, so titles would be spoilt."""
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        if line.isascii():
+            continue
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            continue
+        raise DataError(f"{path}, row {number}: wanted text in Latin-1, found UTF-8; use the file as published")

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
-from scorerec.data.raw import RawTables, TimestampUnit, collect, parse_ratings, require_file
-from scorerec.data.sources.columns import ColumnMap, require_columns
+from scorerec.data.origin import Origin
+from scorerec.data.raw import RawTables, TimestampUnit, collect, identifier, parse_ratings, require_file
+from scorerec.data.sources.columns import ColumnMap, metadata_columns, require_columns
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
 _TITLES = ("title", "movie_title", "item_title", "name")
@@ -46,53 +47,82 @@ class RecBoleFiles(Config):
 
     def read(self, path: Path | None) -> RawTables:
         """Read interactions and items."""
-        interactions, items = self.files(path)
+        interactions, items = (Origin(file, first_row=2, separator="\t") for file in self.files(path))
         wanted = self.columns.ratings()
         types = _header(interactions)
-        require_columns(wanted, types, interactions)
+        require_columns(wanted, types, interactions.path)
         scan = _scan(interactions, types).select(pl.col(column).alias(name) for name, column in wanted.items())
-        ratings = parse_ratings(scan, interactions, first_row=2, timestamp_unit=self.timestamp_unit)
-        return RawTables(ratings, self._items(items))
+        ratings = parse_ratings(scan, interactions, self.timestamp_unit)
+        return RawTables(ratings, self._items(items), interactions, items)
 
-    def _items(self, path: Path) -> pl.DataFrame:
-        types = _header(path)
+    def _items(self, origin: Origin) -> pl.DataFrame:
+        types = _header(origin)
         names = self.columns.items()
         if names["title"] not in types:
             names["title"] = next((title for title in _TITLES if title in types), names["title"])
-        require_columns(names, types, path)
-        metadata = [name for name in types if name not in names.values()]
-        return collect(
-            _scan(path, types).select(
-                *(pl.col(column).alias(name) for name, column in names.items()),
-                *(_typed(name, types[name]) for name in metadata),
-            ),
-            path,
+        require_columns(names, types, origin.path)
+        metadata = metadata_columns(names, types, origin.path)
+        text = collect(_scan(origin, types), origin)
+        for name in metadata:
+            _refuse_text_for_numbers(text, name, types[name], origin)
+        return text.select(
+            identifier(names["item_id"], text.schema, origin).alias("item_id"),
+            pl.col(names["title"]).alias("title"),
+            *(_typed(name, types[name]) for name in metadata),
         )
 
 
-def _header(path: Path) -> dict[str, str]:
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        fields = [field.partition(":") for field in lines.readline().rstrip("\r\n").split("\t")]
+def _header(origin: Origin) -> dict[str, str]:
+    """Return the type of each column, by name."""
+    try:
+        with origin.path.open(encoding="utf-8-sig") as lines:
+            fields = [field.partition(":") for field in lines.readline().rstrip("\r\n").split("\t")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise origin.unreadable(error) from None
     unknown = [name for name, _, kind in fields if kind not in _TYPES]
     if unknown:
         raise DataError(
-            f"{path}, row 1: columns {unknown} have no type; wanted NAME:TYPE between tabs, with TYPE one of "
-            f"{', '.join(_TYPES)}"
+            f"{origin.path}, row 1: columns {unknown} have no type; wanted NAME:TYPE between tabs, with TYPE one of "
+            f"{', '.join(_TYPES)}; correct the header"
         )
-    return {name: kind for name, _, kind in fields}
+    types = {name: kind for name, _, kind in fields}
+    if len(types) < len(fields):
+        raise DataError(f"{origin.path}, row 1: a column occurs twice in {[name for name, _, _ in fields]}; rename one")
+    return types
 
 
-def _scan(path: Path, types: dict[str, str]) -> pl.LazyFrame:
+def _scan(origin: Origin, types: dict[str, str]) -> pl.LazyFrame:
     return pl.scan_csv(
-        path, separator="\t", quote_char=None, infer_schema=False, has_header=True, new_columns=list(types)
+        origin.path, separator="\t", quote_char=None, infer_schema=False, new_columns=list(types), glob=False
     )
 
 
+def _refuse_text_for_numbers(text: pl.DataFrame, name: str, kind: str, origin: Origin) -> None:
+    if not kind.startswith("float"):
+        return
+    values = _values(name, kind)
+    is_fault = values.list.eval(pl.element().cast(pl.Float64, strict=False).is_null()).list.any()
+    faults = text.select(is_fault).to_series().arg_true()
+    if not faults.is_empty():
+        came = text[name][faults[0]]
+        raise DataError(
+            f"{origin.row(faults[0])}: {name} cannot be read as {kind}: {came!r}; correct it, or call the column "
+            f"{name}:token"
+        )
+
+
 def _typed(name: str, kind: str) -> pl.Expr:
-    column = pl.col(name)
-    if kind == "float":
-        return column.cast(pl.Float64)
     if kind == "token":
-        return column
-    values = column.fill_null("").str.split(" ").list.filter(pl.element() != "")
-    return values.cast(pl.List(pl.Float64)) if kind == "float_seq" else values
+        return pl.col(name)
+    values = _values(name, kind)
+    if kind == "token_seq":
+        return values
+    numbers = values.cast(pl.List(pl.Float64))
+    return numbers if kind == "float_seq" else numbers.list.first()
+
+
+def _values(name: str, kind: str) -> pl.Expr:
+    """Return the parts of a text column as a list, without empty ones; one part at most where it is no sequence."""
+    text = pl.col(name).fill_null("")
+    parts = text.str.split(" ") if kind.endswith("_seq") else pl.concat_list(text)
+    return parts.list.filter(pl.element() != "")

@@ -10,8 +10,11 @@ from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
-from scorerec.data.raw import RawTables, TimestampUnit, collect, column_types, parse_ratings, require_file
-from scorerec.data.sources.columns import ColumnMap, require_columns
+from scorerec.data.origin import Origin
+from scorerec.data.raw import RawTables, TimestampUnit, collect, column_types, identifier, parse_ratings, require_file
+from scorerec.data.sources.columns import ColumnMap, metadata_columns, require_columns
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 class TabularFiles(Config):
@@ -39,30 +42,30 @@ class TabularFiles(Config):
 
     def read(self, path: Path | None) -> RawTables:
         """Read ratings and items."""
-        ratings, items = self.files(path)
+        ratings, items = (_origin(file) for file in self.files(path))
         wanted = self.columns.ratings()
         scan = _scan(ratings)
-        require_columns(wanted, column_types(scan, ratings).names(), ratings)
+        require_columns(wanted, column_types(scan, ratings).names(), ratings.path)
         renamed = scan.select(pl.col(column).alias(name) for name, column in wanted.items())
-        first_row = 1 if ratings.suffix == ".parquet" else 2
-        parsed = parse_ratings(renamed, ratings, first_row, self.timestamp_unit)
-        return RawTables(parsed, self._items(items))
+        return RawTables(parse_ratings(renamed, ratings, self.timestamp_unit), self._items(items), ratings, items)
 
-    def _items(self, path: Path) -> pl.DataFrame:
-        scan = _scan(path)
-        found = column_types(scan, path).names()
+    def _items(self, origin: Origin) -> pl.DataFrame:
+        scan = _scan(origin)
+        schema = column_types(scan, origin)
         wanted = self.columns.items()
-        require_columns(wanted, found, path)
-        absent = [name for name in self.lists if name not in found]
+        require_columns(wanted, schema.names(), origin.path)
+        absent = [name for name in self.lists if name not in schema.names()]
         if absent:
-            raise DataError(f"{path}: data.source.lists names {absent}; the file has {found}")
-        metadata = [name for name in found if name not in wanted.values()]
+            raise DataError(
+                f"{origin.path}: data.source.lists names {absent}; the file has {schema.names()}; name one of these"
+            )
         return collect(
             scan.select(
-                *(pl.col(column).cast(pl.String).alias(name) for name, column in wanted.items()),
-                *(self._metadata(name) for name in metadata),
+                identifier(wanted["item_id"], schema, origin).alias("item_id"),
+                pl.col(wanted["title"]).cast(pl.String).alias("title"),
+                *(self._metadata(name) for name in metadata_columns(wanted, schema.names(), origin.path)),
             ),
-            path,
+            origin,
         )
 
     def _metadata(self, name: str) -> pl.Expr:
@@ -72,12 +75,18 @@ class TabularFiles(Config):
         return values.list.eval(pl.element().str.strip_chars()).list.filter(pl.element() != "")
 
 
-def _scan(path: Path) -> pl.LazyFrame:
-    """Scan a file by its suffix; text formats stay text, so that ids keep their leading zeros."""
+def _origin(path: Path) -> Origin:
+    """Tell the format by the file's name."""
     if path.suffix == ".parquet":
-        return pl.scan_parquet(path)
-    kinds = {".csv": ",", ".tsv": "\t"}
+        return Origin(path)
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if suffix not in kinds:
-        raise DataError(f"{path}: wanted a .csv, .tsv or .parquet file (.csv.gz and .tsv.gz as well)")
-    return pl.scan_csv(path, separator=kinds[suffix], infer_schema=False)
+    if suffix not in _SEPARATORS:
+        raise DataError(f"{path}: wanted a .csv, .tsv or .parquet file (.csv.gz and .tsv.gz as well); convert it first")
+    return Origin(path, first_row=2, separator=_SEPARATORS[suffix], is_quoted=True)
+
+
+def _scan(origin: Origin) -> pl.LazyFrame:
+    """Scan a file; text formats stay text, so that ids keep their leading zeros."""
+    if origin.separator is None:
+        return pl.scan_parquet(origin.path, glob=False)
+    return pl.scan_csv(origin.path, separator=origin.separator, infer_schema=False, glob=False)

@@ -57,7 +57,7 @@ def test_a_bad_number_is_refused_with_its_file(folder: Path) -> None:
         RecBoleFiles().read(folder)
     (folder / "shop.inter").write_text(INTER)
     (folder / "shop.item").write_text(ITEM + "z\tZ\tcheap\t\n")
-    with pytest.raises(DataError, match=r"shop\.item: cannot be read"):
+    with pytest.raises(DataError, match=r"shop\.item, row 4: price cannot be read as float: 'cheap'"):
         RecBoleFiles().read(folder)
 
 
