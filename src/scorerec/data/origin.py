@@ -43,7 +43,8 @@ class Origin:
         """Return the error for a file that a reader gave up on; it names the first damaged row that can be found."""
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         fault = self._damage() or f"{self.path}: cannot be read: {reason}"
-        return DataError(f"{fault}; correct the file, save it as UTF-8, or fetch it again")
+        encoding = ", save it as UTF-8" if self.separator else ""
+        return DataError(f"{fault}; correct the file{encoding}, or fetch it again")
 
     def _damage(self) -> str | None:
         """Go through delimited text line by line: slow, but fast readers seldom say which row it was."""

@@ -13,6 +13,9 @@ from scorerec.data.origin import Origin
 
 TimestampUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_TEXT = ("text", "integers")
+_TIMES = ("text", "times")
+_NUMBER = ("text", "integers", "numbers", "nothing")
 _PLAUSIBLE = (-2_208_988_800, 4_102_444_799)  # UTC seconds: from 1900 to the end of 2099
 _RATINGS, _ITEMS = Origin(Path("ratings")), Origin(Path("items"))  # of tables made in memory
 
@@ -91,11 +94,11 @@ def parse_ratings(scan: pl.LazyFrame, origin: Origin, timestamp_unit: TimestampU
     """
     schema = column_types(scan, origin)
     parsed = {
-        "user_id": identifier("user_id", schema, origin),
-        "item_id": identifier("item_id", schema, origin),
-        "rating": _number("rating", schema),
-        "label": _whole(_number("label", schema)),
-        "timestamp": _timestamp(schema["timestamp"], timestamp_unit),
+        "user_id": text_column("user_id", schema, origin),
+        "item_id": text_column("item_id", schema, origin),
+        "rating": _number("rating", schema, _NUMBER, origin),
+        "label": _whole(_number("label", schema, (*_NUMBER, "booleans"), origin)),
+        "timestamp": _timestamp(schema["timestamp"], timestamp_unit, origin),
     }
     numbered = scan.with_row_index("position")
     frame = collect(numbered.select("position", **parsed), origin)
@@ -106,22 +109,35 @@ def parse_ratings(scan: pl.LazyFrame, origin: Origin, timestamp_unit: TimestampU
     return frame
 
 
-def identifier(name: str, schema: pl.Schema, origin: Origin) -> pl.Expr:
-    """Return a column of ids as text, null where it is empty.
+def text_column(name: str, schema: pl.Schema, origin: Origin) -> pl.Expr:
+    """Return a column of ids or titles as text, null where it is empty.
 
     Raises:
-        DataError: the column is neither text nor integers; 7.0 and 7 would be two ids.
+        DataError: the column is neither text nor integers: 7.0 and 7 would be two ids.
     """
-    dtype = schema[name]
-    if dtype != pl.String and not dtype.is_integer() and dtype != pl.Categorical:
-        raise DataError(f"{origin.path}: column {name} is {dtype}; wanted text or integers; convert it first")
+    _require_kind(name, schema[name], _TEXT, origin)
     text = pl.col(name).cast(pl.String)
     return pl.when(text != "").then(text)
 
 
-def _number(name: str, schema: pl.Schema) -> pl.Expr:
+def _require_kind(name: str, dtype: pl.DataType, wanted: tuple[str, ...], origin: Origin) -> None:
+    """Raise for a column, of a Parquet file, whose type cannot be meant: a date is no rating."""
+    kinds = {
+        "text": dtype == pl.String,
+        "integers": dtype.is_integer(),
+        "numbers": dtype.is_numeric() and not dtype.is_integer(),
+        "booleans": dtype == pl.Boolean,
+        "times": dtype in (pl.Date, pl.Datetime),
+        "nothing": dtype == pl.Null,
+    }
+    if not any(kinds[kind] for kind in wanted):
+        raise DataError(f"{origin.path}: column {name} is {dtype}; wanted {' or '.join(wanted)}; convert it first")
+
+
+def _number(name: str, schema: pl.Schema, kinds: tuple[str, ...], origin: Origin) -> pl.Expr:
     if name not in schema.names():
         return pl.lit(None, dtype=pl.Float32)
+    _require_kind(name, schema[name], kinds, origin)
     number = pl.col(name).cast(pl.Float32, strict=False)
     return pl.when(number.is_finite()).then(number)
 
@@ -131,7 +147,8 @@ def _whole(number: pl.Expr) -> pl.Expr:
     return pl.when(number == number.floor()).then(number.cast(pl.Int8, strict=False))
 
 
-def _timestamp(dtype: pl.DataType, unit: TimestampUnit) -> pl.Expr:
+def _timestamp(dtype: pl.DataType, unit: TimestampUnit, origin: Origin) -> pl.Expr:
+    _require_kind("timestamp", dtype, _TIMES if unit == "iso" else (*_TIMES, "integers", "numbers"), origin)
     column = pl.col("timestamp")
     if dtype.is_temporal():
         return column.cast(pl.Datetime("us")).dt.epoch("s") if dtype == pl.Date else column.dt.epoch("s")

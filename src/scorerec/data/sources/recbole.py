@@ -11,7 +11,7 @@ from pydantic import Field
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.data.origin import Origin
-from scorerec.data.raw import RawTables, TimestampUnit, collect, identifier, parse_ratings, require_file
+from scorerec.data.raw import RawTables, TimestampUnit, collect, parse_ratings, require_file, text_column
 from scorerec.data.sources.columns import ColumnMap, metadata_columns, require_columns
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
@@ -66,8 +66,8 @@ class RecBoleFiles(Config):
         for name in metadata:
             _refuse_text_for_numbers(text, name, types[name], origin)
         return text.select(
-            identifier(names["item_id"], text.schema, origin).alias("item_id"),
-            pl.col(names["title"]).alias("title"),
+            text_column(names["item_id"], text.schema, origin).alias("item_id"),
+            text_column(names["title"], text.schema, origin).alias("title"),
             *(_typed(name, types[name]) for name in metadata),
         )
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+import polars.selectors as cs
 from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.data.origin import Origin
-from scorerec.data.raw import RawTables, TimestampUnit, collect, column_types, identifier, parse_ratings, require_file
+from scorerec.data.raw import RawTables, TimestampUnit, collect, column_types, parse_ratings, require_file, text_column
 from scorerec.data.sources.columns import ColumnMap, metadata_columns, require_columns
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -54,15 +55,15 @@ class TabularFiles(Config):
         schema = column_types(scan, origin)
         wanted = self.columns.items()
         require_columns(wanted, schema.names(), origin.path)
-        absent = [name for name in self.lists if name not in schema.names()]
-        if absent:
-            raise DataError(
-                f"{origin.path}: data.source.lists names {absent}; the file has {schema.names()}; name one of these"
-            )
+        for name in self.lists:
+            if schema.get(name) != pl.String:
+                raise DataError(
+                    f"{origin.path}: data.source.lists names {name!r}, wanted a column of text; the file has "
+                    f"{ {column: str(dtype) for column, dtype in schema.items()} }; name one of these"
+                )
         return collect(
             scan.select(
-                identifier(wanted["item_id"], schema, origin).alias("item_id"),
-                pl.col(wanted["title"]).cast(pl.String).alias("title"),
+                *(text_column(column, schema, origin).alias(name) for name, column in wanted.items()),
                 *(self._metadata(name) for name in metadata_columns(wanted, schema.names(), origin.path)),
             ),
             origin,
@@ -88,5 +89,6 @@ def _origin(path: Path) -> Origin:
 def _scan(origin: Origin) -> pl.LazyFrame:
     """Scan a file; text formats stay text, so that ids keep their leading zeros."""
     if origin.separator is None:
-        return pl.scan_parquet(origin.path, glob=False)
+        categories = cs.by_dtype(pl.Categorical, pl.Enum)
+        return pl.scan_parquet(origin.path, glob=False).with_columns(categories.cast(pl.String))
     return pl.scan_csv(origin.path, separator=origin.separator, infer_schema=False, glob=False)

@@ -72,7 +72,7 @@ def test_parquet_with_a_column_map(folder: Path) -> None:
 def test_faults_name_file_row_and_setting(folder: Path) -> None:
     with pytest.raises(DataError, match=r"ratings\.csv: no column 'user' for user_id; the file has"):
         TabularFiles(columns=ColumnMap(user_id="user")).read(folder)
-    with pytest.raises(DataError, match=r"items\.csv: data\.source\.lists names \['tags'\]"):
+    with pytest.raises(DataError, match=r"items\.csv: data\.source\.lists names 'tags', wanted a column of text"):
         TabularFiles(lists={"tags": "|"}).read(folder)
     (folder / "ratings.csv").write_text(RATINGS + "9,01,many,102\n")
     with pytest.raises(DataError, match=r"ratings\.csv, row 4: rating cannot be read: 'many'"):
