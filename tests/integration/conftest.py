@@ -14,7 +14,7 @@ from scorerec.core.artifacts import Artifact
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.experiment.stages import STAGES
+from scorerec.experiment.stages import stages_of
 
 # Hardly two pairs of twins are asked about the same item, and nothing but taste tells the label.
 WORLD = SyntheticWorld(n_users=60, n_items=1200, quality_strength=0.0)
@@ -60,7 +60,7 @@ class Experiment:
 
     def run(self, root: Path, *changes: str, to: str | None = None) -> Outcome:
         config, told = self.config(*changes), list[Progress]()
-        artifacts = Runner(STAGES, config, root).run(to, told.append)
+        artifacts = Runner(stages_of(config), config, root).run(to, told.append)
         return Outcome(root, config, artifacts, told)
 
 

@@ -31,9 +31,9 @@ from scorerec.core.tables import (
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.informativeness import evidence_informativeness
 from scorerec.experiment.actions import write_report
-from scorerec.experiment.methods import ITEM_MEAN, ITEM_USER_MEAN, METHODS
+from scorerec.experiment.methods import ITEM_MEAN, ITEM_USER_MEAN
 from scorerec.experiment.runner import Run, Runner
-from scorerec.experiment.stages import STAGES
+from scorerec.experiment.stages import stages_of
 from scorerec.pipeline.prompting import ranked
 
 TABLES = {
@@ -102,7 +102,7 @@ def test_the_report_names_what_stands_in(outcome: Any) -> None:
     page = write_report(outcome.root / outcome.config.folder_name).read_text(encoding="utf-8")
     assert "embedded LM: a small model trained from scratch by the run" in page
     assert "metadata assessor: item metadata in sentences, not an LLM" in page
-    for method in METHODS:
+    for method in outcome.config.chosen_methods:
         assert method.name in page
     results = json.loads((outcome.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
     assert len(results["stand_ins"]) == 2
@@ -112,8 +112,8 @@ def test_the_report_names_what_stands_in(outcome: Any) -> None:
 def test_every_method_scores_every_judged_row(outcome: Any) -> None:
     targets = outcome.artifacts["corpus"].table(TARGETS).to_pylist()
     judged = [row["target_id"] for row in targets if row["split"] in ("valid", "test")]
-    assert {ITEM_MEAN, ITEM_USER_MEAN} < {method.name for method in METHODS}
-    for method in METHODS:
+    assert {ITEM_MEAN, ITEM_USER_MEAN} < {method.name for method in outcome.config.chosen_methods}
+    for method in outcome.config.chosen_methods:
         rows = outcome.artifacts[method.stage].table(SCORES).to_pylist()
         scores = {row["target_id"]: row["p_yes"] for row in rows if row["method"] == method.name}
         assert sorted(scores) == sorted(judged)
@@ -161,7 +161,7 @@ def test_another_number_of_context_users_redoes_what_depends_on_it(outcome: Any,
 def test_a_change_reaches_no_stage_before_it(
     outcome: Any, experiment: Any, change: str, first: str, kept: list[str]
 ) -> None:
-    parts = Runner(STAGES, experiment.config(change), outcome.root).status()
+    parts = Runner(stages_of(outcome.config), experiment.config(change), outcome.root).status()
     missing = [part.stage for part in parts if part.state == "missing"]
     assert missing[0] == first
     assert missing[-1] == "report"
@@ -181,8 +181,8 @@ def test_the_same_seed_elsewhere_gives_the_same_weights(outcome: Any, elsewhere:
     assert [name for name in here if here[name] != there[name]] == []
 
 
-def test_the_command_line_prints_the_results(elsewhere: Any) -> None:
-    for method in METHODS:
+def test_the_command_line_prints_the_results(outcome: Any, elsewhere: Any) -> None:
+    for method in outcome.config.chosen_methods:
         assert method.name in elsewhere.printed
     assert "Stand-in: embedded LM" in elsewhere.printed
     assert f"Report: {elsewhere.root}/synthetic/report.html" in elsewhere.printed.replace("\n", "")
@@ -210,7 +210,7 @@ def weights_of(run: Any) -> dict[str, bytes]:
 
 
 def test_another_seed_gives_another_run(outcome: Any, experiment: Any) -> None:
-    parts = Runner(STAGES, experiment.config("seed=1"), outcome.root).status()
+    parts = Runner(stages_of(outcome.config), experiment.config("seed=1"), outcome.root).status()
     done = [part.stage for part in parts if part.state == "done"]
     assert {"data", "corpus", "references"} <= set(done)
     assert "crm" not in done

@@ -15,7 +15,7 @@ from scorerec.evaluate.results import Comparison
 from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.runner import Progress, Run, Runner
-from scorerec.experiment.stages import STAGES
+from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evaluation import PAGE, RESULTS
 from scorerec.nn.devices import use_threads
 
@@ -57,7 +57,7 @@ def run_experiment(
     """Run an experiment up to ``to`` (default: all of it) below ``root``."""
     config = load_experiment(source, changes)
     use_threads(config.threads)
-    runner = Runner(STAGES, config, root)
+    runner = Runner(stages_of(config), config, root)
     artifacts = runner.run(to, tell)
     if "report" not in artifacts:
         return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], None)
@@ -77,7 +77,8 @@ def run_experiment(
 
 def experiment_status(source: str, changes: Sequence[str], root: Path) -> list[Progress]:
     """Say for each stage of an experiment whether its result is there."""
-    return Runner(STAGES, load_experiment(source, changes), root).status()
+    config = load_experiment(source, changes)
+    return Runner(stages_of(config), config, root).status()
 
 
 def write_report(folder: Path) -> Path:

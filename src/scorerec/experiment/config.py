@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scorerec.assess.collect import AssessConfig
 from scorerec.core.config import Config, read_toml, validate, with_overrides
@@ -15,6 +15,7 @@ from scorerec.core.errors import ConfigError
 from scorerec.crm.train import CRMConfig
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
+from scorerec.experiment.methods import ALL_METHODS, DEFAULT_METHODS, Method, choose_methods
 from scorerec.llm.embedded import EmbeddedConfig
 from scorerec.llm.tune import LLMConfig
 from scorerec.pipeline.prompting import PromptConfig
@@ -49,6 +50,7 @@ class ExperimentConfig(Config):
     seed: int = Field(0, ge=0)
     threads: int = Field(1, ge=1, description="processor threads; more is slower on small machines")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
+    methods: tuple[str, ...] = Field(DEFAULT_METHODS, description=f"rows of the tables, among {', '.join(ALL_METHODS)}")
     data: DataConfig
     corpus: CorpusConfig = CorpusConfig()
     prompt: PromptConfig = PromptConfig()
@@ -61,6 +63,16 @@ class ExperimentConfig(Config):
     reading: ReadingConfig = ReadingConfig()
     llm: LLMConfig = LLMConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(method.key for method in choose_methods(keys))
+
+    @property
+    def chosen_methods(self) -> tuple[Method, ...]:
+        """The methods of this experiment, in the order of tables."""
+        return choose_methods(self.methods)
 
     @property
     def folder_name(self) -> str:

@@ -1,25 +1,32 @@
-"""The methods of an experiment: what they are called in tables, and which stage writes their scores."""
+"""The methods of an experiment: what they are called, which stage writes their scores, and what they may know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from scorerec.core.artifacts import Artifact
+from scorerec.core.errors import ConfigError
+
+Kind = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 
 
 class Method(NamedTuple):
     """One row of the results.
 
     Attributes:
+        key: what configuration calls it.
         name: as tables show it.
         stage: the stage whose artifact holds its scores.
         needs: the stages that this method would have to run alone, for its seconds.
+        kind: ablations change one part of SCORE; controls say what evidence is worth; a bound knows the label.
     """
 
+    key: str
     name: str
     stage: str
     needs: tuple[str, ...]
+    kind: Kind
 
 
 ITEM_MEAN, ITEM_USER_MEAN = "item-mean", "item+user-mean"
@@ -27,17 +34,58 @@ CRM = "SASRec"
 LLM = "LLM without CI"
 SCORE = "SCORE"
 
-_EVIDENCE = ("crm", "neighbours", "car", "candidates", "assessments", "rankings", "sare", "contexts")
-METHODS = (
-    Method(ITEM_MEAN, "references", ("references",)),
-    Method(ITEM_USER_MEAN, "references", ("references",)),
-    Method(CRM, "crm-scores", ("crm", "crm-scores")),
-    Method(LLM, "scores-llm", ("backbone", "prompts-llm", "tuned-llm", "scores-llm")),
-    Method(SCORE, "scores-score", (*_EVIDENCE, "backbone", "prompts-score", "tuned-score", "scores-score")),
-)
+_CAR = ("crm", "neighbours", "car", "candidates")
+_SARE = ("assessments", "rankings", "sare", "contexts")
 
 
-def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method] = METHODS) -> dict[str, float]:
+def _prompted(key: str, name: str, kind: Kind, evidence: tuple[str, ...] = ()) -> Method:
+    """Return a method that tunes the LM on prompts of its own."""
+    stages = (f"prompts-{key}", f"tuned-{key}", f"scores-{key}")
+    return Method(key, name, stages[-1], (*evidence, "backbone", *stages), kind)
+
+
+def _variant(key: str, name: str, kind: Kind, evidence: tuple[str, ...]) -> Method:
+    return _prompted(key, name, kind, (*evidence, f"contexts-{key}"))
+
+
+ALL_METHODS = {
+    method.key: method
+    for method in (
+        Method("item-mean", ITEM_MEAN, "references", ("references",), "reference"),
+        Method("item+user-mean", ITEM_USER_MEAN, "references", ("references",), "reference"),
+        Method("crm", CRM, "crm-scores", ("crm", "crm-scores"), "conventional"),
+        _prompted("llm", LLM, "llm"),
+        _variant("base", "SCORE-base", "ablation", ("candidates-base",)),
+        _variant("cf", "SCORE-cf", "ablation", ("crm", "candidates-cf")),
+        _variant("rerank", "SCORE-rerank", "ablation", _CAR),
+        _variant("random", "random users", "control", ()),
+        _variant("shuffled", "shuffled evidence", "control", (*_CAR, *_SARE)),
+        _prompted("empty", "evidence without content", "control", (*_CAR, *_SARE, "prompts-score")),
+        _variant("oracle", "oracle (knows the label)", "bound", _CAR),
+        _prompted("score", SCORE, "llm", (*_CAR, *_SARE)),
+    )
+}
+DEFAULT_METHODS = ("item-mean", "item+user-mean", "crm", "llm", "score")
+
+
+def choose_methods(keys: Iterable[str]) -> tuple[Method, ...]:
+    """Return methods by their keys, in the order of tables.
+
+    Raises:
+        ConfigError: a key is not known, or one that no table may lack is missing.
+    """
+    wanted = set(keys)
+    if unknown := wanted - set(ALL_METHODS):
+        raise ConfigError(f"methods: no {', '.join(sorted(unknown))}; there are {', '.join(ALL_METHODS)}")
+    if missing := {"item-mean", "item+user-mean", "score"} - wanted:
+        raise ConfigError(
+            f"methods: {', '.join(sorted(missing))} must be there too: no table stands without the two references "
+            "and what they are compared with"
+        )
+    return tuple(method for method in ALL_METHODS.values() if method.key in wanted)
+
+
+def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> dict[str, float]:
     """Return the seconds of training and scoring of each method, shared stages counted for each."""
     return {
         method.name: sum(float(artifacts[stage].manifest["seconds"]) for stage in method.needs) for method in methods

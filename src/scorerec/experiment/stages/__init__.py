@@ -1,5 +1,18 @@
 """The stages in the order in which they run: every stage stands after those that it reads."""
 
-from scorerec.experiment.stages import evaluation, evidence, language_model, tables
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.runner import Stage
+from scorerec.experiment.stages import evidence, language_model, tables, variants
+from scorerec.experiment.stages.evaluation import report_stage
 
-STAGES = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *evaluation.STAGES)
+_ALL = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *variants.STAGES)
+
+
+def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
+    """Return the stages that the methods of an experiment need, the report last."""
+    report = report_stage(config)
+    wanted = set(report.reads)
+    for stage in reversed(_ALL):
+        if stage.name in wanted:
+            wanted.update(stage.reads)
+    return (*(stage for stage in _ALL if stage.name in wanted), report)

@@ -32,7 +32,7 @@ from scorerec.evaluate.results import Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.slices import warm_and_cold
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.methods import METHODS, SCORE, method_seconds
+from scorerec.experiment.methods import SCORE, method_seconds
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.parts import model_folder
 from scorerec.llm.encode import read_prompts
@@ -52,7 +52,7 @@ def _report(context: Context, draft: Draft) -> None:
         rows,
         SCORE,
         slices=warm_and_cold(rows, interactions),
-        seconds=method_seconds(inputs),
+        seconds=method_seconds(inputs, config.chosen_methods),
         n_resamples=config.evaluation.n_resamples,
         seed=config.seed,
     )
@@ -106,7 +106,8 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
 
 
 def _scores(context: Context) -> list[pa.Table]:
-    return [context.inputs[stage].table(SCORES) for stage in dict.fromkeys(method.stage for method in METHODS)]
+    stages = dict.fromkeys(method.stage for method in context.config.chosen_methods)
+    return [context.inputs[stage].table(SCORES) for stage in stages]
 
 
 def _informativeness(context: Context, targets: pa.Table) -> list[Informativeness]:
@@ -160,31 +161,8 @@ def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
     return prompts.set_column(prompts.schema.get_field_index("segments"), "segments", pa.array(left, pa.list_(SEGMENT)))
 
 
-STAGES = (
-    Stage(
-        "report",
-        (
-            "data",
-            "corpus",
-            "references",
-            "crm",
-            "crm-scores",
-            "neighbours",
-            "car",
-            "candidates",
-            "assessments",
-            "rankings",
-            "sare",
-            "contexts",
-            "backbone",
-            "prompts-llm",
-            "prompts-score",
-            "tuned-llm",
-            "tuned-score",
-            "scores-llm",
-            "scores-score",
-        ),
-        lambda config: config.evaluation.model_dump(mode="json"),
-        _report,
-    ),
-)
+def report_stage(config: ExperimentConfig) -> Stage:
+    """Return the stage that reports on the methods of this experiment."""
+    stages = dict.fromkeys(stage for method in config.chosen_methods for stage in method.needs)
+    reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "prompts-score", *stages))
+    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report)

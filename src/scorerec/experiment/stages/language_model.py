@@ -32,10 +32,11 @@ def _basic_prompts(context: Context, draft: Draft) -> None:
     draft.write(PROMPTS, prompter(context).basic(corpus.table(TARGETS), corpus.table(QUERIES)))
 
 
-def _augmented_prompts(context: Context, draft: Draft) -> None:
+def write_augmented(context: Context, draft: Draft, contexts_stage: str) -> None:
+    """Write P^s with the contexts of one stage."""
     corpus = context.inputs["corpus"]
     histories = item_lists(corpus.table(BEHAVIOURS))
-    contexts = context.inputs["contexts"].table(CONTEXTS)
+    contexts = context.inputs[contexts_stage].table(CONTEXTS)
     prompts = prompter(context).augmented(corpus.table(TARGETS), corpus.table(QUERIES), contexts, histories)
     draft.write(PROMPTS, prompts)
 
@@ -77,7 +78,8 @@ def _scores(tuned: str, prompts: str, method: str, context: Context, draft: Draf
     draft.write(SCORES, found.append_column("method", names))
 
 
-def _prompt_settings(*fields: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
+def prompt_settings(*fields: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
+    """Return what reads the settings of prompts: the words, d(.), and some more fields."""
     wanted = {"domain", "describe", *fields}
     return lambda config: config.prompt.model_dump(mode="json", include=wanted)
 
@@ -97,7 +99,7 @@ def _backbone_settings(config: ExperimentConfig) -> dict[str, Any]:
     }
 
 
-def _method(suffix: str, name: str, prompts: Stage) -> tuple[Stage, ...]:
+def method_stages(suffix: str, name: str, prompts: Stage) -> tuple[Stage, ...]:
     """Return the stages of one method: its prompts, the LM tuned on them, and its scores."""
     tuned, scores = f"tuned-{suffix}", f"scores-{suffix}"
     return (
@@ -119,25 +121,25 @@ def _method(suffix: str, name: str, prompts: Stage) -> tuple[Stage, ...]:
 
 STAGES = (
     Stage("backbone", ("data", "corpus", "candidates"), _backbone_settings, _backbone),
-    *_method(
+    *method_stages(
         "llm",
         LLM,
         Stage(
             "prompts-llm",
             ("data", "corpus"),
-            _prompt_settings("history_titles"),
+            prompt_settings("history_titles"),
             _basic_prompts,
             seeded=False,
         ),
     ),
-    *_method(
+    *method_stages(
         "score",
         SCORE,
         Stage(
             "prompts-score",
             ("data", "corpus", "contexts"),
-            _prompt_settings("history_titles", "evidence_titles"),
-            _augmented_prompts,
+            prompt_settings("history_titles", "evidence_titles"),
+            lambda context, draft: write_augmented(context, draft, "contexts"),
             seeded=False,
         ),
     ),

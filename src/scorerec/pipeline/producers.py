@@ -1,0 +1,162 @@
+"""Other ways to choose whose behaviours a prompt shows: ablations, controls, and a bound. Each writes CONTEXTS.
+
+All of them keep the rule of no peeking: never the user's own behaviour, never one that the query's snapshot hides.
+The oracle alone looks at labels, which is what makes it a bound and not a method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.core.randomness import generator
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS
+from scorerec.pipeline.prompting import ranked
+
+_TRIES = 50  # draws per behaviour wanted
+
+
+def first_candidates(targets: pa.Table, candidates: pa.Table, n_context_users: int) -> pa.Table:
+    """Return the K_s most similar candidates of each target's query, as they were retrieved.
+
+    Args:
+        targets: TARGETS.
+        candidates: CANDIDATES.
+        n_context_users: K_s.
+    """
+    found = ranked(CANDIDATES.check(candidates), "query_id")
+    return _contexts((target, found.get(query, [])[:n_context_users]) for target, query in _asked(targets))
+
+
+def random_contexts(
+    targets: pa.Table, queries: pa.Table, behaviours: pa.Table, n_context_users: int, seed: int
+) -> pa.Table:
+    """Return K_s behaviours of other users drawn at random for each target, among those that it may see.
+
+    Args:
+        targets: TARGETS.
+        queries: QUERIES. One without history gets nothing, as elsewhere.
+        behaviours: BEHAVIOURS.
+        n_context_users: K_s.
+        seed: decides the draw, row by row.
+    """
+    visible = _Visible(queries, behaviours)
+    rows = []
+    for target, query in _asked(targets):
+        rng = generator(seed, "random contexts", target)
+        rows.append((target, visible.draw(query, rng, n_context_users)))
+    return _contexts(rows)
+
+
+def shuffled_contexts(
+    targets: pa.Table, queries: pa.Table, behaviours: pa.Table, contexts: pa.Table, seed: int
+) -> pa.Table:
+    """Return the contexts of SCORE, each given to another row of the same split.
+
+    What fits no longer (a behaviour of the row's own user, or one it may not see) is left out.
+
+    Args:
+        targets: TARGETS.
+        queries: QUERIES.
+        behaviours: BEHAVIOURS.
+        contexts: CONTEXTS of the targets.
+        seed: decides who gets whose.
+    """
+    visible = _Visible(queries, behaviours)
+    chosen = ranked(CONTEXTS.check(contexts), "target_id")
+    asked, splits = list(_asked(targets)), np.array(targets["split"].to_pylist(), dtype=object)
+    rows: list[tuple[str, list[str]]] = []
+    for split in sorted({split for split in splits if split is not None}):
+        members = [asked[place] for place in np.flatnonzero(splits == split)]
+        order = generator(seed, "shuffled contexts", split).permutation(len(members))
+        # Neighbours in a random order: nobody keeps their own.
+        for place, giver in zip(order, np.roll(order, 1), strict=True):
+            target, query = members[place]
+            given = chosen.get(members[giver][0], [])
+            rows.append((target, [name for name in given if visible.allows(query, name)]))
+    return _contexts(rows)
+
+
+def oracle_contexts(targets: pa.Table, candidates: pa.Table, behaviours: pa.Table, n_context_users: int) -> pa.Table:
+    """Return the K_s candidates that agree with the label: with the target where it is liked, without it where not.
+
+    Ties go to the better candidate. It knows the answer: what it reaches is a bound on what choosing among the
+    candidates can win, for a model that counts how often the target is shown.
+
+    Args:
+        targets: TARGETS with labels.
+        candidates: CANDIDATES.
+        behaviours: BEHAVIOURS.
+        n_context_users: K_s.
+    """
+    items = {
+        name: set(ids)
+        for name, ids in zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True)
+    }
+    found = ranked(CANDIDATES.check(candidates), "query_id")
+    labels = zip(targets["item_id"].to_pylist(), targets["label"].to_pylist(), strict=True)
+    rows = []
+    for (target, query), (item, label) in zip(_asked(targets), labels, strict=True):
+        agreeing = sorted(found.get(query, []), key=lambda name: (item in items[name]) != (label == 1))
+        rows.append((target, agreeing[:n_context_users]))
+    return _contexts(rows)
+
+
+def without_content(prompts: pa.Table, word: str) -> pa.Table:
+    """Return the same prompts with every title of the evidence replaced by one word: as many users, nothing said.
+
+    Args:
+        prompts: PROMPTS.
+        word: stands for any item, such as "movie".
+    """
+    column = prompts["segments"].combine_chunks()
+    segments = column.flatten()
+    fields = {field.name: segments.field(field.name) for field in SEGMENT}
+    # Column by column: a Python object per segment would take minutes.
+    fields["text"] = pc.if_else(pc.equal(fields["kind"], "evidence"), word, fields["text"])
+    structs = pa.StructArray.from_arrays(list(fields.values()), fields=list(SEGMENT))
+    emptied = pa.ListArray.from_arrays(column.offsets, structs)
+    return PROMPTS.check(prompts.set_column(prompts.schema.get_field_index("segments"), "segments", emptied))
+
+
+class _Visible:
+    """Which behaviours a query may be shown."""
+
+    def __init__(self, queries: pa.Table, behaviours: pa.Table):
+        known, asking = BEHAVIOURS.check(behaviours), QUERIES.check(queries)
+        self.behaviour_ids: list[str] = known["behaviour_id"].to_pylist()
+        columns = (known[name].to_pylist() for name in ("user_id", "valid_from", "valid_to"))
+        self._behaviours = dict(zip(self.behaviour_ids, zip(*columns, strict=True), strict=True))
+        columns = (asking[name].to_pylist() for name in ("user_id", "snapshot", "item_ids"))
+        self._queries = dict(zip(asking["query_id"].to_pylist(), zip(*columns, strict=True), strict=True))
+
+    def allows(self, query_id: str, behaviour_id: str) -> bool:
+        """Whether a query that has a history may be shown the behaviour."""
+        user, snapshot, history = self._queries[query_id]
+        owner, valid_from, valid_to = self._behaviours[behaviour_id]
+        return bool(history) and user != owner and valid_from <= snapshot < valid_to
+
+    def draw(self, query_id: str, rng: np.random.Generator, count: int) -> list[str]:
+        """Return ``count`` behaviours that a query may be shown; fewer where hardly any may be."""
+        found: dict[str, None] = {}
+        for place in rng.integers(len(self.behaviour_ids), size=_TRIES * count):
+            if len(found) < count and self.allows(query_id, self.behaviour_ids[place]):
+                found[self.behaviour_ids[place]] = None
+        return list(found)
+
+
+def _asked(targets: pa.Table) -> Iterable[tuple[str, str]]:
+    checked = TARGETS.check(targets)
+    return zip(checked["target_id"].to_pylist(), checked["query_id"].to_pylist(), strict=True)
+
+
+def _contexts(rows: Iterable[tuple[str, Sequence[str]]]) -> pa.Table:
+    """Return CONTEXTS from (target_id, behaviour ids, best first); the score falls with the rank."""
+    flat = [(target, rank, name, -float(rank)) for target, names in rows for rank, name in enumerate(names, start=1)]
+    columns = CONTEXTS.columns.names
+    return CONTEXTS.check(
+        pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in flat], CONTEXTS.columns)
+    )

@@ -1,0 +1,67 @@
+"""Ablations and controls on the synthetic world: all run, and each does to the evidence what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scorerec.core.tables import BEHAVIOURS, CONTEXTS, PROMPTS, QUERIES, TARGETS
+from scorerec.data.synthetic import SyntheticWorld
+from scorerec.evaluate.informativeness import evidence_informativeness
+from scorerec.experiment.methods import ALL_METHODS
+from scorerec.pipeline.prompting import ranked
+
+twin_of = SyntheticWorld().twin_of
+
+
+@pytest.fixture(scope="module")
+def variants(outcome: Any, experiment: Any) -> Any:
+    """Return a run of all methods beside the first run, whose artifacts it uses."""
+    keys = ", ".join(f'"{key}"' for key in ALL_METHODS)
+    return experiment.run(outcome.root, f"methods=[{keys}]", "name=variants")
+
+
+def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
+    assert not set(variants.ran) & set(outcome.artifacts) - {"report"}
+    results = json.loads((variants.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
+    names = [method["method"] for method in results["comparison"]["methods"]]
+    assert sorted(names) == sorted(method.name for method in ALL_METHODS.values())
+
+
+def auc_alone(run: Any, stage: str) -> float:
+    corpus, contexts = run.artifacts["corpus"], run.artifacts[stage].table(CONTEXTS)
+    entries = evidence_informativeness(corpus.table(TARGETS), contexts, corpus.table(BEHAVIOURS), stage)
+    (auc,) = (
+        entry.auc for entry in entries if entry.split == "test" and entry.feature == "how many contain the target"
+    )
+    assert auc is not None
+    return auc
+
+
+def test_the_crm_and_car_find_the_twin_and_strangers_say_nothing(variants: Any) -> None:
+    auc = {key: auc_alone(variants, f"contexts-{key}") for key in ("cf", "rerank", "random", "shuffled", "oracle")}
+    assert min(auc["cf"], auc["rerank"]) > 0.6
+    assert abs(auc["random"] - 0.5) < 0.1
+    assert abs(auc["shuffled"] - 0.5) < 0.1
+    assert auc["oracle"] >= max(auc["cf"], auc["rerank"])
+
+
+def test_the_crms_nearest_user_is_the_twin(variants: Any) -> None:
+    corpus = variants.artifacts["corpus"]
+    owners = {row["query_id"]: row["user_id"] for row in corpus.table(QUERIES).to_pylist()}
+    chosen = ranked(variants.artifacts["contexts-cf"].table(CONTEXTS), "target_id")
+    users = {row["target_id"]: owners[row["query_id"]] for row in corpus.table(TARGETS).to_pylist()}
+    hits = [twin_of(users[target]) in names for target, names in chosen.items()]
+    assert np.mean(hits) > 3 * 2 / 59
+
+
+def test_empty_evidence_differs_from_score_in_the_titles_of_others_alone(variants: Any) -> None:
+    full = variants.artifacts["prompts-score"].table(PROMPTS).slice(0, 50).to_pylist()
+    empty = variants.artifacts["prompts-empty"].table(PROMPTS).slice(0, 50).to_pylist()
+    word = variants.config.prompt.words.singular
+    for one, other in zip(full, empty, strict=True):
+        for before, after in zip(one["segments"], other["segments"], strict=True):
+            assert after == ({**before, "text": word} if before["kind"] == "evidence" else before)
