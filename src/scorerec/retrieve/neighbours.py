@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,14 @@ import pyarrow as pa
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, NEIGHBOURS, vectors_schema
 
-# 256 x 16,384 similarities of 8 bytes are 32 MiB.
+# 256 x 16,384 similarities of 4 bytes are 16 MiB.
 _QUERY_CHUNK = 256
 _CORPUS_CHUNK = 16_384
+_ROUNDING = 2.0**-24  # of single precision
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 
 class Visibility(NamedTuple):
@@ -33,6 +36,105 @@ class Visibility(NamedTuple):
     valid_to: npt.ArrayLike
 
 
+class SearchSpace:
+    """Behaviours that are searched again and again, looked at once.
+
+    Similarities are those of double precision, rounded to single: so equal vectors are equally similar, wherever
+    they stand, and the one that stands first goes first. Single precision, twice as fast, only finds out who cannot
+    be among the best: its error is bounded by the lengths of the vectors, and everybody within it is computed again.
+
+    Args:
+        vectors: (N, d) floats, kept as float32; an array that is float32 already is not copied.
+        owners: user of each behaviour, (N,).
+        valid: valid_from and valid_to of each behaviour, UTC seconds, (N,) int64 each; None: always visible.
+
+    Raises:
+        DataError: shapes do not fit, or a vector holds something that is not a number.
+    """
+
+    def __init__(
+        self,
+        vectors: npt.ArrayLike,
+        owners: npt.ArrayLike,
+        valid: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    ):
+        self._vectors, lengths = _matrix(vectors, "corpus")
+        self._longest = float(lengths.max(initial=0))
+        self._numbers: dict[object, int] = {}  # users are compared as integers
+        named = _column(owners, len(self._vectors), "owners of the corpus").tolist()
+        self._owners = np.array([self._numbers.setdefault(name, len(self._numbers)) for name in named], np.int64)
+        self._valid = valid and tuple(_seconds(part, len(named), "times of validity") for part in valid)
+
+    def top_k(
+        self, queries: npt.ArrayLike, k: int, owners: npt.ArrayLike, snapshots: npt.ArrayLike | None = None
+    ) -> tuple[Integers, Floats]:
+        """Return the ``k`` behaviours with the largest inner product for each query; exact.
+
+        Args:
+            queries: (Q, d) floats.
+            k: how many, at least 1.
+            owners: user of each query, (Q,); behaviours of the same user are left out.
+            snapshots: of each query, UTC seconds, (Q,); wanted where behaviours have times of validity.
+
+        Returns:
+            Positions (Q, k) int64, best first, and similarities (Q, k) float32. Where a query has too few
+            behaviours to choose from, the rest is -1 and minus infinity.
+
+        Raises:
+            DataError: shapes do not fit, or a vector holds something that is not a number.
+        """
+        matrix, lengths = _matrix(queries, "queries")
+        if matrix.shape[1] != self._vectors.shape[1] or k < 1:
+            raise DataError(
+                f"neighbours: wanted vectors of one length and k >= 1, got queries {matrix.shape}, "
+                f"corpus {self._vectors.shape}, k = {k}"
+            )
+        named = _column(owners, len(matrix), "owners of the queries").tolist()
+        asking = np.array([self._numbers.get(name, -1) for name in named], np.int64)
+        times = None if self._valid is None else _seconds(snapshots, len(matrix), "snapshots of the queries")
+        indices = np.full((len(matrix), k), -1, np.int64)
+        similarity = np.full((len(matrix), k), -np.inf, np.float32)
+        for start in range(0, len(matrix), _QUERY_CHUNK):
+            part = slice(start, start + _QUERY_CHUNK)
+            hidden = self._hidden(asking[part], None if times is None else times[part])
+            self._search(matrix[part], lengths[part], hidden, (indices[part], similarity[part]))
+        return indices, similarity
+
+    def _search(
+        self, queries: Floats, lengths: Floats, hidden: Iterator[Booleans], best: tuple[Integers, Floats]
+    ) -> None:
+        """Fill ``best``, positions and similarities (q, k), from one chunk of the corpus after another."""
+        k, precise = best[0].shape[1], queries.astype(np.float64)
+        # An inner product of d terms is off by at most d roundings of |a| |b|; twice, for two are compared.
+        terms = queries.shape[1] + 8
+        margin = terms * (2 * _ROUNDING * self._longest * lengths + np.finfo(np.float32).tiny)  # (q,)
+        for place, masked in enumerate(hidden):
+            first = place * _CORPUS_CHUNK
+            chunk = self._vectors[first : first + _CORPUS_CHUNK]
+            rough = queries @ chunk.T  # (q, n)
+            rough[masked] = -np.inf
+            possible = rough >= (best[1][:, -1] - margin)[:, None]
+            if possible.sum() > 4 * k * len(queries) and k < len(chunk):
+                kth = np.partition(rough, -k, axis=1)[:, -k]
+                possible &= rough >= (kth - margin)[:, None]
+            possible &= ~masked
+            columns = np.flatnonzero(possible.any(axis=0))
+            exact = (precise @ chunk[columns].astype(np.float64).T).astype(np.float32)  # (q, m)
+            exact[~possible[:, columns]] = -np.inf
+            _merge(*best, exact, columns + first)
+
+    def _hidden(self, asking: Integers, snapshots: Integers | None) -> Iterator[Booleans]:
+        """Yield for each chunk of the corpus what each query may not see, (q, n)."""
+        for first in range(0, len(self._vectors), _CORPUS_CHUNK):
+            part = slice(first, first + _CORPUS_CHUNK)
+            hidden = asking[:, None] == self._owners[None, part]
+            if self._valid is not None and snapshots is not None:
+                valid_from, valid_to = self._valid
+                hidden |= snapshots[:, None] < valid_from[None, part]
+                hidden |= snapshots[:, None] >= valid_to[None, part]
+            yield hidden
+
+
 def top_k(
     queries: npt.ArrayLike,
     corpus: npt.ArrayLike,
@@ -42,51 +144,16 @@ def top_k(
     corpus_owner: npt.ArrayLike,
     visible: Visibility | None = None,
 ) -> tuple[Integers, Floats]:
-    """Return the ``k`` behaviours with the largest inner product for each query; exact.
-
-    Similarities are computed in double precision and rounded to single: so equal vectors are equally similar,
-    wherever they stand, and the one that stands first in the corpus goes first.
-
-    Args:
-        queries: (Q, d) floats.
-        corpus: (N, d) floats.
-        k: how many, at least 1.
-        query_owner: user of each query, (Q,); behaviours of the same user are left out.
-        corpus_owner: user of each behaviour, (N,).
-        visible: which behaviours a query may see; None: all.
-
-    Returns:
-        Positions in the corpus (Q, k) int64, best first, and similarities (Q, k) float32. Where a query has too
-        few behaviours to choose from, the rest is -1 and minus infinity.
-
-    Raises:
-        DataError: shapes do not fit, or a vector holds something that is not a number.
+    """Search a corpus once; see ``SearchSpace``.
 
     >>> corpus = [[3, 0], [1, 5], [2, 0]]
     >>> top_k([[1, 0]], corpus, 2, query_owner=["ann"], corpus_owner=["ann", "bob", "eve"])[0]
     array([[2, 1]])
     """
-    query_matrix, corpus_matrix = _matrix(queries, "queries"), _matrix(corpus, "corpus")
-    if query_matrix.shape[1] != corpus_matrix.shape[1] or k < 1:
-        raise DataError(
-            f"neighbours: wanted vectors of one length and k >= 1, got queries {query_matrix.shape}, "
-            f"corpus {corpus_matrix.shape}, k = {k}"
-        )
-    owners = _owners(query_owner, corpus_owner, len(query_matrix), len(corpus_matrix))
-    times = _times(visible, len(query_matrix), len(corpus_matrix))
-    indices = np.full((len(query_matrix), k), -1, np.int64)
-    similarity = np.full((len(query_matrix), k), -np.inf, np.float32)
-    for start in range(0, len(query_matrix), _QUERY_CHUNK):
-        asked = slice(start, start + _QUERY_CHUNK)
-        for first in range(0, len(corpus_matrix), _CORPUS_CHUNK):
-            searched = slice(first, first + _CORPUS_CHUNK)
-            found = (query_matrix[asked] @ corpus_matrix[searched].T).astype(np.float32)  # (q, n)
-            found[owners[0][asked, None] == owners[1][None, searched]] = -np.inf
-            if times is not None:
-                snapshot = times[0][asked, None]
-                found[(snapshot < times[1][None, searched]) | (snapshot >= times[2][None, searched])] = -np.inf
-            _merge(indices[asked], similarity[asked], found, first)
-    return indices, similarity
+    if visible is None:
+        return SearchSpace(corpus, corpus_owner).top_k(queries, k, query_owner)
+    space = SearchSpace(corpus, corpus_owner, (visible.valid_from, visible.valid_to))
+    return space.top_k(queries, k, query_owner, visible.snapshot)
 
 
 def find_neighbours(vectors: pa.Table, behaviours: pa.Table, n_neighbours: int) -> pa.Table:
@@ -119,11 +186,11 @@ def find_neighbours(vectors: pa.Table, behaviours: pa.Table, n_neighbours: int) 
     )
 
 
-def _merge(indices: Integers, similarity: Floats, found: Floats, first: int) -> None:
-    """Put the best of ``found`` (q, n), which begin at ``first`` in the corpus, among the best so far."""
+def _merge(indices: Integers, similarity: Floats, found: Floats, places: Integers) -> None:
+    """Put the best of ``found`` (q, m), which stand at ``places`` (m,) in the corpus, among the best so far."""
     k = indices.shape[1]
-    values = np.concatenate([similarity, found], axis=1)  # (q, k + n): earlier positions stand first
-    places = np.concatenate([indices, np.broadcast_to(np.arange(found.shape[1]) + first, found.shape)], axis=1)
+    values = np.concatenate([similarity, found], axis=1)  # (q, k + m): earlier positions stand first
+    order = np.concatenate([indices, np.broadcast_to(places, found.shape)], axis=1)
     kth = np.partition(values, -k, axis=1)[:, -k, None]
     # Everything from the k-th value up, ties included, sorted within its row; -inf is nobody.
     row, column = np.nonzero((values >= kth) & (values > -np.inf))
@@ -131,44 +198,35 @@ def _merge(indices: Integers, similarity: Floats, found: Floats, first: int) -> 
     row, column = row[best], column[best]
     rank = np.arange(len(row)) - np.searchsorted(row, row)
     row, column, rank = row[rank < k], column[rank < k], rank[rank < k]
-    indices[row, rank] = places[row, column]
+    indices[row, rank] = order[row, column]
     similarity[row, rank] = values[row, column]
 
 
-def _matrix(vectors: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
-    matrix = np.asarray(vectors, np.float64)
-    if matrix.ndim != 2:
-        raise DataError(f"neighbours: wanted {name} of shape (N, d), got {matrix.shape}")
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+def _matrix(vectors: npt.ArrayLike, name: str) -> tuple[Floats, Floats]:
+    """Return the vectors as float32 (N, d), and their lengths (N,)."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is named below
+        matrix = np.asarray(vectors, np.float32)
+        if matrix.ndim != 2:
+            raise DataError(f"neighbours: wanted {name} of shape (N, d), got {matrix.shape}")
+        squares = np.einsum("nd,nd->n", matrix, matrix)
+    bad = np.flatnonzero(~np.isfinite(squares))
     if len(bad):
-        raise DataError(f"neighbours: {len(bad)} {name} are not finite numbers, the first is row {bad[0]}")
-    return matrix
-
-
-def _owners(
-    query_owner: npt.ArrayLike, corpus_owner: npt.ArrayLike, n_queries: int, n_corpus: int
-) -> tuple[Integers, Integers]:
-    """Number the users, so that comparing two costs one integer comparison."""
-    query, corpus = np.asarray(query_owner), np.asarray(corpus_owner)
-    if query.shape != (n_queries,) or corpus.shape != (n_corpus,):
         raise DataError(
-            f"neighbours: wanted one owner per vector ({n_queries} and {n_corpus}), "
-            f"got shapes {query.shape} and {corpus.shape}"
+            f"neighbours: {len(bad)} {name} are not finite numbers, or longer than 1e19, the first is row {bad[0]}; "
+            "train the model that made them again, with a lower learning rate"
         )
-    numbers = np.unique(np.concatenate([query, corpus]), return_inverse=True)[1].astype(np.int64)
-    return numbers[:n_queries], numbers[n_queries:]
+    return matrix, np.sqrt(squares)
 
 
-def _times(visible: Visibility | None, n_queries: int, n_corpus: int) -> tuple[Integers, Integers, Integers] | None:
-    if visible is None:
-        return None
-    snapshot, valid_from, valid_to = (np.asarray(part, np.int64) for part in visible)
-    if snapshot.shape != (n_queries,) or valid_from.shape != (n_corpus,) or valid_to.shape != (n_corpus,):
-        raise DataError(
-            f"neighbours: wanted {n_queries} snapshots and {n_corpus} times of validity, "
-            f"got shapes {snapshot.shape}, {valid_from.shape}, {valid_to.shape}"
-        )
-    return snapshot, valid_from, valid_to
+def _seconds(values: npt.ArrayLike | None, count: int, name: str) -> Integers:
+    return _column(() if values is None else values, count, name).astype(np.int64)
+
+
+def _column(values: npt.ArrayLike, count: int, name: str) -> npt.NDArray[Any]:
+    column = np.asarray(values)
+    if column.shape != (count,):
+        raise DataError(f"neighbours: wanted {name}, one per vector ({count}), got shape {column.shape}")
+    return column
 
 
 def _aligned(vectors: pa.Table, behaviour_ids: pa.ChunkedArray) -> npt.NDArray[np.float32]:

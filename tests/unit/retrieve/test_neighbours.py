@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.retrieve import neighbours
-from scorerec.retrieve.neighbours import Visibility, find_neighbours, top_k
+from scorerec.retrieve.neighbours import SearchSpace, Visibility, find_neighbours, top_k
 
 WHOLE = st.integers(-3, 3).map(float)  # whole numbers: many ties, and no rounding
 CLOCK = st.integers(0, 4)
@@ -75,13 +75,37 @@ def test_equal_vectors_are_equally_similar_wherever_they_stand():
     assert (similarity == similarity[:, :1]).all()
 
 
+@pytest.mark.parametrize("length", [1e-15, 1.0, 1e15])
+def test_who_is_first_is_decided_in_double_precision(length):
+    """Neighbours that single precision cannot tell apart, or would put in the wrong order."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(5, 384)) * length
+    corpus = (np.repeat(centres, 400, axis=0) * (1 + 1e-7 * random.normal(size=(2000, 384)))).astype(np.float32)
+    queries = (centres * random.uniform(0.9, 1.1, size=(5, 384))).astype(np.float32)
+    exact = (queries.astype(np.float64) @ corpus.astype(np.float64).T).astype(np.float32)
+    expected = np.argsort(-exact, axis=1, kind="stable")[:, :10]
+    found, similarity = top_k(queries, corpus, 10, query_owner=["a"] * 5, corpus_owner=["b"] * 2000)
+    assert found.tolist() == expected.tolist()
+    assert similarity.tolist() == np.take_along_axis(exact, expected, axis=1).tolist()
+    rough = np.argsort(-(queries @ corpus.T), axis=1, kind="stable")[:, :10]
+    assert rough.tolist() != expected.tolist()  # or this test would show nothing
+
+
+def test_a_space_with_times_wants_snapshots():
+    space = SearchSpace([[1.0]], ["a"], ([0], [9]))
+    with pytest.raises(DataError, match=r"snapshots of the queries, one per vector \(1\)"):
+        space.top_k([[1.0]], 1, ["b"])
+
+
 @pytest.mark.parametrize(
     ("queries", "corpus", "owners", "message"),
     [
         ([[1.0]], [[1.0, 2.0]], (["a"], ["b"]), "vectors of one length"),
         ([1.0], [[1.0]], (["a"], ["b"]), "shape"),
         ([[1.0]], [[np.nan]], (["a"], ["b"]), "1 corpus are not finite"),
-        ([[1.0]], [[1.0]], (["a", "b"], ["b"]), "one owner per vector"),
+        ([[1.0]], [[1.0]], (["a", "b"], ["b"]), "owners of the queries, one per vector"),
+        ([[1.0]], [[1.0]], (["a"], []), "owners of the corpus, one per vector"),
+        ([[1e20]], [[1.0]], (["a"], ["b"]), "1 queries are not finite numbers, or longer"),
     ],
 )
 def test_what_does_not_fit_is_an_error(queries, corpus, owners, message):
