@@ -41,13 +41,38 @@ class MonthsSplit(Config):
 
     def part(self, rows: pl.DataFrame) -> pl.Expr:
         """Return the expression that names each row's part, null outside the window."""
-        day = pl.from_epoch("timestamp")
-        month = day.dt.year() * 12 + day.dt.month()
-        index = month - rows.select(month.min()).item()
+        index = _month_index(rows)
         chosen = pl.lit(None, dtype=pl.String)
         for name in SPLITS:
             chosen = pl.when(index.is_between(*getattr(self, name))).then(pl.lit(name)).otherwise(chosen)
         return chosen
+
+
+class MonthsThenHalvesSplit(Config):
+    """The first calendar months train; the rows after them, in order of time, are cut in half, the odd row to test.
+
+    The cut falls between two rows, even of one second, so that the parts have the sizes that they should.
+    """
+
+    by: Literal["months-then-halves"] = "months-then-halves"
+    train: int = Field(default=49, ge=1, description="calendar months, from the month of the data's first row")
+
+    def describe(self) -> str:
+        """Return the split in words.
+
+        >>> MonthsThenHalvesSplit().describe()
+        'the first 49 calendar months train, then half of the rows valid, the other half and an odd row test'
+        """
+        return (
+            f"the first {self.train} calendar months train, "
+            "then half of the rows valid, the other half and an odd row test"
+        )
+
+    def part(self, rows: pl.DataFrame) -> pl.Expr:
+        """Return the expression that names each row's part."""
+        n_train = rows.select((_month_index(rows) < self.train).sum()).item()
+        test_from = n_train + (rows.height - n_train) // 2
+        return _by_cuts(pl.int_range(pl.len()), n_train, test_from)
 
 
 class TimestampSplit(Config):
@@ -147,7 +172,8 @@ class UserTimeSplit(Config):
 
 
 SplitConfig: TypeAlias = Annotated[
-    MonthsSplit | TimestampSplit | TimeFractionsSplit | UserTimeSplit, Field(discriminator="by")
+    MonthsSplit | MonthsThenHalvesSplit | TimestampSplit | TimeFractionsSplit | UserTimeSplit,
+    Field(discriminator="by"),
 ]
 
 
@@ -173,11 +199,19 @@ def add_split(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
     return divided
 
 
-def _by_cuts(time: pl.Expr, valid_from: int, test_from: int) -> pl.Expr:
+def _month_index(rows: pl.DataFrame) -> pl.Expr:
+    """Return each row's calendar month (UTC), counted from the month of the first row."""
+    day = pl.from_epoch("timestamp")
+    month = day.dt.year() * 12 + day.dt.month()
+    return month - rows.select(month.min()).item()
+
+
+def _by_cuts(place: pl.Expr, valid_from: int, test_from: int) -> pl.Expr:
+    """Divide by time, or by position in the order of time."""
     return (
-        pl.when(time >= test_from)
+        pl.when(place >= test_from)
         .then(pl.lit("test"))
-        .when(time >= valid_from)
+        .when(place >= valid_from)
         .then(pl.lit("valid"))
         .otherwise(pl.lit("train"))
     )

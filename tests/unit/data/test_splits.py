@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from scorerec.core.errors import DataError
 from scorerec.data.splits import (
     MonthsSplit,
+    MonthsThenHalvesSplit,
     SplitConfig,
     TimeFractionsSplit,
     TimestampSplit,
@@ -52,6 +53,22 @@ def test_months_count_from_the_first_month_of_the_data_in_utc() -> None:
 def test_months_rise_without_overlap(months: dict[str, tuple[int, int]]) -> None:
     with pytest.raises(ValidationError, match="must rise"):
         MonthsSplit.model_validate(months)
+
+
+def test_after_the_training_months_the_rest_is_halved_and_the_odd_row_is_tested() -> None:
+    moments = ["2013-01-31T23:59:59", "2013-02-28T00:00:00", *["2013-03-01T00:00:00"] * 4, "2014-07-01T00:00:00"]
+    frame = rows([seconds(moment) for moment in moments])
+    divided = add_split(frame, MonthsThenHalvesSplit(train=2))
+    assert parts(divided) == ["train"] * 2 + ["valid"] * 2 + ["test"] * 3
+    assert divided.drop("split").equals(frame)
+    assert (
+        parts(add_split(frame.head(6), MonthsThenHalvesSplit(train=2))) == ["train"] * 2 + ["valid"] * 2 + ["test"] * 2
+    )
+
+
+def test_months_that_hold_everything_leave_no_halves() -> None:
+    with pytest.raises(DataError, match="valid and test would be empty"):
+        add_split(rows([0, 1, 2]), MonthsThenHalvesSplit(train=1))
 
 
 def test_a_row_at_a_cut_point_belongs_to_the_later_part() -> None:
