@@ -23,6 +23,24 @@ class Reply(NamedTuple):
     tokens_out: int | None = None
 
 
+class Tokens(NamedTuple):
+    """Tokens of one call or of many, as they are paid for: those sent and those that came back."""
+
+    sent: int = 0
+    received: int = 0
+
+    def plus(self, other: Tokens) -> Tokens:
+        """Return both together.
+
+        >>> Tokens(1, 2).plus(Tokens(10, 20))
+        Tokens(sent=11, received=22)
+        """
+        return Tokens(self.sent + other.sent, self.received + other.received)
+
+
+NOTHING = Tokens()
+
+
 class Assessor(Protocol):
     """Answers self-assessing prompts.
 
@@ -31,6 +49,7 @@ class Assessor(Protocol):
         is_llm: whether a language model answers. Only then are replies kept and their tokens counted.
         identity: whatever decides a reply beside the prompt: endpoint, model, parameters.
         n_concurrent: calls that may be under way at once.
+        failed_attempts: what went wrong with how many attempts, those that a retry made good too.
     """
 
     @property
@@ -44,6 +63,9 @@ class Assessor(Protocol):
 
     @property
     def n_concurrent(self) -> int: ...  # noqa: D102
+
+    @property
+    def failed_attempts(self) -> Mapping[str, int]: ...  # noqa: D102
 
     def ask(self, prompt: Sequence[Segment]) -> Reply:
         """Answer one prompt; called from several threads at once.
@@ -61,8 +83,16 @@ class ReplyError(AssessmentError):
     Args:
         kind: a few words by which failures are counted, such as ``status 500`` or ``empty``.
         message: what happened and what to do.
+        passing: whether the same prompt may have a reply when it is asked again.
+        tokens: what the failed call is known to have cost.
     """
 
-    def __init__(self, kind: str, message: str):
+    def __init__(self, kind: str, message: str, passing: bool = True, tokens: Tokens = NOTHING):
         super().__init__(f"{kind}: {message}")
         self.kind = kind
+        self.passing = passing
+        self.tokens = tokens
+
+
+class BudgetError(AssessmentError):
+    """The next call could cost more than what is left of the budget."""

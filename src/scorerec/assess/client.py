@@ -12,11 +12,20 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from scorerec.assess.assessor import Reply, ReplyError
+from scorerec.assess.completion import read_reply
+from scorerec.assess.limits import RateLimit, estimate_tokens, spent_on
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError, ConfigError
 from scorerec.text.segments import Segment, render
 
-_HOPELESS = {401: "the key is not accepted", 403: "the key may not use it", 404: "no such model or address"}
+_HOPELESS = {
+    401: "the key is not accepted",
+    402: "the account has no credit",
+    403: "the key may not use it",
+    404: "no such model or address",
+}
+_NO_CREDIT = "insufficient_quota"  # the code of a 429 that no waiting ends
+_SHORTEST_SECRET = 8  # characters; endpoints without keys are given one such as "EMPTY"
 
 
 class ChatConfig(Config):
@@ -37,7 +46,27 @@ class ChatConfig(Config):
     key_variable: str = Field(default="SCOREREC_API_KEY", description="environment variable with the key")
     n_concurrent: int = Field(default=8, ge=1, description="calls under way at once")
     n_retries: int = Field(default=6, ge=0, description="retries of a call after 429, 5xx or a lost connection")
-    timeout: float = Field(default=60.0, gt=0, description="seconds to wait for one reply")
+    timeout: float = Field(default=60.0, gt=0, description="seconds to wait for the endpoint to send anything")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="most calls a minute, retries included")
+    tokens_per_minute: float | None = Field(default=None, gt=0, description="most tokens a minute, in and out")
+
+    def identity(self, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+        """Return what decides a reply beside the prompt; for hashing alone, since it names the endpoint.
+
+        Raises:
+            ConfigError: the environment names no endpoint.
+        """
+        return {
+            "endpoint": _address(environment, self.base_url_variable),
+            "model": self.model,
+            "parameters": self.sent_parameters,
+        }
+
+    @property
+    def sent_parameters(self) -> dict[str, JsonValue]:
+        """The fields of the request beside model and messages."""
+        chosen = {"temperature": self.temperature, "max_tokens": self.max_tokens, **self.parameters}
+        return {name: value for name, value in chosen.items() if value is not None}
 
 
 class ChatAssessor:
@@ -57,17 +86,23 @@ class ChatAssessor:
         # Imported here: it takes two seconds, which only those who ask an LLM should wait for.
         import openai
 
+        from scorerec.assess.attempts import MeteredClient
+
         self._openai = openai
         self.config = config
-        self._base_url = _required(environment, config.base_url_variable, "https://open.bigmodel.cn/api/paas/v4/")
+        self.identity: Mapping[str, Any] = config.identity(environment)
         self._key = _required(environment, config.key_variable, "the endpoint's key, any text where it needs none")
-        if not self._base_url.startswith(("http://", "https://")):
-            raise ConfigError(f"environment variable {config.base_url_variable}: wanted an http or https address")
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise ConfigError(f"environment variable {config.key_variable}: wanted a key of printable ASCII characters")
+        self._tokens = RateLimit(config.tokens_per_minute)
+        self._attempts = MeteredClient(RateLimit(config.requests_per_minute))
         self._client = openai.OpenAI(
-            base_url=self._base_url, api_key=self._key, max_retries=config.n_retries, timeout=config.timeout
+            base_url=self.identity["endpoint"],
+            api_key=self._key,
+            max_retries=config.n_retries,
+            timeout=config.timeout,
+            http_client=self._attempts,
         )
-        chosen = {"temperature": config.temperature, "max_tokens": config.max_tokens, **config.parameters}
-        self._parameters = {name: value for name, value in chosen.items() if value is not None}
 
     def __repr__(self) -> str:
         return f"ChatAssessor({self.config.model!r})"
@@ -78,73 +113,82 @@ class ChatAssessor:
         return self.config.model
 
     @property
-    def identity(self) -> Mapping[str, Any]:
-        """Endpoint, model and parameters; for hashing alone, since the endpoint is not to be written down."""
-        return {"endpoint": self._base_url, "model": self.config.model, "parameters": self._parameters}
-
-    @property
     def n_concurrent(self) -> int:
         """Calls that may be under way at once."""
         return self.config.n_concurrent
+
+    @property
+    def failed_attempts(self) -> Mapping[str, int]:
+        """How many attempts failed so far, by kind; a retry may have made them good."""
+        return self._attempts.failed
 
     def ask(self, prompt: Sequence[Segment]) -> Reply:
         """Return the model's reply to one prompt.
 
         Raises:
-            ReplyError: the call failed for good, or the reply is empty, refused or cut short.
-            AssessmentError: the endpoint refuses the key, or does not know the model.
+            ReplyError: the call failed for good, or the reply is empty, refused or cut off.
+            AssessmentError: the endpoint refuses the key, has no credit left, or does not know the model.
         """
+        text = render(prompt)
+        self._tokens.take(estimate_tokens(text))
+        answer = self._call(text)
+        # Raised here, not where it was caught: the SDK's errors hold the request, and the request holds the key.
+        if isinstance(answer, AssessmentError):
+            raise answer
+        try:
+            reply = read_reply(answer)
+        except ReplyError as failure:
+            self._tokens.correct(failure.tokens.received)
+            raise
+        cost = spent_on(text, reply)
+        self._tokens.correct(sum(cost) - estimate_tokens(text))
+        if len(self._key) >= _SHORTEST_SECRET and self._key in reply.text:
+            raise ReplyError("repeats the key", "a reply with the key in it is not kept", False, cost)
+        return reply
+
+    def _call(self, text: str) -> bytes | AssessmentError:
+        """Return the body of the endpoint's answer, or what went wrong."""
         errors = self._openai
         try:
-            response = self._client.chat.completions.create(
+            response = self._client.chat.completions.with_raw_response.create(
                 model=self.config.model,
-                messages=[{"role": "user", "content": render(prompt)}],
-                extra_body=self._parameters,
+                messages=[{"role": "user", "content": text}],
+                extra_body=self.config.sent_parameters,
             )
-        # "from None": the SDK's errors hold the request, and the request holds the key.
         except errors.APITimeoutError:
-            raise ReplyError("timeout", f"no reply within {self.config.timeout} s, raise assess.chat.timeout") from None
+            return ReplyError("timeout", f"nothing came for {self.config.timeout} s; raise assess.chat.timeout")
         except errors.APIConnectionError as error:
-            raise ReplyError("connection", self._told(f"{error} {error.__cause__ or ''}")) from None
+            told = self._told(f"{error} {error.__cause__ or ''}")
+            return ReplyError(self._attempts.kind(error.__cause__), f"{told}; check {self.config.base_url_variable}")
         except errors.APIStatusError as error:
-            raise self._refusal(error.status_code, str(error)) from None
+            return self._refusal(error.status_code, error.code, str(error))
         except (errors.OpenAIError, ValueError) as error:
-            raise ReplyError("unreadable", self._told(f"the endpoint sent no chat completion: {error}")) from None
-        return _usable(response)
+            return ReplyError("unreadable", self._told(f"the endpoint sent no chat completion: {error}"))
+        return response.content
 
-    def _refusal(self, status: int, message: str) -> AssessmentError:
-        if status in _HOPELESS:
-            return AssessmentError(
-                self._told(
-                    f"the endpoint answered {status}, {_HOPELESS[status]}; check {self.config.key_variable}, "
-                    f"{self.config.base_url_variable} and the model {self.config.model!r} ({message})"
-                )
+    def _refusal(self, status: int, code: object, message: str) -> AssessmentError:
+        hopeless = _HOPELESS[402] if code == _NO_CREDIT else _HOPELESS.get(status)
+        if hopeless is None:
+            passing = status in (408, 409, 429) or status >= 500  # what the SDK retries, too
+            return ReplyError(f"status {status}", self._told(message), passing)
+        return AssessmentError(
+            self._told(
+                f"the endpoint answered {status}, {hopeless}; check {self.config.key_variable}, "
+                f"{self.config.base_url_variable} and the model {self.config.model!r} ({message})"
             )
-        return ReplyError(f"status {status}", self._told(message))
+        )
 
     def _told(self, message: str) -> str:
         """Return a server's or the SDK's message without the secrets it may repeat, and not at any length."""
-        hidden = message.replace(self._key, "***").replace(self._base_url.rstrip("/"), "<endpoint>")
+        hidden = message.replace(self._key, "***").replace(self.identity["endpoint"].rstrip("/"), "<endpoint>")
         return " ".join(hidden.split())[:500]
 
 
-def _usable(response: Any) -> Reply:
-    """Return the reply in a chat completion; endpoints that only resemble the API leave anything out.
-
-    Raises:
-        ReplyError: there is none, or it is empty, refused or cut short.
-    """
-    choices = getattr(response, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise ReplyError("unreadable", "the endpoint sent no chat completion; is the base URL complete (/v1)?")
-    reason = choices[0].finish_reason
-    if reason != "stop":
-        raise ReplyError(f"finish_reason {reason}", "the reply is refused or cut short (assess.chat.max_tokens)")
-    text = (choices[0].message.content or "").strip()
-    if not text:
-        raise ReplyError("empty", "the reply has no text")
-    usage = getattr(response, "usage", None)
-    return Reply(text, getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+def _address(environment: Mapping[str, str], variable: str) -> str:
+    address = _required(environment, variable, "https://open.bigmodel.cn/api/paas/v4/")
+    if not address.startswith(("http://", "https://")):
+        raise ConfigError(f"environment variable {variable}: wanted an http or https address")
+    return address
 
 
 def _required(environment: Mapping[str, str], variable: str, example: str) -> str:

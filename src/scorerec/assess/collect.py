@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from scorerec.assess.assessor import Assessor, Reply, ReplyError
+from scorerec.assess.asking import Answers, Questioning, named
+from scorerec.assess.assessor import NOTHING, Assessor, BudgetError, Tokens
 from scorerec.assess.client import ChatAssessor, ChatConfig
+from scorerec.assess.limits import Budget, Prices
 from scorerec.assess.metadata import MetadataAssessor
-from scorerec.assess.store import ReplyStore, reply_key
+from scorerec.assess.plan import Request, make_plan
+from scorerec.assess.store import ReplyStore
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError
-from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import ASSESSMENTS
 from scorerec.text.describe import Describer
-from scorerec.text.segments import Segment, render
 from scorerec.text.wording import DomainWords
-
-Request = tuple[str, Sequence[Segment]]  # (target_id, P^r)
 
 
 class AssessConfig(Config):
@@ -36,6 +33,61 @@ class AssessConfig(Config):
     )
     n_targets: int = Field(default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer")
     chat: ChatConfig = Field(default=ChatConfig(), description="the LLM that the assessor openai asks")
+    n_rounds: int = Field(default=3, ge=1, description="how often a prompt is asked whose reply cannot be used")
+    patience: int = Field(default=50, ge=1, description="calls that may fail in a row before the collection stops")
+    max_unanswered: float = Field(
+        default=0.05, ge=0, le=1, description="share of prompts that may stay without a reply, such as refused ones"
+    )
+    budget_tokens: int | None = Field(
+        default=None, ge=1, description="most tokens to spend on these prompts, in and out, earlier runs included"
+    )
+    budget_money: float | None = Field(default=None, gt=0, description="most money, in the currency of the prices")
+    price_in: float | None = Field(default=None, ge=0, description="price of a million tokens that are sent")
+    price_out: float | None = Field(default=None, ge=0, description="price of a million tokens that come back")
+
+    @model_validator(mode="after")
+    def _budget_can_be_kept(self) -> AssessConfig:
+        if self.budget_money is not None and (self.price_in is None or self.price_out is None):
+            raise ValueError("budget_money needs price_in and price_out, the prices of a million tokens")
+        if (self.budget_money or self.budget_tokens) and self.chat.max_tokens is None:
+            raise ValueError("a budget needs chat.max_tokens: without it one reply may cost anything")
+        return self
+
+    @property
+    def prices(self) -> Prices | None:
+        """What tokens cost; None where the configuration does not say."""
+        if self.price_in is None or self.price_out is None:
+            return None
+        return Prices(self.price_in, self.price_out)
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide which replies there are; not how fast, how dearly and from where they come."""
+        if self.assessor == "metadata":
+            return self.model_dump(mode="json", include={"assessor", "n_targets"})
+        return self.model_dump(mode="json", exclude=_INDECISIVE)
+
+    def budget(self, spent: Tokens) -> Budget:
+        """Return the budget, of which earlier runs have spent something."""
+        longest_reply = self.chat.max_tokens or 0
+        return Budget(self.budget_tokens, self.budget_money, self.prices or Prices(), longest_reply, spent)
+
+
+_INDECISIVE: dict[str, Any] = {
+    **dict.fromkeys(("n_rounds", "patience", "budget_tokens", "budget_money", "price_in", "price_out"), True),
+    "chat": {
+        "base_url_variable",
+        "key_variable",
+        "n_concurrent",
+        "n_retries",
+        "timeout",
+        "requests_per_minute",
+        "tokens_per_minute",
+    },
+}
+
+
+_DEFAULT = AssessConfig()
 
 
 def make_assessor(config: AssessConfig, describer: Describer, words: DomainWords) -> Assessor:
@@ -65,39 +117,42 @@ def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
 
 
 def collect(
-    requests: Sequence[Request], assessor: Assessor, store: ReplyStore | None = None
+    requests: Sequence[Request], assessor: Assessor, store: ReplyStore | None = None, config: AssessConfig = _DEFAULT
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the assessments of all requests that were answered, in their order, and what happened.
 
-    Every distinct prompt is asked once, and not at all when the store has its reply. A prompt without a
-    usable reply is left out and counted; running again asks for those alone. Only LLM replies are stored.
+    Every distinct prompt is asked once, and not at all when the store has its reply. A prompt whose reply cannot
+    be used is asked again after the others. Only LLM replies are stored, and paid for out of the budget.
 
     Args:
         requests: (target_id, P^r).
         assessor: whom to ask.
         store: where replies are kept; None keeps none.
+        config: the budget, and how many failures are borne.
 
     Returns:
-        ASSESSMENTS, and facts: how many were asked, came from the store or failed (by kind), and the tokens
-        of those that were asked.
+        ASSESSMENTS, and facts: how many prompts came from the store, were asked, or stay unanswered; the calls
+        and attempts that failed, by kind; and the tokens of this run.
 
     Raises:
-        AssessmentError: no request has a usable reply, or the endpoint refuses every call.
+        BudgetError: the budget is spent before all prompts are answered; the replies so far are in the store.
+        AssessmentError: the endpoint refuses every call, or more prompts than allowed stay without a reply.
     """
-    prompts = {target_id: (render(prompt), prompt) for target_id, prompt in requests}
-    keys = {target_id: reply_key(assessor.identity, text) for target_id, (text, _) in prompts.items()}
-    pending = {keys[target_id]: prompt for target_id, (_, prompt) in prompts.items()}
     kept = store if assessor.is_llm else None
-    replies = {} if kept is None else {key: reply for key in pending if (reply := kept.find(key)) is not None}
-    n_stored = len(replies)
-    asked, failures = _ask({key: pending[key] for key in pending if key not in replies}, assessor, kept)
-    replies |= asked
-    if requests and not replies:
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in _by_kind(failures).items())
-        raise AssessmentError(f"{assessor.name}: none of {len(pending)} prompts was answered ({kinds}); {failures[0]}")
+    plan = make_plan(requests, assessor.identity, kept)
+    budget = config.budget(plan.spent) if assessor.is_llm else Budget()
+    try:
+        asked = Questioning(assessor, kept, budget).ask(plan.pending, config.n_rounds, config.patience)
+    except BudgetError as stop:
+        n_kept = len(make_plan(requests, assessor.identity, kept).replies)
+        told = f"{n_kept} of {len(plan.prompts)} prompts have a reply, and every reply is kept"
+        raise BudgetError(f"{stop} and run again to continue: {told}") from None
+    replies = {**plan.replies, **asked.replies}
+    warnings = _unanswered(len(plan.prompts), len(replies), asked, config.max_unanswered)
+    spent = asked.spent if assessor.is_llm else NOTHING
     rows = [
-        (target_id, *replies[key], hashlib.sha256(prompts[target_id][0].encode()).hexdigest())
-        for target_id, key in keys.items()
+        (target_id, *replies[key], hashlib.sha256(plan.prompts[key].text.encode()).hexdigest())
+        for target_id, key in plan.keys.items()
         if key in replies
     ]
     facts = {
@@ -105,43 +160,34 @@ def collect(
         "is_llm": assessor.is_llm,
         "n_requests": len(requests),
         "n_answered": len(rows),
-        "n_prompts_from_store": n_stored,
-        "n_prompts_asked": len(asked) + len(failures),
-        "failures": _by_kind(failures),
-        "tokens_in": sum(reply.tokens_in or 0 for reply in asked.values()),
-        "tokens_out": sum(reply.tokens_out or 0 for reply in asked.values()),
+        "n_prompts_from_store": len(plan.replies),
+        "n_prompts_asked": len(plan.pending),
+        "n_prompts_unanswered": len(plan.prompts) - len(replies),
+        "failures": dict(sorted(asked.failures.items())),
+        "failed_attempts": dict(assessor.failed_attempts),
+        "tokens_in": spent.sent,
+        "tokens_out": spent.received,
+        "warnings": warnings,
     }
     return _table(rows, assessor.name), facts
 
 
-def _ask(
-    pending: Mapping[str, Sequence[Segment]], assessor: Assessor, store: ReplyStore | None
-) -> tuple[dict[str, Reply], list[ReplyError]]:
-    """Ask all pending prompts, a few at a time; each reply is stored by the thread that received it."""
+def _unanswered(n_prompts: int, n_answered: int, asked: Answers, allowed: float) -> list[str]:
+    """Return a warning where prompts stay without a reply.
 
-    def answer(key: str, prompt: Sequence[Segment]) -> Reply:
-        reply = assessor.ask(prompt)
-        if store is not None:
-            store.keep(key, assessor.name, render(prompt), reply)
-        return reply
-
-    replies: dict[str, Reply] = {}
-    failures: list[ReplyError] = []
-    pool = ThreadPoolExecutor(assessor.n_concurrent, thread_name_prefix="assess")
-    try:
-        keys: dict[Future[Reply], str] = {pool.submit(answer, key, prompt): key for key, prompt in pending.items()}
-        for future in progress(as_completed(keys), f"assessing ({assessor.name})", len(keys), "prompt"):
-            try:
-                replies[keys[future]] = future.result()
-            except ReplyError as failure:
-                failures.append(failure)
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C: what is under way is still stored
-    return replies, failures
-
-
-def _by_kind(failures: Sequence[ReplyError]) -> dict[str, int]:
-    return dict(sorted(Counter(failure.kind for failure in failures).items()))
+    Raises:
+        AssessmentError: more than the allowed share do.
+    """
+    n_missing = n_prompts - n_answered
+    if not n_missing:
+        return []
+    told = f"{n_missing} of {n_prompts} prompts have no reply (calls that failed: {named(asked.failures)})"
+    if n_missing > allowed * n_prompts or not n_answered:
+        raise AssessmentError(
+            f"{told}, more than assess.max_unanswered = {allowed}; the last: {asked.last_failure}. Run again: "
+            "replies are kept, and only what is missing is asked"
+        )
+    return [told]
 
 
 def _table(rows: Sequence[tuple[str, str, int | None, int | None, str]], model: str) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from scorerec.assess.assessor import Reply
@@ -24,6 +25,7 @@ class MetadataAssessor:
     name = "metadata-assessor (not an LLM)"
     is_llm = False
     n_concurrent = 1
+    failed_attempts: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, describer: Describer, words: DomainWords):
         self._describer = describer

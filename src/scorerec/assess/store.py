@@ -11,14 +11,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scorerec.assess.assessor import Reply
+from scorerec.assess.assessor import Reply, Tokens
 from scorerec.core.errors import ArtifactError
 
-_TABLE = """
+_REPLIES = """
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, prompt TEXT NOT NULL, reply TEXT NOT NULL,
     tokens_in INTEGER, tokens_out INTEGER
 ) WITHOUT ROWID
+"""
+# Calls without a usable reply that were paid for all the same: a budget has to know them when a run continues.
+_WASTED = """
+CREATE TABLE IF NOT EXISTS wasted (
+    key TEXT NOT NULL, kind TEXT NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL
+)
 """
 
 
@@ -50,7 +56,8 @@ class ReplyStore:
         try:
             self._database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute(_TABLE)
+            self._database.execute(_REPLIES)
+            self._database.execute(_WASTED)
         except sqlite3.Error as error:
             raise ArtifactError(
                 f"{path}: not a reply store ({error}); move the file away, or name another one"
@@ -76,6 +83,15 @@ class ReplyStore:
     def keep(self, key: str, model: str, prompt: str, reply: Reply) -> None:
         """Keep one reply; it is on disk on return. A reply that is there already stays as it is."""
         self._execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)", key, model, prompt, *reply)
+
+    def keep_wasted(self, key: str, kind: str, tokens: Tokens) -> None:
+        """Keep what a call cost whose reply cannot be used."""
+        self._execute("INSERT INTO wasted VALUES (?, ?, ?, ?)", key, kind, *tokens)
+
+    def wasted(self) -> dict[str, Tokens]:
+        """Return what was paid for unusable replies, by key."""
+        rows = self._execute("SELECT key, sum(tokens_in), sum(tokens_out) FROM wasted GROUP BY key")
+        return {key: Tokens(sent, received) for key, sent, received in rows}
 
     def close(self) -> None:
         """Close the file."""

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pytest
 
 from scorerec.assess.assessor import Reply, ReplyError
 from scorerec.assess.client import ChatAssessor, ChatConfig
-from scorerec.assess.collect import collect
+from scorerec.assess.collect import AssessConfig, collect
 from scorerec.assess.store import ReplyStore
 from scorerec.core.errors import AssessmentError, ConfigError
 from scorerec.text.segments import Segment
@@ -39,6 +40,13 @@ def completion(text: str | None, finish_reason: str = "stop", usage: bool = True
     }
     if usage:
         body["usage"] = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+    return body
+
+
+def refusal() -> dict[str, Any]:
+    """Return the body of a chat completion in which the model declines."""
+    body = completion(None)
+    body["choices"][0]["message"]["refusal"] = "I cannot help with that"
     return body
 
 
@@ -110,6 +118,14 @@ def requests(n: int) -> list[tuple[str, list[Segment]]]:
     return [(f"t{place}", [Segment("wording", f"prompt {place}")]) for place in range(n)]
 
 
+def told(error: BaseException | None) -> str:
+    """Return everything that a log of this error could hold: the whole chain, hidden links too."""
+    if error is None:
+        return ""
+    trace = "".join(traceback.format_exception(error))
+    return f"{trace} {error!r} {vars(error)}" + told(error.__context__) + told(error.__cause__)
+
+
 def echo(prompt: str, before: int) -> tuple[int, Any]:
     return 200, completion(f"reply to {prompt}")
 
@@ -146,15 +162,23 @@ def test_a_passing_failure_is_retried(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (200, completion("half a", finish_reason="length"), "finish_reason length"),
-        (200, completion(None, finish_reason="content_filter"), "finish_reason content_filter"),
+        (200, completion("half a", finish_reason="length"), "cut off"),
+        (200, completion(None, finish_reason="content_filter"), "refused"),
         (200, completion(""), "empty"),
         (200, completion(" \n"), "empty"),
         (200, completion(None), "empty"),
-        (200, {}, "unreadable"),
-        (200, {"choices": []}, "unreadable"),
-        (200, {"choices": [{"finish_reason": "stop"}]}, "unreadable"),
-        (200, "<html>Welcome</html>", "unreadable"),
+        (200, completion("no", finish_reason="tool_calls"), "unfinished"),
+        (200, refusal(), "refused"),
+        (200, {}, "no chat completion"),
+        (200, [KEY], "no chat completion"),
+        (200, {"choices": []}, "no chat completion"),
+        (200, {"choices": {KEY: 1}}, "no chat completion"),
+        (200, {"choices": [None]}, "no chat completion"),
+        (200, {"choices": [{"finish_reason": "stop"}]}, "no chat completion"),
+        (200, {**completion("text"), "usage": {"prompt_tokens": 2**63}}, "no chat completion"),
+        (200, "<html>Welcome</html>", "invalid JSON"),
+        (200, json.dumps(completion(f"half a body {KEY}"))[:-40], "invalid JSON"),
+        (200, completion(f"your key is {KEY}"), "repeats the key"),
         (500, {"error": {"message": f"crashed with {KEY}"}}, "status 500"),
         (400, "no", "status 400"),
     ],
@@ -163,10 +187,10 @@ def test_a_reply_that_cannot_be_used(status: int, body: Any, kind: str) -> None:
     with chat_server(lambda *_: (status, body)) as server, pytest.raises(ReplyError) as caught:
         assessor(server).ask(PROMPT)
     assert caught.value.kind == kind
-    assert KEY not in str(caught.value)
+    assert KEY not in told(caught.value)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
 def test_what_no_other_call_would_survive_ends_the_collection(status: int, tmp_path: Path) -> None:
     def refuse(prompt: str, before: int) -> tuple[int, Any]:
         return status, {"error": {"message": f"Incorrect API key provided: {KEY}"}}
@@ -176,8 +200,15 @@ def test_what_no_other_call_would_survive_ends_the_collection(status: int, tmp_p
             collect(requests(50), assessor(server, n_concurrent=1), store)
         assert len(server.bodies) < 50
     assert not isinstance(caught.value, ReplyError)
-    assert KEY not in str(caught.value)
-    assert server.url not in str(caught.value)
+    assert KEY not in told(caught.value)
+    assert server.url not in told(caught.value)
+
+
+def test_a_quota_that_is_used_up_ends_the_collection() -> None:
+    used_up = {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}
+    with chat_server(lambda *_: (429, used_up)) as server, pytest.raises(AssessmentError, match="no credit") as caught:
+        assessor(server).ask(PROMPT)
+    assert not isinstance(caught.value, ReplyError)
 
 
 def test_no_reply_in_time() -> None:
@@ -191,7 +222,7 @@ def test_no_server_at_all() -> None:
         pass
     with pytest.raises(ReplyError) as caught:
         assessor(server).ask(PROMPT)
-    assert caught.value.kind == "connection"
+    assert caught.value.kind == "no connection"
 
 
 def test_the_secrets_are_in_no_repr_no_error_and_no_file(tmp_path: Path) -> None:
@@ -200,7 +231,7 @@ def test_the_secrets_are_in_no_repr_no_error_and_no_file(tmp_path: Path) -> None
 
     with chat_server(half_broken) as server, ReplyStore(tmp_path / "replies.sqlite") as store:
         chat = assessor(server)
-        table, facts = collect(requests(3), chat, store)
+        table, facts = collect(requests(3), chat, store, AssessConfig(max_unanswered=0.5, n_rounds=1))
         shown = f"{chat!r} {chat} {table.to_pylist()} {facts}".encode()
         on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     for secret in (KEY, server.url, server.url.removeprefix("http://").removesuffix("/v1")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Scripted:
     name = "scripted"
     is_llm = True
     n_concurrent = 3
+    failed_attempts: Mapping[str, int] = {}
 
     def __init__(self, failing: Mapping[str, str] | None = None):
         self.failing = failing or {}
@@ -112,23 +114,75 @@ def test_the_table_of_assessments() -> None:
         "n_answered": 2,
         "n_prompts_from_store": 0,
         "n_prompts_asked": 2,
+        "n_prompts_unanswered": 0,
         "failures": {},
+        "failed_attempts": {},
         "tokens_in": 14,
-        "tokens_out": 0,
+        "tokens_out": 4,
+        "warnings": [],
     }
+
+
+LENIENT = AssessConfig(max_unanswered=1.0, n_rounds=1)
 
 
 def test_a_failing_call_loses_no_other_reply_and_is_asked_again_alone(tmp_path: Path) -> None:
     failing = Scripted({"b": "status 500", "c": "empty", "e": "empty"})
     with ReplyStore(tmp_path / "replies.sqlite") as store:
-        table, facts = collect(requests(*"abcde"), failing, store)
+        table, facts = collect(requests(*"abcde"), failing, store, LENIENT)
         assert table["target_id"].to_pylist() == ["t0", "t3"]
         assert facts["failures"] == {"empty": 2, "status 500": 1}
-        assert (facts["n_prompts_asked"], facts["n_answered"]) == (5, 2)
+        assert (facts["n_prompts_asked"], facts["n_answered"], facts["n_prompts_unanswered"]) == (5, 2, 3)
+        assert facts["warnings"] == [
+            "3 of 5 prompts have no reply (calls that failed: 2 x empty, 1 x status 500)",
+        ]
         well = Scripted()
         table, facts = collect(requests(*"abcde"), well, store)
     assert table["target_id"].to_pylist() == ["t0", "t1", "t2", "t3", "t4"]
     assert sorted(well.asked) == ["b", "c", "e"]
+
+
+def test_a_call_that_fails_in_passing_is_made_again_after_the_others() -> None:
+    class Flaky(Scripted):
+        n_concurrent = 1
+
+        def ask(self, prompt: Sequence[Segment]) -> Reply:
+            if render(prompt) in self.asked:
+                self.failing = {}
+            return super().ask(prompt)
+
+    flaky = Flaky({"a": "empty"})
+    table, facts = collect(requests(*"abc"), flaky)
+    assert flaky.asked == ["a", "b", "c", "a"]
+    assert table.num_rows == 3
+    assert (facts["failures"], facts["n_prompts_unanswered"], facts["warnings"]) == ({"empty": 1}, 0, [])
+
+
+def test_what_the_model_declines_is_not_asked_again_and_borne_up_to_a_share() -> None:
+    class Prim(Scripted):
+        def ask(self, prompt: Sequence[Segment]) -> Reply:
+            if render(prompt) == "a":
+                self.asked.append("a")
+                raise ReplyError("refused", "as told", passing=False)
+            return super().ask(prompt)
+
+    prim = Prim()
+    assert collect(requests(*"abcd"), prim, None, AssessConfig(max_unanswered=0.25))[0].num_rows == 3
+    assert prim.asked.count("a") == 1
+    with pytest.raises(AssessmentError, match=r"1 of 4 prompts have no reply .*1 x refused.*max_unanswered = 0.24"):
+        collect(requests(*"abcd"), Prim(), None, AssessConfig(max_unanswered=0.24))
+
+
+def test_an_endpoint_that_only_fails_is_not_asked_for_hours() -> None:
+    class Down(Scripted):
+        def ask(self, prompt: Sequence[Segment]) -> Reply:
+            time.sleep(0.001)
+            return super().ask(prompt)
+
+    down = Down({str(number): "timeout" for number in range(10, 1000)})
+    with pytest.raises(AssessmentError, match=r"last 20 calls failed.*timeout: as told.*run again to continue"):
+        collect(requests(*map(str, range(1000))), down, None, AssessConfig(patience=20))
+    assert len(down.asked) < 500
 
 
 def test_equal_prompts_are_asked_once() -> None:
@@ -140,8 +194,10 @@ def test_equal_prompts_are_asked_once() -> None:
 
 
 def test_nothing_but_failures_is_an_error() -> None:
-    with pytest.raises(AssessmentError, match="none of 3 prompts was answered \\(2 x empty, 1 x timeout\\)"):
+    with pytest.raises(AssessmentError, match=r"3 of 3 prompts have no reply \(.*6 x empty, 3 x timeout\)"):
         collect(requests(*"abc"), Scripted({"a": "empty", "b": "timeout", "c": "empty"}))
+    with pytest.raises(AssessmentError, match="1 of 1 prompts"):
+        collect(requests("a"), Scripted({"a": "empty"}), None, LENIENT)
 
 
 def test_nothing_to_ask_is_an_empty_table() -> None:

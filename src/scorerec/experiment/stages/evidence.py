@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 from sentence_transformers import SentenceTransformer
 
 from scorerec.assess.collect import collect, make_assessor, sample_targets
+from scorerec.assess.plan import Request
 from scorerec.assess.rank import rank
 from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import Draft, read_table
@@ -44,6 +46,8 @@ from scorerec.retrieve.car import train_car
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.neighbours import find_neighbours
 from scorerec.retrieve.vectors import vector_table
+
+REPLIES = "replies.sqlite"  # below the folder of all runs, since it outlives them
 
 
 def _crm(context: Context, draft: Draft) -> None:
@@ -110,12 +114,18 @@ def _candidates(context: Context, draft: Draft) -> None:
         draft.write(CANDIDATES, retrieve_candidates(queries, vectors, index, n_candidates))
 
 
-def _assessments(context: Context, draft: Draft) -> None:
-    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
+def assessment_requests(context: Context) -> Sequence[Request]:
+    """Return P^r of each training target that is to be assessed."""
+    config, corpus = context.config, context.inputs["corpus"]
     sampled = sample_targets(corpus.table(TARGETS), config.assess.n_targets, config.seed)
-    assessor = make_assessor(config.assess, writer.describer, writer.words)
-    with ReplyStore(context.root / "replies.sqlite") as store:
-        assessments, facts = collect(writer.self_assessing(sampled, corpus.table(QUERIES)), assessor, store)
+    return prompter(context).self_assessing(sampled, corpus.table(QUERIES))
+
+
+def _assessments(context: Context, draft: Draft) -> None:
+    config, writer = context.config.assess, prompter(context)
+    assessor = make_assessor(config, writer.describer, writer.words)
+    with ReplyStore(context.root / REPLIES) as store:
+        assessments, facts = collect(assessment_requests(context), assessor, store, config)
     draft.write(ASSESSMENTS, assessments)
     draft.facts.update(facts)
 
@@ -187,7 +197,7 @@ STAGES = (
     Stage(
         "assessments",
         ("data", "corpus"),
-        lambda config: {"assess": config.assess.model_dump(mode="json"), "asked": _asked(config)},
+        lambda config: {"assess": config.assess.decisive, "asked": _asked(config)},
         _assessments,
     ),
     Stage(
