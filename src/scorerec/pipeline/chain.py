@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sentence_transformers import SentenceTransformer
 
 from scorerec.nn.encoders import count_tokens, token_limit
@@ -23,9 +24,13 @@ from scorerec.text.budget import TokenCounter
 
 
 class Evidence(NamedTuple):
-    """What was found for some targets, step by step: CANDIDATES, CONTEXTS, PROMPTS."""
+    """What was found for some targets, step by step: CANDIDATES, CONTEXTS, PROMPTS.
+
+    ``behaviours``: BEHAVIOURS of the candidates.
+    """
 
     candidates: pa.Table
+    behaviours: pa.Table
     contexts: pa.Table
     prompts: pa.Table
 
@@ -53,22 +58,19 @@ class Chain:
     def evidence(self, targets: pa.Table, queries: pa.Table) -> Evidence:
         """Retrieve, rerank and write the prompts for TARGETS, whose histories are in QUERIES."""
         candidates = self.candidates(queries)
-        contexts = self.contexts(targets, queries, candidates)
-        return Evidence(candidates, contexts, self.prompts(targets, queries, contexts))
+        behaviours = self.index.behaviours(set(candidates["behaviour_id"].to_pylist()))
+        # A user may be forgotten between the search and this line.
+        known = pc.is_in(candidates["behaviour_id"], behaviours["behaviour_id"].combine_chunks())
+        candidates = candidates.filter(known)
+        asked = targets, queries
+        contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
+        prompts = self.prompter.augmented(*asked, contexts, item_lists(behaviours))
+        return Evidence(candidates, behaviours, contexts, prompts)
 
     def candidates(self, queries: pa.Table) -> pa.Table:
         """Step 1 of Section 3.4: the K_e most similar users of each query, its own user left out (CANDIDATES)."""
         vectors = behaviour_vectors(self.prompter, self.encoder, queries, "query_id")
         return retrieve_candidates(queries, vectors, self.index, self.n_candidates)
-
-    def contexts(self, targets: pa.Table, queries: pa.Table, candidates: pa.Table) -> pa.Table:
-        """Step 2 of Section 3.4: the K_s most useful of them for each target (CONTEXTS)."""
-        asked, behaviours = (targets, queries), self.index.behaviours()
-        return choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
-
-    def prompts(self, targets: pa.Table, queries: pa.Table, contexts: pa.Table) -> pa.Table:
-        """P^s of each target (PROMPTS)."""
-        return self.prompter.augmented(targets, queries, contexts, item_lists(self.index.behaviours()))
 
 
 def choose_contexts(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from scorerec.core.errors import DataError
 from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.crm.base import ConventionalRecommender
-from scorerec.pipeline.chain import Chain, item_lists
+from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.prompting import ranked
 
 NEWEST = np.iinfo(np.int64).max - 1  # a snapshot after every other: all that is known by now
@@ -105,24 +106,22 @@ class Recommender:
         evidence = self.chain.evidence(targets, queries)
         scores = self.score(evidence.prompts)
         p_yes = dict(zip(scores["target_id"].to_pylist(), scores["p_yes"].to_pylist(), strict=True))
-        shown = ranked(evidence.contexts, "target_id")
+        contexts, behaviours = ranked(evidence.contexts, "target_id"), _by_id(evidence.behaviours)
         return [
             Recommendation(
                 item,
                 self.chain.prompter.describer.title(item),
                 p_yes[name],
-                self._shown(shown.get(name, []), item),
+                tuple(self._shown(behaviours[shown], item) for shown in contexts.get(name, [])),
             )
             for name, item in zip(names, item_ids, strict=True)
         ]
 
-    def _shown(self, behaviour_ids: Sequence[str], item_id: str) -> tuple[ShownBehaviour, ...]:
-        behaviours = self.chain.index.behaviours()
-        lists = item_lists(behaviours)
-        owners = dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True))
+    def _shown(self, behaviour: Mapping[str, Any], item_id: str) -> ShownBehaviour:
         limit = self.chain.prompter.config.evidence_titles
-        title = self.chain.prompter.describer.title
-        return tuple(
-            ShownBehaviour(owners[name], tuple(title(item) for item in lists[name][-limit:]), item_id in lists[name])
-            for name in behaviour_ids
-        )
+        titles = tuple(map(self.chain.prompter.describer.title, behaviour["item_ids"][-limit:]))
+        return ShownBehaviour(behaviour["user_id"], titles, item_id in behaviour["item_ids"])
+
+
+def _by_id(behaviours: pa.Table) -> dict[str, Mapping[str, Any]]:
+    return {row["behaviour_id"]: row for row in behaviours.to_pylist()}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scorerec.core.erasure import erase_deleted
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import BEHAVIOURS
-from scorerec.retrieve.neighbours import Visibility, top_k
+from scorerec.retrieve.neighbours import SearchSpace
 from scorerec.retrieve.vectors import vector_matrix
 
 _VERSION = "1"
+_BLOCK = 16_384  # rows read at a time
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE behaviours (
@@ -42,16 +46,16 @@ class Hit(NamedTuple):
 class _Loaded(NamedTuple):
     """What a search needs, in order of behaviour_id."""
 
-    version: int  # of the file, see _data_version
+    version: int  # of the file as other processes wrote it
     behaviour_ids: list[str]
-    owners: list[str]  # user ids
-    valid_from: npt.NDArray[np.int64]  # (N,)
-    valid_to: npt.NDArray[np.int64]  # (N,)
-    vectors: npt.NDArray[np.float32]  # (N, d)
+    space: SearchSpace
 
 
 class BehaviourIndex:
     """Behaviours and their vectors in one file; use ``create`` or ``open``.
+
+    Threads may share one, and processes may share the file: a reader sees whole states while another writes, and
+    what was written at its next search.
 
     Attributes:
         path: the file.
@@ -62,6 +66,7 @@ class BehaviourIndex:
     def __init__(self, path: Path, connection: sqlite3.Connection, encoder: str, dimension: int):
         self.path, self.encoder, self.dimension = path, encoder, dimension
         self._connection = connection
+        self._lock = threading.RLock()
         self._loaded: _Loaded | None = None
 
     @classmethod
@@ -135,11 +140,25 @@ class BehaviourIndex:
 
         Raises:
             DataError: a behaviour has no vector.
-            ArtifactError: the vectors are of another dimension.
+            ArtifactError: the vectors are of another dimension, or the file cannot be written.
+        """
+        self.replace_users((), behaviours, vectors)
+
+    def replace_users(self, user_ids: Collection[str], behaviours: pa.Table, vectors: pa.Table) -> None:
+        """Put ``behaviours`` in the place of all that the index has of some users, in one step.
+
+        Args:
+            user_ids: users whose behaviours go.
+            behaviours: BEHAVIOURS that come; one that is there already is replaced.
+            vectors: the encoder's, keyed by behaviour_id.
+
+        Raises:
+            DataError: a behaviour has no vector.
+            ArtifactError: the vectors are of another dimension, or the file cannot be written.
         """
         rows = BEHAVIOURS.check(behaviours).to_pylist()
         matrix = self._fitting(vector_matrix(vectors, "behaviour_id", [row["behaviour_id"] for row in rows]))
-        values = [
+        values = (
             (
                 row["behaviour_id"],
                 row["user_id"],
@@ -149,21 +168,34 @@ class BehaviourIndex:
                 vector.astype("<f4").tobytes(),
             )
             for row, vector in zip(rows, matrix, strict=True)
-        ]
-        self._loaded = None
-        with self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO behaviours VALUES (?, ?, ?, ?, ?, ?)", values)
+        )
+        with self._writing() as connection:
+            connection.executemany("DELETE FROM behaviours WHERE user_id = ?", [(name,) for name in user_ids])
+            connection.executemany("INSERT OR REPLACE INTO behaviours VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def delete_user(self, user_id: str) -> int:
-        """Forget a user; return how many behaviours went."""
-        self._loaded = None
-        with self._connection:
-            return self._connection.execute("DELETE FROM behaviours WHERE user_id = ?", (user_id,)).rowcount
+        """Forget a user for good: no byte of the file tells of them. Return how many behaviours went.
 
-    def behaviours(self) -> pa.Table:
-        """Return what is in the index, in order of behaviour_id (BEHAVIOURS)."""
+        The file is written anew without them, which takes a moment and as much room again.
+
+        Raises:
+            ArtifactError: the file cannot be written, or another process still reads an older state of it.
+        """
+        with self._lock:
+            with self._writing() as connection:
+                count = connection.execute("DELETE FROM behaviours WHERE user_id = ?", (user_id,)).rowcount
+            erase_deleted(self._connection, self.path)
+        return count
+
+    def behaviours(self, behaviour_ids: Collection[str] | None = None) -> pa.Table:
+        """Return what is in the index, or those of some ids that are there, in order of behaviour_id (BEHAVIOURS)."""
         names = BEHAVIOURS.columns.names
-        rows = self._connection.execute(f"SELECT {', '.join(names)} FROM behaviours ORDER BY behaviour_id")
+        query = f"SELECT {', '.join(names)} FROM behaviours"
+        wanted = () if behaviour_ids is None else (json.dumps(sorted(behaviour_ids)),)
+        if wanted:
+            query += " WHERE behaviour_id IN (SELECT value FROM json_each(?))"
+        with self._lock:
+            rows = self._connection.execute(query + " ORDER BY behaviour_id", wanted).fetchall()
         columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
         columns[-1] = [json.loads(item_ids) for item_ids in columns[-1]]
         return BEHAVIOURS.check(pa.table(columns, schema=BEHAVIOURS.columns))
@@ -190,14 +222,7 @@ class BehaviourIndex:
             ArtifactError: the vectors are of another dimension.
         """
         loaded = self._load()
-        found, similarity = top_k(
-            self._fitting(vectors),
-            loaded.vectors,
-            k,
-            query_owner=owners,
-            corpus_owner=loaded.owners,
-            visible=Visibility(snapshots, loaded.valid_from, loaded.valid_to),
-        )
+        found, similarity = loaded.space.top_k(self._fitting(vectors), k, owners, snapshots)
         return [
             [Hit(loaded.behaviour_ids[place], value) for place, value in zip(row, values, strict=True) if place >= 0]
             for row, values in zip(found.tolist(), similarity.tolist(), strict=True)
@@ -212,26 +237,48 @@ class BehaviourIndex:
         return vectors
 
     def _load(self) -> _Loaded:
-        """Return the whole index in memory, read again when another process has written."""
-        version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-        if self._loaded is None or self._loaded.version != version:
-            rows = self._connection.execute(
-                "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours ORDER BY behaviour_id"
-            ).fetchall()
-            flat = np.frombuffer(b"".join(row[4] for row in rows), dtype="<f4").astype(np.float32, copy=False)
-            self._loaded = _Loaded(
-                version,
-                [row[0] for row in rows],
-                [row[1] for row in rows],
-                np.array([row[2] for row in rows], dtype=np.int64),
-                np.array([row[3] for row in rows], dtype=np.int64),
-                flat.reshape(len(rows), self.dimension),
-            )
-        return self._loaded
+        """Return the whole index in memory, read again when it was written to."""
+        with self._lock:
+            version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            if self._loaded is None or self._loaded.version != version:
+                self._loaded = None  # not both in memory
+                self._loaded = self._read(version)
+            return self._loaded
+
+    def _read(self, version: int) -> _Loaded:
+        rows = self._connection.execute(
+            "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours ORDER BY behaviour_id"
+        )
+        names: list[str] = []
+        owners: list[str] = []
+        times: list[tuple[int, int]] = []
+        flat = bytearray()
+        while block := rows.fetchmany(_BLOCK):
+            names += [row[0] for row in block]
+            owners += [row[1] for row in block]
+            times += [row[2:4] for row in block]
+            flat += b"".join(row[4] for row in block)
+        vectors = np.frombuffer(flat, "<f4").astype(np.float32, copy=False).reshape(-1, self.dimension)
+        valid = np.array(times, np.int64).reshape(-1, 2)
+        return _Loaded(version, names, SearchSpace(vectors, owners, (valid[:, 0], valid[:, 1])))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection inside a transaction: all that is written, or nothing."""
+        with self._lock:
+            self._loaded = None
+            try:
+                with self._connection:
+                    yield self._connection
+            except sqlite3.Error as error:
+                raise ArtifactError(
+                    f"{self.path}: cannot be written ({error}); nothing was changed. Wait for whoever else is "
+                    "writing, or make room, and try again"
+                ) from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # check_same_thread: a server's threads share the index; SQLite itself serialises them.
+    # check_same_thread: threads share the index; it locks, for a connection serves one at a time.
     connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
-    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
+    connection.execute("PRAGMA secure_delete = ON")  # what is replaced is overwritten, not only unlinked
     return connection

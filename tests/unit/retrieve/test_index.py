@@ -1,4 +1,7 @@
 import sqlite3
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +85,128 @@ def test_a_user_can_be_forgotten(index):
     assert index.delete_user("bob") == 2
     assert index.delete_user("bob") == 0
     assert names(index.search(np.array([[0, 1]], np.float32), 9, ["new"], [9])) == [["eve:1", "ann:1"]]
+
+
+def test_a_users_behaviours_are_replaced_in_one_step(index):
+    index.replace_users(["bob", "eve", "nobody"], behaviours("bob:2"), vectors("bob:2"))
+    assert index.behaviours()["behaviour_id"].to_pylist() == ["ann:1", "bob:2"]
+    with pytest.raises(DataError, match="ann:1"):
+        index.replace_users(["bob"], behaviours("ann:1"), vectors("eve:1"))
+    assert len(index) == 2
+
+
+def test_some_behaviours_by_their_ids(index):
+    found = index.behaviours({"eve:1", "bob:1", "gone:1"})
+    assert found.equals(behaviours("bob:1", "eve:1"))
+    assert index.behaviours(()).num_rows == 0
+
+
+def test_what_is_forgotten_leaves_no_bytes(index, path):
+    """Many users, so that pages fill, split and are freed."""
+    many = [{**row, "behaviour_id": f"{name}:{row['behaviour_id']}"} for row in behaviours(*VECTORS).to_pylist()
+            for name in range(500)]  # fmt: skip
+    table = pa.Table.from_pylist(many, BEHAVIOURS.columns)
+    matrix = np.random.default_rng(0).normal(size=(len(many), 2)).astype(np.float32)
+    index.add(table, vector_table("behaviour_id", table["behaviour_id"].to_pylist(), matrix))
+    bob = next(place for place, row in enumerate(many) if row["user_id"] == "bob")
+    traces = [b"bob:1", b"item of bob:2", matrix[bob].tobytes()]
+    with BehaviourIndex.open(path) as reader:  # an idle reader stands in nobody's way
+        reader.search(np.ones((1, 2), np.float32), 1, ["new"], [50])
+        assert all(any(trace in file.read_bytes() for file in path.parent.iterdir()) for trace in traces)
+        assert index.delete_user("bob") == 1002
+        assert not any(trace in file.read_bytes() for trace in traces for file in path.parent.iterdir())
+    assert index.behaviours().num_rows == 1002
+
+
+def test_a_reader_of_an_older_state_keeps_the_bytes_and_is_named(index, path):
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM behaviours").fetchone()
+    index._connection.execute("PRAGMA busy_timeout = 1")
+    with pytest.raises(ArtifactError, match=r"rows are deleted.*close.*forget again"):
+        index.delete_user("bob")
+    reader.close()
+    assert index.delete_user("bob") == 0
+    assert not any(b"bob:1" in file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_a_file_that_somebody_else_writes_is_an_error_after_a_while(index, path):
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    index._connection.execute("PRAGMA busy_timeout = 1")
+    with pytest.raises(ArtifactError, match=r"index.sqlite: cannot be written.*nothing was changed"):
+        index.add(behaviours("ann:1"), vectors("ann:1"))
+    writer.close()
+
+
+READER = """
+import sys
+from pathlib import Path
+import numpy as np
+from scorerec.retrieve.index import BehaviourIndex
+
+asked, seen, last = np.array([[1, 0]], np.float32), set(), 0
+with BehaviourIndex.open(Path(sys.argv[1])) as index:
+    while last < int(sys.argv[2]):
+        hits = index.search(asked, 9, ["new"], [0])[0]
+        generations = {round(hit.similarity) for hit in hits}
+        items = {row["item_ids"][0] for row in index.behaviours().to_pylist()}
+        assert len(generations) == len(items) == 1, (generations, items)  # a whole state, never parts of two
+        assert last <= generations.copy().pop() <= int(items.pop())  # and never an older one
+        last = generations.pop()
+        assert len(hits) == (9 if last % 2 else 8), (last, len(hits))
+        if not seen:
+            print("reading", flush=True)
+        seen.add(last)
+print(len(seen))
+"""
+
+
+def test_processes_read_whole_states_while_one_writes(path):
+    """State n has vectors of length n and item n; in even states one of the ten users is forgotten."""
+    n_states = 41
+    ids = [f"u{number}" for number in range(9)]
+
+    def state(number, names):
+        rows = [{"behaviour_id": name, "user_id": name, "valid_from": 0, "valid_to": 1, "item_ids": [str(number)]}
+                for name in names]  # fmt: skip
+        matrix = np.array([[number, 0]] * len(names), np.float32)
+        return pa.Table.from_pylist(rows, BEHAVIOURS.columns), vector_table("behaviour_id", names, matrix)
+
+    with BehaviourIndex.create(path, "encoder-1", 2) as index:
+        index.add(*state(1, ids))
+        command = [sys.executable, "-c", READER, str(path), str(n_states)]
+        readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        for reader in readers:
+            assert reader.stdout.readline() == "reading\n"
+        for number in range(2, n_states + 1):
+            index.replace_users(ids, *state(number, ids if number % 2 else ids[1:]))
+            if number % 10 == 0:
+                assert index.delete_user("nobody") == 0  # rewrites the file under the readers
+    for reader in readers:
+        printed, _ = reader.communicate(timeout=60)
+        assert reader.returncode == 0
+        assert int(printed) > 1
+
+
+def test_threads_share_an_index(index):
+    asked, failures = np.array([[0, 1]], np.float32), []
+
+    def search():
+        try:
+            for _ in range(50):
+                assert names(index.search(asked, 1, ["new"], [50])) in ([["bob:2"]], [["ann:1"]])
+        except BaseException as failure:  # a thread's error is nobody's error
+            failures.append(failure)
+
+    threads = [threading.Thread(target=search) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for length in (5, 0) * 10:
+        index.add(behaviours("ann:1"), vector_table("behaviour_id", ["ann:1"], np.array([[1, length]], np.float32)))
+    for thread in threads:
+        thread.join()
+    assert failures == []
 
 
 def test_what_another_connection_writes_is_seen(index, path):
