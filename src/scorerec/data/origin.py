@@ -39,7 +39,7 @@ class Origin:
         """
         return f"{self.path}, row {position + self.first_row}"
 
-    def unreadable(self, error: Exception) -> DataError:
+    def unreadable(self, error: BaseException) -> DataError:
         """Return the error for a file that a reader gave up on; it names the first damaged row that can be found."""
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         fault = self._damage() or f"{self.path}: cannot be read: {reason}"

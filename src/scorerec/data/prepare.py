@@ -98,6 +98,8 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     rows = _known_items(raw, config.unknown_items)
     del raw
     n_known = rows.height
+    # Ids are numbers while the rows are worked on, which takes less memory and time than text.
+    rows = rows.with_columns(pl.col("user_id", "item_id").cast(pl.Categorical))
     rows = add_labels(rows, config.label, origin).sort("timestamp", "position")
     rows = _without_repeats(rows, config.repeats, origin)
     n_distinct = rows.height
@@ -160,15 +162,21 @@ def _without_repeats(rows: pl.DataFrame, policy: str, origin: Origin) -> pl.Data
     """Refuse, or keep one of, the rows of one user and item; ``rows`` are in the order of time."""
     if policy == "keep":
         return rows
-    pair = pl.struct("user_id", "item_id")
+    pair = _pair_code()
     kept = rows.filter(pair.is_last_distinct() if policy == "last" else pair.is_first_distinct())
     if policy == "error" and kept.height < rows.height:
         raise DataError(_repeat_in_words(rows, rows.height - kept.height, origin))
     return kept
 
 
+def _pair_code() -> pl.Expr:
+    """Return a number (u64) for each pair of user and item."""
+    user, item = (pl.col(name).to_physical().cast(pl.UInt64) for name in ("user_id", "item_id"))
+    return user * 2**32 + item
+
+
 def _repeat_in_words(rows: pl.DataFrame, n_repeats: int, origin: Origin) -> str:
-    repeated = rows.select("position", "user_id", "item_id").filter(pl.struct("user_id", "item_id").is_duplicated())
+    repeated = rows.select("position", "user_id", "item_id").filter(_pair_code().is_duplicated())
     _, user_id, item_id = repeated.sort("position").row(0)
     places = repeated.filter(user_id=user_id, item_id=item_id)["position"].sort()
     return (

@@ -13,6 +13,8 @@ from scorerec.data.origin import Origin
 
 TimestampUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+# Polars panics on some damaged Parquet files.
+_READING_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _TEXT = ("text", "integers")
 _TIMES = ("text", "times")
 _NUMBER = ("text", "integers", "numbers", "nothing")
@@ -59,7 +61,7 @@ def collect(scan: pl.LazyFrame, origin: Origin) -> pl.DataFrame:
     """
     try:
         frame = scan.collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except _READING_FAULTS as error:
         raise origin.unreadable(error) from None
     if frame.is_empty():
         raise DataError(f"{origin.path}: wanted at least one row, found none; set data.path to data that has rows")
@@ -74,7 +76,7 @@ def column_types(scan: pl.LazyFrame, origin: Origin) -> pl.Schema:
     """
     try:
         return scan.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except _READING_FAULTS as error:
         raise origin.unreadable(error) from None
 
 
