@@ -72,7 +72,10 @@ class ExperimentConfig(Config):
     @property
     def chosen_methods(self) -> tuple[Method, ...]:
         """The methods of this experiment, in the order of tables."""
-        return choose_methods(self.methods)
+        return tuple(
+            method._replace(name=self.crm.label) if method.key == "crm" else method
+            for method in choose_methods(self.methods)
+        )
 
     @property
     def folder_name(self) -> str:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from scorerec.core.artifacts import Artifact
 from scorerec.core.errors import ConfigError
+from scorerec.crm.simple import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
 
 Kind = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 
@@ -16,7 +17,7 @@ class Method(NamedTuple):
 
     Attributes:
         key: what configuration calls it.
-        name: as tables show it.
+        name: as tables show it; the CRM is called by its own name there.
         stage: the stage whose artifact holds its scores.
         needs: the stages that this method would have to run alone, for its seconds.
         kind: ablations change one part of SCORE; controls say what evidence is worth; a bound knows the label.
@@ -30,10 +31,15 @@ class Method(NamedTuple):
 
 
 ITEM_MEAN, ITEM_USER_MEAN = "item-mean", "item+user-mean"
-CRM = "SASRec"
 LLM = "LLM without CI"
 SCORE = "SCORE"
 
+_SIMPLE = {
+    "user-knn": USER_KNN,
+    "ease": EASE,
+    "boosted-trees": BOOSTED_TREES,
+    "title-regression": TITLE_REGRESSION,
+}
 _CAR = ("crm", "neighbours", "car", "candidates")
 _SARE = ("assessments", "rankings", "sare", "contexts")
 
@@ -53,7 +59,8 @@ ALL_METHODS = {
     for method in (
         Method("item-mean", ITEM_MEAN, "references", ("references",), "reference"),
         Method("item+user-mean", ITEM_USER_MEAN, "references", ("references",), "reference"),
-        Method("crm", CRM, "crm-scores", ("crm", "crm-scores"), "conventional"),
+        *(Method(key, name, "simple", ("simple",), "reference") for key, name in _SIMPLE.items()),
+        Method("crm", "CRM", "crm-scores", ("crm", "crm-scores"), "conventional"),
         _prompted("llm", LLM, "llm"),
         _variant("base", "SCORE-base", "ablation", ("candidates-base",)),
         _variant("cf", "SCORE-cf", "ablation", ("crm", "candidates-cf")),

@@ -106,8 +106,11 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
 
 
 def _scores(context: Context) -> list[pa.Table]:
-    stages = dict.fromkeys(method.stage for method in context.config.chosen_methods)
-    return [context.inputs[stage].table(SCORES) for stage in stages]
+    tables = []
+    for method in context.config.chosen_methods:
+        table = context.inputs[method.stage].table(SCORES)  # may hold other methods too
+        tables.append(table.filter(pc.equal(table["method"], method.name)))
+    return tables
 
 
 def _informativeness(context: Context, targets: pa.Table) -> list[Informativeness]:

@@ -10,11 +10,14 @@ import pyarrow as pa
 from scorerec.core.artifacts import Draft
 from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, QUERIES, SCORES, TARGETS
 from scorerec.crm.references import fit_references
+from scorerec.crm.simple import fit_simple
 from scorerec.data.corpus import build_corpus
 from scorerec.data.prepare import prepare
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, with_users
+from scorerec.nn.devices import choose_device
+from scorerec.nn.encoders import encode, load_encoder
 
 
 def _data(context: Context, draft: Draft) -> None:
@@ -51,8 +54,29 @@ def _references(context: Context, draft: Draft) -> None:
     draft.facts.update(facts)
 
 
+def _simple(context: Context, draft: Draft) -> None:
+    """Score the judged rows with the four predictors that need no network of their own."""
+    interactions, items = context.inputs["data"].table(INTERACTIONS), context.inputs["data"].table(ITEMS)
+    embedder = load_encoder(context.config.evidence.text_embedder, device=str(choose_device(context.config.device)))
+    vectors = encode(embedder, items["title"].to_pylist())
+    titles = dict(zip(items["item_id"].to_pylist(), vectors, strict=True))
+    found = fit_simple(interactions, titles, context.config.seed)
+    judged = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
+    ordered = interactions.sort_by("row_id")
+    parts = []
+    for name, by_split in found.items():
+        scores: dict[int, float] = {}
+        for split, simple in by_split.items():
+            rows = in_splits(ordered, (split,))["row_id"].to_pylist()
+            scores |= dict(zip(rows, simple.p_yes.tolist(), strict=True))
+        parts.append(score_table(judged, name, [scores[row] for row in judged["row_id"].to_pylist()]))
+        draft.facts[name] = by_split["valid"].facts
+    draft.write(SCORES, pa.concat_tables(parts))
+
+
 STAGES = (
     Stage("data", (), _data_settings, _data, seeded=False),
     Stage("corpus", ("data",), lambda config: config.corpus.model_dump(mode="json"), _corpus, seeded=False),
     Stage("references", ("data", "corpus"), lambda _: {}, _references, seeded=False),
+    Stage("simple", ("data", "corpus"), lambda config: {"titles": config.evidence.text_embedder}, _simple),
 )
