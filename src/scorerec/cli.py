@@ -80,6 +80,19 @@ def run(
 
 
 @app.command()
+def cost(source: Source, changes: Changes = None, root: Root = Path("runs"), as_json: AsJson = False) -> None:
+    """Say what the assessments would still ask of an LLM and cost; nothing is asked, and no key is needed."""
+    from scorerec.experiment.cost import assessment_cost
+
+    estimate = dataclasses.asdict(assessment_cost(source, changes or [], root, _tell))
+    if as_json:
+        _print_json(estimate)
+        return
+    shown = {name: value for name, value in estimate.items() if value is not None}
+    _print_rows(["assessments", "estimate"], [[name.replace("_", " "), value] for name, value in shown.items()])
+
+
+@app.command()
 def status(source: Source, changes: Changes = None, root: Root = Path("runs"), as_json: AsJson = False) -> None:
     """Say which stages of an experiment are done."""
     from scorerec.experiment import actions

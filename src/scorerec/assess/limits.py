@@ -132,8 +132,12 @@ class Budget:
             self._spent = self._spent.plus(cost)
             self._changed.notify_all()
 
+    def has_room(self, tokens: Tokens) -> bool:
+        """Whether so many more tokens break no limit."""
+        return self._excess(tokens) is None
+
     def _excess(self, call: Tokens) -> str | None:
-        """Say which limit a further call may break, and None where it breaks none."""
+        """Say which limit a further use may break, and None where it breaks none."""
         after = self._spent.plus(self._reserved).plus(call)
         if self._tokens is not None and sum(after) > self._tokens:
             return (

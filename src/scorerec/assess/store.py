@@ -6,12 +6,13 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from scorerec.assess.assessor import Reply, Tokens
+from scorerec.core.erasure import erase_deleted
 from scorerec.core.errors import ArtifactError
 
 _REPLIES = """
@@ -38,7 +39,7 @@ def reply_key(identity: Mapping[str, Any], prompt: str) -> str:
 
 
 class ReplyStore:
-    """An append-only table of replies in one SQLite file, committed reply by reply.
+    """A table of replies in one SQLite file, committed reply by reply.
 
     The endpoint is part of the key and is not written down. Threads may share a store, and so may processes.
 
@@ -92,6 +93,21 @@ class ReplyStore:
         """Return what was paid for unusable replies, by key."""
         rows = self._execute("SELECT key, sum(tokens_in), sum(tokens_out) FROM wasted GROUP BY key")
         return {key: Tokens(sent, received) for key, sent, received in rows}
+
+    def forget(self, prompts: Collection[str]) -> int:
+        """Forget the replies to some prompts for good: no byte of the file tells of them. Return how many went.
+
+        Raises:
+            ArtifactError: the file cannot be written, or another process still reads an older state of it.
+        """
+        wanted = json.dumps(sorted(prompts))
+        theirs = "FROM replies WHERE prompt IN (SELECT value FROM json_each(?))"
+        self._execute("PRAGMA secure_delete = ON")
+        self._execute(f"DELETE FROM wasted WHERE key IN (SELECT key {theirs})", wanted)
+        gone = self._execute(f"DELETE {theirs} RETURNING 1", wanted)
+        with self._lock:
+            erase_deleted(self._database, self._path)
+        return len(gone)
 
     def close(self) -> None:
         """Close the file."""

@@ -109,8 +109,15 @@ class Runner:
                 found.append(Progress(stage.name, "done", artifact.manifest["seconds"], artifact.path))
         return found
 
-    def run(self, to: str | None = None, tell: Callable[[Progress], None] = lambda _: None) -> dict[str, Artifact]:
+    def run(
+        self, to: str | None = None, tell: Callable[[Progress], None] = lambda _: None, record: bool = True
+    ) -> dict[str, Artifact]:
         """Run every stage that ``to`` needs (default: all), reusing what is there.
+
+        Args:
+            to: a stage's name.
+            tell: hears what happens to each stage.
+            record: whether the run's own folder shall say so; not where stages run for a look ahead.
 
         Raises:
             ConfigError: ``to`` names no stage.
@@ -127,7 +134,8 @@ class Runner:
                 assert artifact is not None
             artifacts[stage.name] = artifact
             tell(Progress(stage.name, state, artifact.manifest["seconds"], artifact.path))
-            self._record(artifacts)
+            if record:
+                self._record(artifacts)
         return artifacts
 
     def _needed(self, to: str | None) -> list[Stage]:
