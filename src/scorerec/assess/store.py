@@ -102,7 +102,6 @@ class ReplyStore:
         """
         wanted = json.dumps(sorted(prompts))
         theirs = "FROM replies WHERE prompt IN (SELECT value FROM json_each(?))"
-        self._execute("PRAGMA secure_delete = ON")
         self._execute(f"DELETE FROM wasted WHERE key IN (SELECT key {theirs})", wanted)
         gone = self._execute(f"DELETE {theirs} RETURNING 1", wanted)
         with self._lock:

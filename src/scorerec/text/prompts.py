@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from scorerec.core.errors import DataError
 from scorerec.text.describe import Describer
@@ -93,6 +93,21 @@ def augmented(
         _target(target, describer),
         _wording(". Respond with either 'Yes' or 'No'."),
     ]
+
+
+def without_behaviours(segments: Sequence[Segment], behaviour_ids: Collection[str]) -> list[Segment]:
+    """Return P^s as ``augmented`` would have written it without some of its evidence.
+
+    Args:
+        segments: P^s.
+        behaviour_ids: the behaviours that leave.
+    """
+    shown = [part for part in segments if part.behaviour_id is not None]
+    left = [part for part in segments if part.behaviour_id not in behaviour_ids]
+    first = next((place for place, part in enumerate(left) if part.behaviour_id is not None), None)
+    if first is not None:  # the words that open the evidence stand before whichever behaviour is the first
+        left[first] = left[first]._replace(text=shown[0].text)
+    return left
 
 
 def behaviour(item_ids: Sequence[str], describer: Describer) -> list[Segment]:

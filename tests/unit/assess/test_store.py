@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scorerec.assess.assessor import Reply
+from scorerec.assess.assessor import Reply, Tokens
 from scorerec.assess.store import ReplyStore, reply_key
 from scorerec.core.errors import ArtifactError
 
@@ -40,6 +40,20 @@ def test_threads_may_share_a_store(tmp_path: Path) -> None:
         list(pool.map(lambda n: store.keep(str(n % 50), "model", "prompt", Reply(str(n % 50))), range(200)))
         assert len(store) == 50
         assert all(store.find(str(n)) == Reply(str(n)) for n in range(50))
+
+
+def test_a_forgotten_prompt_leaves_no_bytes_and_no_bill(tmp_path: Path) -> None:
+    path = tmp_path / "replies.sqlite"
+    with ReplyStore(path) as store:
+        for number in range(300):
+            store.keep(str(number), "model", f"prompt of {number:03d}", Reply(f"answer to {number:03d}"))
+        store.keep_wasted("7", "empty", Tokens(1, 2))
+        store.keep_wasted("8", "empty", Tokens(3, 4))
+        assert store.forget({"prompt of 007", "prompt of 299", "never asked"}) == 2
+        assert (len(store), store.find("7"), store.wasted()) == (298, None, {"8": Tokens(3, 4)})
+        kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"answer to 008" in kept
+    assert not any(trace in kept for trace in (b"prompt of 007", b"answer to 007", b"prompt of 299"))
 
 
 def test_everything_that_decides_a_reply_is_in_its_key() -> None:

@@ -130,3 +130,13 @@ def test_words_of_one_s_own() -> None:
 def test_words_that_could_be_mistaken_for_a_list_or_a_title_are_refused(word: str) -> None:
     with pytest.raises(ValidationError):
         DomainWords(singular="movie", plural=word, consumed="watched")
+
+
+@pytest.mark.parametrize("gone", [(), ("u",), ("v",), ("w",), ("u", "v"), ("u", "w"), ("u", "v", "w"), ("nobody",)])
+def test_behaviours_can_leave_a_prompt(gone: tuple[str, ...]) -> None:
+    """Among them the first one, before which the words stand that open the evidence."""
+    describer = catalogue("A", "B", "C")
+    evidence = [("u", ["0"]), ("v", ["1", "2"]), ("w", [])]
+    written = prompts.augmented(["0"], evidence, "2", describer, MOVIE)
+    left = [(name, items) for name, items in evidence if name not in gone]
+    assert prompts.without_behaviours(written, gone) == prompts.augmented(["0"], left, "2", describer, MOVIE)
