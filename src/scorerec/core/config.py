@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -36,9 +36,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
+        raise ConfigError(f"{path}: no such configuration file; name one that exists") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from None
+        raise ConfigError(f"{path}: not a TOML file: {error}; correct it there") from None
+    except (OSError, ValueError) as error:  # a folder, a file of somebody else, a name that no file can have
+        raise ConfigError(f"{str(path)!r}: cannot be read: {error}; name a TOML file") from None
 
 
 def with_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -59,10 +61,13 @@ def with_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dic
         if not equals or not all(keys):
             raise ConfigError(f"--set {override!r}: wanted KEY=VALUE, such as crm.epochs=20")
         node = result
-        for key in keys[:-1]:
+        for depth, key in enumerate(keys[:-1], start=1):
             node = node.setdefault(key, {})
             if not isinstance(node, dict):
-                raise ConfigError(f"--set {override!r}: {key!r} is a single value and has no parts")
+                raise ConfigError(
+                    f"--set {override!r}: {key!r} is a single value and has no parts, here {node!r}; "
+                    f"give all parts at once: {'.'.join(keys[:depth])}={{...}}"
+                )
         node[keys[-1]] = _value(text.strip())
     return result
 
@@ -81,15 +86,40 @@ def validate(model: type[C], settings: Mapping[str, Any], origin: str) -> C:
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:
-    location = [str(part) for part in detail["loc"]]
-    if detail["type"] != "extra_forbidden":
-        return f"{'.'.join(location) or 'settings'}: {detail['msg']} (got {detail['input']!r})"
-    owner: Any = model
-    for key in location[:-1]:
-        field = getattr(owner, "model_fields", {}).get(key)
-        owner = field.annotation if field else None
-    known = ", ".join(sorted(getattr(owner, "model_fields", {}))) or "other keys"
-    return f"{'.'.join(location)}: no such setting; known here: {known}"
+    """Say which setting is wrong, what is allowed, and what came."""
+    *above, last = detail["loc"] or ("",)
+    if detail["type"] == "extra_forbidden":
+        keys, owner = _followed(model, above)
+        known = ", ".join(sorted(getattr(owner, "model_fields", {})))
+        return f"{'.'.join([*keys, str(last)])}: no such setting; known here: {known}"
+    keys, owner = _followed(model, detail["loc"])
+    wanted = detail["msg"]
+    if detail["type"] == "union_tag_not_found":
+        wanted = f"{detail['ctx']['discriminator']} should be one of {', '.join(map(repr, map(_tag, get_args(owner))))}"
+    return f"{'.'.join(keys) or 'settings'}: {wanted} (got {detail['input']!r})"
+
+
+def _followed(model: type[BaseModel], location: Iterable[str | int]) -> tuple[list[str], Any]:
+    """Return the keys that lead to a place, as they stand in a file, and what is declared there."""
+    keys: list[str] = []
+    declared: Any = model
+    for part in location:
+        member = next(
+            (kind for kind in get_args(declared) if part in (_tag(kind), getattr(kind, "__name__", None))), None
+        )
+        if member:  # stands in no file: pydantic's name for the member of a union
+            declared = member
+            continue
+        field = getattr(declared, "model_fields", {}).get(part)
+        declared = field.annotation if field else None
+        keys.append(str(part))
+    return keys, declared
+
+
+def _tag(member: Any) -> Any:
+    """Return the default of the first field of a configuration, which tells it apart in a union; otherwise None."""
+    first = next(iter(getattr(member, "model_fields", {}).values()), None)
+    return first.default if first else None
 
 
 def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Settings say which key is wrong and what is allowed."""
 
+from typing import Annotated, Literal
+
 import pytest
+from pydantic import Field
 
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
@@ -10,9 +13,21 @@ class Inner(Config):
     epochs: int = 3
 
 
+class Square(Config):
+    shape: Literal["square"] = "square"
+    side: float = 1
+    inner: Inner = Inner()
+
+
+class Circle(Config):
+    shape: Literal["circle"] = "circle"
+
+
 class Outer(Config):
     crm: Inner = Inner()
     name: str = "x"
+    figure: Annotated[Square | Circle, Field(discriminator="shape")] = Square()
+    months: tuple[int, int] = (1, 2)
 
 
 def test_overrides_reach_inner_keys_and_leave_the_source_alone():
@@ -28,7 +43,7 @@ def test_an_override_without_key_or_value_is_refused(override):
 
 
 def test_an_override_cannot_go_through_a_value():
-    with pytest.raises(ConfigError, match="single value"):
+    with pytest.raises(ConfigError, match=r"'name' is a single value .* here 'x'; give all parts at once: name=\{"):
         with_overrides({"name": "x"}, ["name.first=y"])
 
 
@@ -42,7 +57,30 @@ def test_a_wrong_type_is_named_with_its_value():
         validate(Outer, {"crm": {"epochs": "many"}}, "preset")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"figure": {"shape": "square", "sides": 2}}, "figure.sides: no such setting; known here: inner, shape, side"),
+        ({"figure": {"shape": "square", "inner": {"x": 2}}}, "figure.inner.x: no such setting; known here: epochs"),
+        ({"figure": {"shape": "square", "side": "a"}}, "figure.side: Input should be a valid number"),
+        ({"figure": {"side": 1}}, "figure: 'shape' should be one of 'square', 'circle' (got {'side': 1})"),
+        ({"figure": {"shape": "cube"}}, "does not match any of the expected tags: 'square', 'circle'"),
+        ({"months": [1, "May"]}, "months.1: Input should be a valid integer"),
+        ({"crm": 3}, "crm: Input should be a valid dictionary"),
+        ([], "settings: Input should be a valid dictionary"),
+    ],
+)
+def test_a_fault_is_named_by_the_keys_that_stand_in_the_file(settings, message):
+    with pytest.raises(ConfigError) as caught:
+        validate(Outer, settings, "preset")
+    assert message in str(caught.value)
+
+
 def test_files_that_are_missing_or_not_toml(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_toml(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_toml(tmp_path / "a\0b")
     with pytest.raises(ConfigError, match="no such configuration file"):
         read_toml(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("a = [", encoding="utf-8")
