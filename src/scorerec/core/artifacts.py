@@ -43,8 +43,15 @@ def write_table(folder: Path, schema: TableSchema, table: pa.Table) -> pa.Table:
     checked = schema.check(table)
     parts = folder / schema.name
     parts.mkdir(parents=True, exist_ok=True)
-    pq.write_table(checked, parts / "part-00000.parquet", compression="zstd")
+    write_part(parts / "part-00000.parquet", checked)
     return checked
+
+
+def write_part(path: Path, table: pa.Table) -> None:
+    """Write one file of a table, in one step in the place of what is there."""
+    partial = path.with_name(path.name + ".partial")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)
 
 
 def read_table(folder: Path, schema: TableSchema) -> pa.Table:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -186,6 +186,23 @@ class BehaviourIndex:
                 count = connection.execute("DELETE FROM behaviours WHERE user_id = ?", (user_id,)).rowcount
             erase_deleted(self._connection, self.path)
         return count
+
+    def copy(self, path: Path) -> None:
+        """Write the whole index into a file that does not exist, at once and whole.
+
+        Raises:
+            ArtifactError: the file cannot be written.
+        """
+        partial = path.with_name(path.name + ".partial")
+        partial.unlink(missing_ok=True)  # of a process that died
+        try:
+            with self._lock:
+                self._connection.execute("VACUUM INTO ?", (str(partial),))
+            with closing(_connect(partial)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise ArtifactError(f"{path}: cannot be written ({error}); make room, and try again") from None
+        partial.rename(path)
 
     def behaviours(self, behaviour_ids: Collection[str] | None = None) -> pa.Table:
         """Return what is in the index, or those of some ids that are there, in order of behaviour_id (BEHAVIOURS)."""

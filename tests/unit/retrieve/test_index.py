@@ -95,6 +95,16 @@ def test_a_users_behaviours_are_replaced_in_one_step(index):
     assert len(index) == 2
 
 
+def test_a_copy_is_an_index_of_its_own(index, path):
+    index.copy(path.with_name("copy.sqlite"))
+    with BehaviourIndex.open(path.with_name("copy.sqlite"), "encoder-1") as copy:
+        copy.delete_user("bob")
+        assert (len(copy), len(index)) == (2, 4)
+        assert copy._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with pytest.raises(ArtifactError, match=r"nowhere/copy.sqlite: cannot be written"):
+        index.copy(path.parent / "nowhere" / "copy.sqlite")
+
+
 def test_some_behaviours_by_their_ids(index):
     found = index.behaviours({"eve:1", "bob:1", "gone:1"})
     assert found.equals(behaviours("bob:1", "eve:1"))

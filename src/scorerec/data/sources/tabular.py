@@ -43,15 +43,15 @@ class TabularFiles(Config):
 
     def read(self, path: Path | None) -> RawTables:
         """Read ratings and items."""
-        ratings, items = (_origin(file) for file in self.files(path))
+        ratings, items = (file_origin(file) for file in self.files(path))
         wanted = self.columns.ratings()
-        scan = _scan(ratings)
+        scan = scan_file(ratings)
         require_columns(wanted, column_types(scan, ratings).names(), ratings.path)
         renamed = scan.select(pl.col(column).alias(name) for name, column in wanted.items())
         return RawTables(parse_ratings(renamed, ratings, self.timestamp_unit), self._items(items), ratings, items)
 
     def _items(self, origin: Origin) -> pl.DataFrame:
-        scan = _scan(origin)
+        scan = scan_file(origin)
         schema = column_types(scan, origin)
         wanted = self.columns.items()
         require_columns(wanted, schema.names(), origin.path)
@@ -76,7 +76,7 @@ class TabularFiles(Config):
         return values.list.eval(pl.element().str.strip_chars()).list.filter(pl.element() != "")
 
 
-def _origin(path: Path) -> Origin:
+def file_origin(path: Path) -> Origin:
     """Tell the format by the file's name."""
     if path.suffix == ".parquet":
         return Origin(path)
@@ -86,7 +86,7 @@ def _origin(path: Path) -> Origin:
     return Origin(path, first_row=2, separator=_SEPARATORS[suffix], is_quoted=True)
 
 
-def _scan(origin: Origin) -> pl.LazyFrame:
+def scan_file(origin: Origin) -> pl.LazyFrame:
     """Scan a file; text formats stay text, so that ids keep their leading zeros."""
     if origin.separator is None:
         categories = cs.by_dtype(pl.Categorical, pl.Enum)

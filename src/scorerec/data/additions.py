@@ -1,0 +1,47 @@
+"""Interactions that come after a data set was prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from scorerec.core.errors import DataError
+from scorerec.data.labels import LabelConfig, add_labels
+from scorerec.data.raw import column_types, parse_ratings, require_file
+from scorerec.data.sources.columns import ColumnMap, require_columns
+from scorerec.data.sources.tabular import file_origin, scan_file
+
+
+def read_additions(path: Path, label: LabelConfig, item_ids: pa.ChunkedArray) -> pl.DataFrame:
+    """Return user_id, item_id, timestamp (UTC seconds) and label (0 or 1) of each row, in the order of time.
+
+    Args:
+        path: CSV, TSV or Parquet with user_id, item_id, timestamp and, where it has them, label or rating.
+        label: turns ratings into labels; without ratings or labels, every row is liked.
+        item_ids: the catalogue.
+
+    Raises:
+        DataError: the file cannot be used, or has an item that the catalogue lacks; the message names the row.
+    """
+    origin = file_origin(require_file(path, "give a file with the columns user_id, item_id and timestamp"))
+    scan = scan_file(origin)
+    names = column_types(scan, origin).names()
+    opinion = next((name for name in ("label", "rating") if name in names), None)
+    wanted = ColumnMap(rating="rating" if opinion == "rating" else None, label="label" if opinion == "label" else None)
+    require_columns(wanted.ratings(), names, origin.path)
+    rows = parse_ratings(scan.select(list(wanted.ratings())), origin)
+    unknown = rows.filter(~pl.col("item_id").cast(pl.String).is_in(pl.Series(item_ids.to_pylist()).implode()))
+    if not unknown.is_empty():
+        first = unknown.row(0, named=True)
+        raise DataError(
+            f"{origin.row(first['position'])}: item {first['item_id']!r} is not in the run's catalogue (such rows: "
+            f"{unknown.height}); remove these rows, or add the items to the data and run again"
+        )
+    if opinion is None:
+        rows = rows.with_columns(label=pl.lit(1, dtype=pl.Int8))
+    else:
+        rows = add_labels(rows, LabelConfig(kind="given") if opinion == "label" else label, origin)
+    text = pl.col("user_id", "item_id").cast(pl.String)
+    return rows.sort("timestamp", "position").with_columns(text).select("user_id", "item_id", "timestamp", "label")
