@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -91,3 +92,53 @@ def test_unreadable_files_are_refused(folder: Path) -> None:
         TabularFiles(ratings=Path("ratings.xlsx")).read(folder)
     with pytest.raises(DataError, match=r"absent\.csv: no such file; set data\.path"):
         TabularFiles(items=Path("absent.csv")).read(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "values", "wanted"),
+    [
+        ("ratings", "user_id", [7.0], "text or integers"),
+        ("ratings", "item_id", [["01"]], "text or integers"),
+        ("ratings", "rating", [datetime.date(2020, 1, 1)], "text or integers or numbers or nothing"),
+        ("ratings", "rating", [True], "text or integers or numbers or nothing"),
+        ("ratings", "timestamp", [datetime.time(12)], "text or times or integers or numbers"),
+        ("items", "item_id", [1.0], "text or integers"),
+        ("items", "title", [["Chess"]], "text or integers"),
+    ],
+)
+def test_a_column_of_a_type_that_cannot_be_meant_is_refused(
+    tmp_path: Path, file: str, column: str, values: list[Any], wanted: str
+) -> None:
+    frames = {
+        "ratings": pl.DataFrame({"user_id": ["7"], "item_id": ["01"], "rating": [4], "timestamp": [100]}),
+        "items": pl.DataFrame({"item_id": ["01"], "title": ["Chess"]}),
+    }
+    frames[file] = frames[file].with_columns(pl.Series(column, values))
+    for name, frame in frames.items():
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match=rf"{file}\.parquet: column {column} is .*; wanted {wanted}; convert it first"):
+        TabularFiles(ratings=Path("ratings.parquet"), items=Path("items.parquet")).read(tmp_path)
+
+
+def test_categories_are_text(tmp_path: Path) -> None:
+    columns = {"user_id": ["007"], "item_id": ["01"], "rating": ["4"], "timestamp": ["100"]}
+    pl.DataFrame(columns).cast(pl.Categorical).write_parquet(tmp_path / "ratings.parquet")
+    items = pl.DataFrame({"item_id": ["01"], "title": ["Chess"], "genres": ["Board|Strategy"]})
+    items.cast(pl.Categorical).write_parquet(tmp_path / "items.parquet")
+    source = TabularFiles(ratings=Path("ratings.parquet"), items=Path("items.parquet"), lists={"genres": "|"})
+    raw = source.read(tmp_path)
+    assert raw.ratings.rows() == [(0, "007", "01", 4.0, None, 100)]
+    assert raw.items.rows() == [("01", "Chess", ["Board", "Strategy"])]
+
+
+def test_a_column_with_one_of_our_names_beside_the_mapped_one_is_refused(folder: Path) -> None:
+    (folder / "items.csv").write_text("item_id,title,name\n01,x,Chess\n02,y,Go\n")
+    with pytest.raises(DataError, match=r"items\.csv: title is read from column 'name', and the file has .* rename"):
+        TabularFiles(columns=ColumnMap(title="name")).read(folder)
+
+
+def test_a_folder_may_have_the_characters_of_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "shop [1]*").mkdir()
+    (tmp_path / "shop [1]*" / "ratings.csv").write_text(RATINGS)
+    (tmp_path / "shop [1]*" / "items.csv").write_text(ITEMS)
+    assert TabularFiles().read(tmp_path / "shop [1]*").ratings.height == 2
