@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +14,11 @@ from pydantic import Field, field_validator
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
+from scorerec.data.catalogue import Catalogue, checked_catalogue, known_items
 from scorerec.data.labels import LabelConfig, add_labels
 from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables
+from scorerec.data.selection import SelectionConfig, select
 from scorerec.data.sources import SourceConfig
 from scorerec.data.splits import SplitConfig, UserTimeSplit, add_split
 
@@ -26,11 +29,18 @@ class DataConfig(Config):
     source: SourceConfig = Field(description='a source\'s name, or its settings: {name = "tabular", ...}')
     path: Path | None = Field(default=None, description="file or folder of the source")
     label: LabelConfig = LabelConfig()
+    select: SelectionConfig = SelectionConfig()
     split: SplitConfig = Field(default=UserTimeSplit(), description="a strategy's name in 'by', and its settings")
     ties: Literal["file", "strict"] = Field(
         default="file",
         description="what comes before a row: file: earlier rows in the order (timestamp, position in the "
         "file); strict: rows of an earlier second only",
+    )
+    untitled_items: Literal["error", "drop"] = Field(
+        default="error", description="what happens to items of the catalogue that have no title"
+    )
+    repeated_items: Literal["error", "first"] = Field(
+        default="error", description="what happens where the catalogue has several entries for one item"
     )
     unknown_items: Literal["error", "drop"] = Field(
         default="error", description="what happens to interactions with items that the catalogue lacks"
@@ -93,69 +103,49 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     Raises:
         DataError: the tables cannot be used.
     """
-    n_read, items, origin = raw.ratings.height, _checked_catalogue(raw.items, raw.items_from), raw.ratings_from
+    origin, sizes = raw.ratings_from, [raw.ratings.height]
+    catalogue = checked_catalogue(raw.items, raw.items_from, config.untitled_items, config.repeated_items)
     # One name for all steps: of tens of millions of rows only the newest form is kept in memory.
-    rows = _known_items(raw, config.unknown_items)
+    rows = known_items(raw, catalogue, config.unknown_items)
     del raw
-    n_known = rows.height
+    sizes.append(rows.height)
     # Ids are numbers while the rows are worked on, which takes less memory and time than text.
     rows = rows.with_columns(pl.col("user_id", "item_id").cast(pl.Categorical))
     rows = add_labels(rows, config.label, origin).sort("timestamp", "position")
     rows = _without_repeats(rows, config.repeats, origin)
-    n_distinct = rows.height
+    sizes.append(rows.height)
+    rows = select(rows, config.select)
+    sizes.append(rows.height)
     rows = add_split(rows, config.split)
+    sizes.append(rows.height)
     rows = _with_positives_before(rows, config.ties).with_row_index("row_id")
-    notes = {
+    notes = {**_rules(config), **_losses(sizes, catalogue), **_counts(rows)}
+    table = rows.select(INTERACTIONS.columns.names).to_arrow()
+    return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(catalogue.items)), notes)
+
+
+def _rules(config: DataConfig) -> dict[str, Any]:
+    """Return the rules in words."""
+    return {
         "source": config.source.name,
         "label": config.label.describe(),
+        "select": config.select.describe(),
         "split": config.split.describe(),
         "ties": config.ties,
-        "rows_read": n_read,
-        "rows_of_unknown_items": n_read - n_known,
-        "rows_of_repeats": n_known - n_distinct,
-        "rows_outside_window": n_distinct - rows.height,
-        "catalogue_items": items.height,
-        "parts": _counts(rows),
     }
-    table = rows.select(INTERACTIONS.columns.names).to_arrow()
-    return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(items)), notes)
 
 
-def _checked_catalogue(items: pl.DataFrame, origin: Origin) -> pl.DataFrame:
-    for name in ("item_id", "title"):
-        is_empty = pl.col(name).is_null() | (pl.col(name).str.strip_chars() == "")
-        empty = items.select("item_id", is_empty=is_empty).with_row_index("position").filter("is_empty")
-        if not empty.is_empty():
-            row = empty.row(0, named=True)
-            raise DataError(
-                f"{origin.row(row['position'])}: {name} is empty (item_id {row['item_id']!r}; "
-                f"{empty.height} such items); fill it, or remove the item"
-            )
-    repeated = items.select("item_id").with_row_index("position").filter(pl.col("item_id").is_duplicated())
-    if not repeated.is_empty():
-        item_id, n_items = repeated["item_id"][0], repeated["item_id"].n_unique()
-        places = repeated.filter(pl.col("item_id") == item_id)["position"]
-        raise DataError(
-            f"{origin.row(places[1])}: item_id {item_id!r} has more than one entry, the first in row "
-            f"{places[0] + origin.first_row} ({n_items} such items); keep one of each"
-        )
-    return items
-
-
-def _known_items(raw: RawTables, policy: str) -> pl.DataFrame:
-    ratings = raw.ratings
-    unknown = ratings.select(pl.col("item_id").unique()).join(raw.items, on="item_id", how="anti")
-    if unknown.is_empty():
-        return ratings
-    if policy == "error":
-        rows = ratings.select("position", "item_id").join(unknown, on="item_id", how="semi", maintain_order="left")
-        position, item_id = rows.row(0)
-        raise DataError(
-            f"{raw.ratings_from.row(position)}: item {item_id!r} is not in {raw.items_from.path} "
-            f"(such items: {unknown.height}, rows: {rows.height}); add them to the items, or set "
-            'data.unknown_items = "drop"'
-        )
-    return ratings.join(unknown, on="item_id", how="anti", maintain_order="left")
+def _losses(sizes: list[int], catalogue: Catalogue) -> dict[str, Any]:
+    """Return how many rows were read and how many each step left out; ``sizes`` are the rows before and after each."""
+    names = ("rows_of_unknown_items", "rows_of_repeats", "rows_not_selected", "rows_outside_window")
+    lost = (before - after for before, after in itertools.pairwise(sizes))
+    return {
+        "rows_read": sizes[0],
+        **dict(zip(names, lost, strict=True)),
+        "catalogue_items": catalogue.items.height,
+        "items_without_title": catalogue.n_untitled,
+        "items_repeated": catalogue.n_repeated,
+    }
 
 
 def _without_repeats(rows: pl.DataFrame, policy: str, origin: Origin) -> pl.DataFrame:
@@ -195,8 +185,8 @@ def _with_positives_before(rows: pl.DataFrame, ties: str) -> pl.DataFrame:
     return counted.with_columns(pl.col("n_before").first().over("user_id", "timestamp"))
 
 
-def _counts(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return, per part, its size and how much of it training knows.
+def _counts(rows: pl.DataFrame) -> dict[str, Any]:
+    """Return the users and items that are left and, per part, its size and how much of it training knows.
 
     ``known_users``, ``known_items`` and ``warm``: share of rows whose user, item, or both have training rows.
     """
@@ -215,7 +205,11 @@ def _counts(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
         last_day=pl.from_epoch(pl.col("timestamp").max()).dt.date().cast(pl.String),
     )
     parts = {row.pop("split"): row for row in counted.to_dicts()}
-    return {name: parts[name] for name in SPLITS}
+    return {
+        "users": rows["user_id"].n_unique(),
+        "items": rows["item_id"].n_unique(),
+        "parts": {name: parts[name] for name in SPLITS},
+    }
 
 
 def _plain_arrow(frame: pl.DataFrame) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -93,10 +94,53 @@ def test_a_catalogue_has_each_item_once(catalogue: str, message: str) -> None:
         prepared(ROWS, catalogue=catalogue)
 
 
+def test_untitled_and_repeated_items_are_left_out_as_asked_and_counted() -> None:
+    tables = raw(ROWS, "abbcdeff")
+    titles = ["A", None, "B, later", "C", "D", "E", "F", "F again"]
+    faulty = replace(tables, items=tables.items.with_columns(title=pl.Series(titles)))
+    settings = {"source": "synthetic", "split": SPLIT, "untitled_items": "drop"}
+    with pytest.raises(DataError, match=r"items, row 8: item_id 'f' has more than one entry, the first in row 7 \(1 "):
+        prepare_raw(faulty, DataConfig.model_validate(settings))
+    kept = prepare_raw(faulty, DataConfig.model_validate({**settings, "repeated_items": "first"}))
+    assert kept.items.column("title").to_pylist() == ["A", "B, later", "C", "D", "E", "F"]
+    assert (kept.notes["items_without_title"], kept.notes["items_repeated"]) == (1, 1)
+    assert kept.notes["catalogue_items"] == 6
+
+
+def test_an_item_without_a_title_that_someone_rated_is_unknown() -> None:
+    tables = raw(ROWS)
+    untitled = replace(tables, items=tables.items.with_columns(pl.col("title").replace("Title c", " ")))
+    config = DataConfig.model_validate({"source": "synthetic", "split": SPLIT, "untitled_items": "drop"})
+    with pytest.raises(DataError, match=r"item 'c' is not in items, or has no title there \(1 do not\)"):
+        prepare_raw(untitled, config)
+
+
+def test_two_files_that_have_no_item_in_common_are_refused() -> None:
+    with pytest.raises(DataError, match="ratings: none of its 6 items is in items; give two files that belong"):
+        prepared(ROWS, catalogue="xyz", unknown_items="drop")
+
+
+def test_a_catalogue_without_any_title_is_refused() -> None:
+    tables = raw(ROWS)
+    config = DataConfig.model_validate({"source": "synthetic", "split": SPLIT, "untitled_items": "drop"})
+    with pytest.raises(DataError, match="none of 6 items has a title"):
+        prepare_raw(replace(tables, items=tables.items.with_columns(title=pl.lit(""))), config)
+
+
+def test_rows_that_are_not_selected_are_in_no_history() -> None:
+    kept = prepared(
+        ROWS, select={"sample": "users", "count": 1, "seed": 0}, split={"by": "time-fractions", "train": 0.4}
+    )
+    assert len(set(kept.interactions["user_id"].to_pylist())) == 1
+    assert kept.notes["rows_not_selected"] + kept.interactions.num_rows == 7
+    assert kept.notes["users"] == 1
+
+
 def test_the_notes_count_each_part() -> None:
     notes = prepared(ROWS).notes
     assert notes["rows_read"] == 7
     assert notes["rows_outside_window"] == 1
+    assert (notes["users"], notes["items"]) == (2, 5)
     assert list(notes["parts"]) == ["train", "valid", "test"]
     assert notes["parts"]["test"] == {
         "rows": 2,
