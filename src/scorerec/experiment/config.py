@@ -100,7 +100,10 @@ def load_experiment(source: str, overrides: Iterable[str] = ()) -> ExperimentCon
     return validate(ExperimentConfig, settings, source)
 
 
-def _settings(source: str) -> dict[str, Any]:
+def _settings(source: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a preset or a file, and what it starts from; ``above`` are the files that start from it."""
+    if source in above:
+        raise ConfigError(f"preset: {' -> '.join([*above, source])} starts from itself; name another one")
     if source in presets():
         settings = read_toml(Path(str(_PRESETS / f"{source}.toml")))
     elif source.endswith(".toml"):
@@ -109,7 +112,11 @@ def _settings(source: str) -> dict[str, Any]:
     else:
         raise ConfigError(f"{source!r}: neither a preset ({', '.join(presets())}) nor a .toml file")
     base = settings.pop("preset", None)
-    return settings if base is None else _merged(_settings(base), settings)
+    if base is None:
+        return settings
+    if not isinstance(base, str):
+        raise ConfigError(f"{source}: preset: wanted a name or a .toml file as text (got {base!r})")
+    return _merged(_settings(base, (*above, source)), settings)
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

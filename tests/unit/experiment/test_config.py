@@ -23,6 +23,17 @@ def test_a_file_starts_from_a_preset(tmp_path):
     assert config.car.model == load_experiment("ml-1m").car.model
 
 
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [('"here.toml"', "here.toml -> here.toml starts from itself"), ("3", "wanted a name .*got 3")],
+)
+def test_a_preset_is_the_name_of_another_one(tmp_path, monkeypatch, preset, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.toml").write_text(f"preset = {preset}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        load_experiment("here.toml")
+
+
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(ConfigError, match="ml-1m"):
         load_experiment("ml-2m")
