@@ -5,6 +5,7 @@ Imports the SDK, which takes two seconds; so import this module only where an LL
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 import openai
 
 from scorerec.assess.limits import RateLimit
+
+# These loggers of the SDK's transport write down the address of every call, which is to reach no log.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 # By name: the SDK's HTTP library is no dependency of ours. Every kind of time-out is a TimeoutException.
 _KINDS = {

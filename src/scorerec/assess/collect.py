@@ -33,7 +33,7 @@ class AssessConfig(Config):
     )
     n_targets: int = Field(default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer")
     chat: ChatConfig = Field(default=ChatConfig(), description="the LLM that the assessor openai asks")
-    n_rounds: int = Field(default=3, ge=1, description="how often a prompt is asked whose reply cannot be used")
+    n_rounds: int = Field(default=10, ge=1, description="how often a prompt is asked whose reply cannot be used")
     patience: int = Field(default=50, ge=1, description="calls that may fail in a row before the collection stops")
     max_unanswered: float = Field(
         default=0.05, ge=0, le=1, description="share of prompts that may stay without a reply, such as refused ones"

@@ -194,7 +194,7 @@ def test_equal_prompts_are_asked_once() -> None:
 
 
 def test_nothing_but_failures_is_an_error() -> None:
-    with pytest.raises(AssessmentError, match=r"3 of 3 prompts have no reply \(.*6 x empty, 3 x timeout\)"):
+    with pytest.raises(AssessmentError, match=r"3 of 3 prompts have no reply \(.*20 x empty, 10 x timeout\)"):
         collect(requests(*"abc"), Scripted({"a": "empty", "b": "timeout", "c": "empty"}))
     with pytest.raises(AssessmentError, match="1 of 1 prompts"):
         collect(requests("a"), Scripted({"a": "empty"}), None, LENIENT)
