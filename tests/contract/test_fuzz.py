@@ -19,6 +19,8 @@ from scorerec.data.prepare import DataConfig, prepare
 EXAMPLES = int(os.environ.get("SCOREREC_FUZZ", "25"))
 POLICIES = st.fixed_dictionaries(
     {
+        "untitled_items": st.sampled_from(["error", "drop"]),
+        "repeated_items": st.sampled_from(["error", "first"]),
         "unknown_items": st.sampled_from(["error", "drop"]),
         "repeats": st.sampled_from(["error", "keep", "first", "last"]),
         "ties": st.sampled_from(["file", "strict"]),

@@ -10,7 +10,7 @@ import pytest
 
 from scorerec.core.errors import DataError
 from scorerec.data.origin import Origin
-from scorerec.data.raw import parse_ratings, require_file
+from scorerec.data.raw import collect, column_types, parse_ratings, require_file
 
 ORIGIN = Origin(Path("ratings.csv"), first_row=2)
 
@@ -81,6 +81,20 @@ def test_a_fault_names_its_row(name: str, values: list[object], message: str) ->
 def test_an_empty_rating_is_no_fault_here() -> None:
     frame = parse_ratings(scan(rating=[""]), ORIGIN)
     assert frame["rating"].to_list() == [None]
+
+
+@pytest.mark.parametrize("fault", [pl.exceptions.PanicException("left != right"), OSError("end of file")])
+def test_what_the_reader_raises_is_no_traceback(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> None:
+    """Both come from damaged files; a panic is not even an Exception."""
+
+    def give_up(*_: object, **__: object) -> None:
+        raise fault
+
+    for name in ("collect", "collect_schema"):
+        monkeypatch.setattr(pl.LazyFrame, name, give_up)
+    for read in (collect, column_types):
+        with pytest.raises(DataError, match=f"here: cannot be read: {fault}"):
+            read(scan(), Origin(Path("here")))
 
 
 def test_no_rows_are_refused() -> None:
