@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,23 @@ def tabular_parquet(folder: Path, rows: Sequence[Row], titles: Titles) -> None:
     frame_of_items(titles).write_parquet(folder / "items.parquet")
 
 
+def amazon_reviews(folder: Path, rows: Sequence[Row], titles: Titles) -> None:
+    names = ("reviewerID", "asin", "overall", "unixReviewTime")
+    reviews = [json.dumps({**dict(zip(names, row, strict=True)), "summary": "Fine, it works"}) for row in rows]
+    for name, lines in {"Games_5": reviews, "meta_Games": amazon_metadata(titles)}.items():
+        (folder / f"{name}.json.gz").write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
+
+
+def amazon_ratings(folder: Path, rows: Sequence[Row], titles: Titles) -> None:
+    write_lines(folder / "Games.csv", [f"{item},{user},{rating},{time}" for user, item, rating, time in rows])
+    write_lines(folder / "meta_Games.json", amazon_metadata(titles))
+
+
+def amazon_metadata(titles: Titles) -> list[str]:
+    entry = {"category": ["Video Games", "PC"], "brand": "by\n    \n    Sierra", "also_buy": []}
+    return [json.dumps({**entry, "title": title, "asin": item}, ensure_ascii=False) for item, title in titles]
+
+
 def frame_of_ratings(rows: Sequence[Row]) -> pl.DataFrame:
     columns = dict(zip(["user_id", "item_id", "rating", "timestamp"], zip(*rows, strict=True), strict=True))
     is_text = {name: any(isinstance(value, str) for value in values) for name, values in columns.items()}
@@ -121,7 +139,7 @@ class Case:
 
     @property
     def has_named_columns(self) -> bool:
-        return self.first_row == 2 or not self.separators
+        return self.first_row == 2 or self.files[0].endswith(".parquet")
 
     @property
     def is_packed(self) -> bool:
@@ -138,6 +156,7 @@ class Case:
 BY_TIME = {"by": "time-fractions", "train": 0.5, "valid": 0.25}
 YEAR = {"by": "months", "train": (0, 9), "valid": (10, 10), "test": (11, 11)}
 ML_100K = {"name": "movielens-100k"}
+AMAZON = {"name": "amazon-2018"}
 TABULAR = {"name": "tabular"}
 PACKED = {**TABULAR, "ratings": "ratings.tsv.gz", "items": "items.tsv.gz"}
 PARQUET = {**TABULAR, "ratings": "ratings.parquet", "items": "items.parquet"}
@@ -147,6 +166,8 @@ CASES = [
     Case(ML_100K, movielens_100k, ("u.data", "u.item"), BY_TIME, 1, ("\t", "|")),
     Case(ML_100K, movielens_100k_atomic, ("ml-100k.inter", "ml-100k.item"), BY_TIME, 2, ("\t", "\t")),
     Case({"name": "recbole"}, recbole, ("shop.inter", "shop.item"), BY_TIME, 2, ("\t", "\t")),
+    Case(AMAZON, amazon_reviews, ("Games_5.json.gz", "meta_Games.json.gz"), BY_TIME),
+    Case(AMAZON, amazon_ratings, ("Games.csv", "meta_Games.json"), BY_TIME, 1, (",", ",")),
     Case(TABULAR, tabular_csv, ("ratings.csv", "items.csv"), BY_TIME, 2, (",", ",")),
     Case(PACKED, tabular_packed, ("ratings.tsv.gz", "items.tsv.gz"), BY_TIME, 2, ("\t", "\t")),
     Case(PARQUET, tabular_parquet, ("ratings.parquet", "items.parquet"), BY_TIME),

@@ -51,7 +51,7 @@ class Origin:
         if self.separator is None:
             return None
         try:
-            with _opened(self.path) as file:
+            with opened(self.path) as file:
                 return self._damaged_row(file, self.separator)
         except (OSError, EOFError, zlib.error) as error:
             return f"{self.path}: cannot be read to its end: {error}"
@@ -77,7 +77,8 @@ class Origin:
         return None
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading, unpacked where it is packed by gzip, whatever its name."""
     with path.open("rb") as file:
         is_packed = file.read(2) == _GZIP_MAGIC
     return cast(BinaryIO, gzip.open(path)) if is_packed else path.open("rb")

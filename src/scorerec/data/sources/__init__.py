@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from scorerec.data.sources.amazon import AmazonReviews2018
 from scorerec.data.sources.movielens import MovieLens1M, MovieLens100K
 from scorerec.data.sources.recbole import RecBoleFiles
 from scorerec.data.sources.tabular import TabularFiles
@@ -18,6 +19,7 @@ SourceConfig: TypeAlias = Annotated[
     MovieLens1M  # "movielens-1m": ratings.dat and movies.dat
     | MovieLens100K  # "movielens-100k": u.data and u.item, or RecBole's copy, which it can download
     | RecBoleFiles  # "recbole": .inter and .item
+    | AmazonReviews2018  # "amazon-2018": reviews or ratings of one category, and its metadata
     | TabularFiles  # "tabular": any CSV or Parquet pair
     | SyntheticWorld,  # "synthetic": planted twins, for tests
     Field(discriminator="name"),
