@@ -101,7 +101,7 @@ def _records(origin: Origin) -> Iterator[Record]:
         with opened(origin.path) as file:
             parse = None
             for position, line in enumerate(file):
-                text = _decoded(line, origin, position)
+                text = _decoded(line, origin, position).strip()
                 parse = parse or _notation(text)
                 yield Record(_parsed(text, parse, origin, position), origin, position)
     except (OSError, EOFError, zlib.error) as error:
@@ -136,7 +136,7 @@ def _literal(text: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # a stray backslash in a description
         warnings.simplefilter("ignore", DeprecationWarning)  # the same, before Python 3.12
-        return ast.literal_eval(text.strip())
+        return ast.literal_eval(text)
 
 
 def _parsed(text: str, parse: Callable[[str], Any], origin: Origin, position: int) -> Mapping[str, Any]:
@@ -146,13 +146,11 @@ def _parsed(text: str, parse: Callable[[str], Any], origin: Origin, position: in
     except _PARSING_FAULTS as error:
         reason = getattr(error, "msg", None) or str(error) or type(error).__name__
         raise DataError(
-            f"{origin.row(position)}: wanted {kind}, found {_shown(text.strip())} ({reason}); "
+            f"{origin.row(position)}: wanted {kind}, found {_shown(text)} ({reason}); "
             "correct or remove the line, or fetch the file again"
         ) from None
     if not isinstance(values, dict):
-        raise DataError(
-            f"{origin.row(position)}: wanted {kind}, found {_shown(text.strip())}; correct or remove the line"
-        )
+        raise DataError(f"{origin.row(position)}: wanted {kind}, found {_shown(text)}; correct or remove the line")
     return values
 
 
