@@ -1,18 +1,20 @@
 """Where stages leave their results: one folder per stage and fingerprint, complete or absent.
 
-A stage writes into a temporary sibling, its manifest last, and the folder is then renamed; so a folder with
-its final name is always whole. Timings live in the manifest: the tables of two equal runs are byte-equal.
+A stage writes into a draft beside it, its manifest last, and the folder is then renamed; so a folder with its final
+name is whole, and the manifest's checksums tell when that is no longer so. Timings live in the manifest: the tables
+of two equal runs are byte-equal. ADR 0019 says what happens when a run is killed, or two runs meet.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -20,11 +22,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from scorerec.core.errors import ArtifactError
+from scorerec.core.storage import contents, damage, replace_file, sync, sync_tree, told_clearly
 from scorerec.core.tables import TableSchema
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MANIFEST = "manifest.json"
+CHECKPOINT = "checkpoint"  # a folder anywhere in a draft, in which a training keeps what it needs to go on
 _PACKAGES = ("scorerec", "numpy", "pyarrow", "torch", "transformers", "sentence-transformers", "peft")
 
 
@@ -78,6 +84,11 @@ class Artifact:
     manifest: Mapping[str, Any]
 
     @property
+    def stage(self) -> str:
+        """The stage that wrote it."""
+        return str(self.manifest["stage"])
+
+    @property
     def fingerprint(self) -> str:
         """The fingerprint that names the folder."""
         return str(self.manifest["fingerprint"])
@@ -91,6 +102,14 @@ class Artifact:
         """Read one of the stage's tables."""
         return read_table(self.path, schema)
 
+    def amend(self, **changes: Any) -> None:
+        """Note in the manifest that files were changed on purpose, and how they are now.
+
+        Args:
+            changes: other entries of the manifest that are different from now on.
+        """
+        _write_manifest(self.path, {**self.manifest, **changes})
+
 
 @dataclass
 class Draft:
@@ -99,6 +118,11 @@ class Draft:
     path: Path
     rows: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def checkpoint(self) -> Path:
+        """A folder for what a training needs to go on; it outlives a run that is killed, and not the draft."""
+        return self.path / CHECKPOINT
 
     def write(self, schema: TableSchema, table: pa.Table) -> None:
         """Add one table to the artifact."""
@@ -111,62 +135,138 @@ class ArtifactStore:
     def __init__(self, root: Path):
         self.root = root
 
-    def find(self, stage: str, stage_fingerprint: str) -> Artifact | None:
+    def find(self, stage: str, stage_fingerprint: str, thorough: bool = False) -> Artifact | None:
         """Return the finished artifact, or None where the stage has not run with these inputs.
 
+        Args:
+            stage: the stage's name.
+            stage_fingerprint: of the stage's identity.
+            thorough: compare checksums, rather than the sizes of files alone.
+
         Raises:
-            ArtifactError: the folder is there and its manifest cannot be used.
+            ArtifactError: the folder is there, and damaged, unfinished or of another version.
         """
         path = self.root / stage / stage_fingerprint
         if not path.is_dir():
             return None
         try:
-            manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ArtifactError(
-                f"{path}: no usable manifest.json ({error}); delete this folder and run again"
-            ) from None
-        written = manifest.get("schema_version")
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            written = manifest["schema_version"]
+            files = dict(manifest["files"]) if written == SCHEMA_VERSION else {}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ArtifactError(f"{path}: no usable {MANIFEST} ({error!r}); `scorerec run` makes it anew") from None
         if written != SCHEMA_VERSION:
             raise ArtifactError(
-                f"{path}: written with schema version {written}, this is {SCHEMA_VERSION}; "
-                "delete this folder and run again"
+                f"{path}: written with schema version {written}, this is {SCHEMA_VERSION}; `scorerec run` makes it anew"
             )
+        if fault := damage(path, files, thorough):
+            raise ArtifactError(f"{path}: damaged ({fault}); `scorerec run` makes it anew")
         return Artifact(path, manifest)
+
+    @contextmanager
+    def alone(
+        self, stage: str, stage_fingerprint: str, waits: Callable[[str], None] = lambda _: None
+    ) -> Iterator[None]:
+        """Keep other processes from writing the same artifact during the block; where one does, wait for it.
+
+        The system gives the lock back when its process dies, however it dies.
+
+        Args:
+            stage: the stage's name.
+            stage_fingerprint: of the stage's identity.
+            waits: is told who is writing, before the wait.
+
+        Raises:
+            ArtifactError: the folder cannot be written.
+        """
+        path = self.root / stage / f".{stage_fingerprint}.lock"
+        with told_clearly(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                waits(path.read_text(encoding="utf-8") or "another process")
+                lock.acquire(poll_interval=0.2)
+        try:
+            with told_clearly(path.parent):
+                path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            yield
+        finally:
+            lock.release()
+
+    def set_aside(self, stage: str, stage_fingerprint: str) -> Path:
+        """Give an unusable artifact another name, so that it can be made anew and nothing is lost; return its path."""
+        path = self.root / stage / stage_fingerprint
+        number = 1
+        while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+            number += 1
+        with told_clearly(path.parent):
+            return path.rename(aside)
 
     @contextmanager
     def write(self, stage: str, identity: Mapping[str, Any]) -> Iterator[Draft]:
         """Write one artifact: yields a draft, and makes it final when the block ends without an error.
 
+        Of a draft that was not finished, checkpoints are kept for the next attempt. Where several processes may
+        write the same artifact, do it ``alone``.
+
         Args:
             stage: the stage's name.
             identity: everything that decides the result (code version, config, input fingerprints, seed).
+
+        Raises:
+            ArtifactError: the disk is full or fails, or the folder cannot be written.
         """
         name = fingerprint(identity)
         home = self.root / stage
-        home.mkdir(parents=True, exist_ok=True)
-        draft = Draft(Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home)))
+        draft = Draft(home / f".{name}.draft")
         start = time.perf_counter()
-        try:
-            yield draft
-            manifest = {
-                "schema_version": SCHEMA_VERSION,
-                "stage": stage,
-                "fingerprint": name,
-                **identity,
-                "packages": package_versions(),
-                "rows": draft.rows,
-                "facts": draft.facts,
-                "seconds": round(time.perf_counter() - start, 3),
-            }
-            text = json.dumps(manifest, indent=2, sort_keys=True, default=str) + "\n"
-            (draft.path / "manifest.json").write_text(text, encoding="utf-8")
-            if not (home / name).exists():  # another run may have finished the same stage meanwhile
+        with told_clearly(home):
+            _sweep(draft.path)
+            draft.path.mkdir(parents=True, exist_ok=True)
+            try:
+                yield draft
+                for checkpoint in list(draft.path.rglob(CHECKPOINT)):
+                    shutil.rmtree(checkpoint)
+                manifest = {
+                    "schema_version": SCHEMA_VERSION,
+                    "stage": stage,
+                    "fingerprint": name,
+                    **identity,
+                    "packages": package_versions(),
+                    "rows": draft.rows,
+                    "facts": draft.facts,
+                    "seconds": round(time.perf_counter() - start, 3),
+                }
+                _write_manifest(draft.path, manifest)
+                sync_tree(draft.path)
                 draft.path.rename(home / name)
-        except BaseException:
-            shutil.rmtree(draft.path, ignore_errors=True)
-            raise
-        shutil.rmtree(draft.path, ignore_errors=True)
+                sync(home)
+            except BaseException:
+                _sweep(draft.path)
+                raise
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    files = contents(folder)
+    files.pop(MANIFEST, None)
+    text = json.dumps({**manifest, "files": files}, indent=2, sort_keys=True, default=str) + "\n"
+    replace_file(folder / MANIFEST, text)
+
+
+def _sweep(draft: Path) -> None:
+    """Remove what an unfinished draft holds, but for the checkpoints of its training."""
+    for path in sorted(draft.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if CHECKPOINT in path.relative_to(draft).parts:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            with suppress(OSError):  # not empty: a checkpoint is in it
+                path.rmdir()
+        else:
+            path.unlink()
+    with suppress(OSError):
+        draft.rmdir()
 
 
 def package_versions() -> dict[str, str]:

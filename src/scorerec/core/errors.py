@@ -3,7 +3,7 @@
 ScorerecError
 ├── ConfigError      a setting is unknown, has the wrong type, or contradicts another
 ├── DataError        an input file or a row of it cannot be used
-├── ArtifactError    something a stage wrote is missing, damaged or of another version
+├── ArtifactError    something a stage wrote is missing, damaged or of another version, or cannot be written
 ├── AssessmentError  an assessor refused, failed or answered with nothing usable
 └── ModelError       a model cannot be loaded, or computed something that is not a number
 
@@ -24,7 +24,7 @@ class DataError(ScorerecError):
 
 
 class ArtifactError(ScorerecError):
-    """Something that a stage wrote is missing, damaged or of another version."""
+    """Something that a stage wrote is missing, damaged or of another version, or cannot be written."""
 
 
 class AssessmentError(ScorerecError):

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scorerec.core.artifacts import Artifact, ArtifactStore, Draft, fingerprint
+from scorerec.core.artifacts import SCHEMA_VERSION, Artifact, ArtifactStore, Draft, fingerprint
 from scorerec.core.errors import ArtifactError, ConfigError
+from scorerec.core.storage import replace_file
 from scorerec.experiment.config import ExperimentConfig
 
 RECORD = "run.json"
@@ -58,12 +59,22 @@ class Stage:
 
 @dataclass(frozen=True)
 class Progress:
-    """What happened to one stage: ``done`` before, ``ran`` now, or ``missing``."""
+    """What happened to one stage.
+
+    Attributes:
+        stage: its name.
+        state: ``done`` before, ``running``, ``ran`` now, ``missing``, ``damaged`` or, where another process makes it,
+            ``waiting``.
+        seconds: that it took.
+        path: of its artifact; of a damaged one, where it was put aside.
+        note: what is damaged, or who is waited for.
+    """
 
     stage: str
     state: str
     seconds: float | None
     path: Path | None
+    note: str = ""
 
 
 class Runner:
@@ -87,6 +98,7 @@ class Runner:
         found: dict[str, dict[str, Any]] = {}
         for stage in self.stages.values():
             found[stage.name] = {
+                "schema_version": SCHEMA_VERSION,  # artifacts of another version lie beside those of this one
                 "code_version": stage.version,
                 "config": dict(stage.settings(self.config)),
                 "seed": self.config.seed if stage.seeded else None,
@@ -94,25 +106,24 @@ class Runner:
             }
         return found
 
-    def find(self, stage: str) -> Artifact | None:
-        """Return the finished artifact of a stage, or None."""
-        return self.store.find(stage, fingerprint(self.identities[stage]))
+    def find(self, stage: str, thorough: bool = False) -> Artifact | None:
+        """Return the finished artifact of a stage, or None.
+
+        Raises:
+            ArtifactError: it is damaged; ``thorough`` notices all damage, and reads all files for that.
+        """
+        return self.store.find(stage, fingerprint(self.identities[stage]), thorough)
 
     def status(self) -> list[Progress]:
         """Say for each stage whether its result is there."""
-        found = []
-        for stage in self.stages.values():
-            artifact = self.find(stage.name)
-            if artifact is None:
-                found.append(Progress(stage.name, "missing", None, None))
-            else:
-                found.append(Progress(stage.name, "done", artifact.manifest["seconds"], artifact.path))
-        return found
+        return [self._status(stage) for stage in self.stages]
 
     def run(
         self, to: str | None = None, tell: Callable[[Progress], None] = lambda _: None, record: bool = True
     ) -> dict[str, Artifact]:
         """Run every stage that ``to`` needs (default: all), reusing what is there.
+
+        A damaged result is put aside and made anew. Where another process makes one, it is waited for.
 
         Args:
             to: a stage's name.
@@ -121,22 +132,58 @@ class Runner:
 
         Raises:
             ConfigError: ``to`` names no stage.
+            ArtifactError: the disk is full or fails, or the folder cannot be written.
         """
         artifacts: dict[str, Artifact] = {}
         for stage in self._needed(to):
-            artifact, state = self.find(stage.name), "done"
+            artifact, state = self._sound(stage.name), "done"
             if artifact is None:
-                tell(Progress(stage.name, "running", None, None))
-                inputs = {name: artifacts[name] for name in stage.reads}
-                with self.store.write(stage.name, self.identities[stage.name]) as draft:
-                    stage.run(Context(self.config, inputs, self.store.root.parent), draft)
-                artifact, state = self.find(stage.name), "ran"
-                assert artifact is not None
+                artifact, state = self._make(stage, artifacts, tell)
             artifacts[stage.name] = artifact
             tell(Progress(stage.name, state, artifact.manifest["seconds"], artifact.path))
             if record:
                 self._record(artifacts)
         return artifacts
+
+    def _status(self, stage: str) -> Progress:
+        try:
+            artifact = self.find(stage)
+        except ArtifactError as fault:
+            return Progress(stage, "damaged", None, None, str(fault))
+        if artifact is None:
+            return Progress(stage, "missing", None, None)
+        return Progress(stage, "done", artifact.manifest["seconds"], artifact.path)
+
+    def _sound(self, stage: str) -> Artifact | None:
+        """Return the artifact of a stage if it is there, and in order."""
+        try:
+            return self.find(stage, thorough=True)
+        except ArtifactError:
+            return None
+
+    def _make(
+        self, stage: Stage, made: Mapping[str, Artifact], tell: Callable[[Progress], None]
+    ) -> tuple[Artifact, str]:
+        """Return the artifact of a stage that lacks a sound one, and how it came: ran, or done by another process."""
+        identity = self.identities[stage.name]
+        name = fingerprint(identity)
+        with self.store.alone(
+            stage.name, name, lambda owner: tell(Progress(stage.name, "waiting", None, None, f"for {owner}"))
+        ):
+            try:
+                artifact = self.find(stage.name, thorough=True)
+            except ArtifactError as fault:
+                artifact, aside = None, self.store.set_aside(stage.name, name)
+                tell(Progress(stage.name, "damaged", None, aside, f"{fault}. The damaged one is kept as {aside.name}"))
+            if artifact is not None:
+                return artifact, "done"
+            tell(Progress(stage.name, "running", None, None))
+            inputs = {name: made[name] for name in stage.reads}
+            with self.store.write(stage.name, identity) as draft:
+                stage.run(Context(self.config, inputs, self.store.root.parent), draft)
+            artifact = self.find(stage.name)
+        assert artifact is not None
+        return artifact, "ran"
 
     def _needed(self, to: str | None) -> list[Stage]:
         if to is None:
@@ -150,16 +197,14 @@ class Runner:
         return [stage for stage in self.stages.values() if stage.name in wanted]
 
     def _record(self, artifacts: Mapping[str, Artifact]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write down which artifacts are the run's: also those of stages that it has not come to again."""
+        there = {part.stage: part.path for part in self.status() if part.path is not None}
+        there |= {name: artifact.path for name, artifact in artifacts.items()}
         record = {
             "config": self.config.model_dump(mode="json"),
-            "artifacts": {
-                name: str(artifact.path.relative_to(self.store.root)) for name, artifact in artifacts.items()
-            },
+            "artifacts": {name: str(path.relative_to(self.store.root)) for name, path in there.items()},
         }
-        partial = self.folder / (RECORD + ".partial")
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        partial.replace(self.folder / RECORD)
+        replace_file(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
@@ -175,12 +220,12 @@ class Run:
         """Open the run in ``folder``.
 
         Raises:
-            ArtifactError: there is no run, or one of its artifacts is gone.
+            ArtifactError: there is no run, its record is damaged, or one of its artifacts is damaged or gone.
         """
         path = folder / RECORD
         if not path.is_file():
             raise ArtifactError(f"{folder}: no run here (no {RECORD}); give the folder that `scorerec run` named")
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = _read_record(path)
         store = ArtifactStore(folder.parent / "artifacts")
         artifacts = {}
         for name, location in record["artifacts"].items():
@@ -199,3 +244,13 @@ class Run:
         if stage not in self.artifacts:
             raise ArtifactError(f"{self.folder}: stage {stage!r} has not run; `scorerec run --to {stage}` first")
         return self.artifacts[stage]
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"config": record["config"], "artifacts": dict(record["artifacts"])}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(
+            f"{path}: cannot be read ({error!r}); run the experiment again to have it written anew"
+        ) from None

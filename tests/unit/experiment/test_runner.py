@@ -1,7 +1,11 @@
-"""A stage runs once, and again only when something that decides its result has changed."""
+"""A stage runs once, and again only when what decides its result has changed, or the result is damaged."""
+
+import json
+import threading
 
 import pytest
 
+import scorerec.experiment.runner as runner_module
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Run, Runner, Stage
@@ -111,3 +115,84 @@ def test_an_artifact_that_is_gone_is_said(tmp_path):
     artifacts["one"].path.rename(tmp_path / "elsewhere")
     with pytest.raises(ArtifactError, match="gone"):
         Run.open(tmp_path / "toy")
+
+
+def test_a_damaged_result_is_said_put_aside_and_made_anew_alone(tmp_path):
+    log, told = [], []
+    artifacts = run(tmp_path, log)
+    (artifacts["two"].path / "result.txt").write_text("enoowt", encoding="utf-8")  # as long as before
+    del log[:]
+    again = Runner(toy_stages(log), CONFIG, tmp_path).run(tell=told.append)
+    assert log == ["two"]
+    assert [part.state for part in told if part.stage == "two"] == ["damaged", "running", "ran"]
+    damaged = next(part for part in told if part.state == "damaged")
+    assert "result.txt is not as it was written" in damaged.note
+    assert (damaged.path / "result.txt").read_text(encoding="utf-8") == "enoowt"
+    assert (again["two"].path / "result.txt").read_text(encoding="utf-8") == "twoone"
+
+
+def test_a_half_written_folder_is_made_anew_and_status_says_so(tmp_path):
+    log = []
+    artifacts = run(tmp_path, log)
+    (artifacts["one"].path / "manifest.json").unlink()
+    found = Runner(toy_stages(log), CONFIG, tmp_path).status()[0]
+    assert (found.state, found.path) == ("damaged", None)
+    assert "no usable manifest.json" in found.note
+    with pytest.raises(ArtifactError, match="makes it anew"):
+        Run.open(tmp_path / "toy")
+    run(tmp_path, log)
+    assert log == ["one"]
+    assert Run.open(tmp_path / "toy").artifact("one").facts == {"seed": 0}
+
+
+def test_results_of_another_schema_version_are_left_where_they_are(tmp_path, monkeypatch):
+    log = []
+    before = run(tmp_path, log)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner_module, "SCHEMA_VERSION", 3)
+        patch.setattr("scorerec.core.artifacts.SCHEMA_VERSION", 3)
+        with pytest.raises(ArtifactError, match="schema version 2, this is 3"):
+            Run.open(tmp_path / "toy")
+        after = run(tmp_path, log)
+    assert log == ["one", "two", "three", "aside"]
+    assert not {part.path for part in after.values()} & {part.path for part in before.values()}
+    run(tmp_path, log)
+    assert log == []
+
+
+def test_a_run_that_is_repeated_and_stopped_keeps_what_it_had(tmp_path):
+    log = []
+    before = Run.open(run(tmp_path, log)["one"].path.parents[2] / "toy")
+    run(tmp_path, log, to="one")
+    assert Run.open(tmp_path / "toy").artifacts == before.artifacts
+
+
+def test_a_damaged_record_is_said(tmp_path):
+    run(tmp_path, [])
+    (tmp_path / "toy" / "run.json").write_text(json.dumps({"config": {}}), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"run.json: cannot be read .* run the experiment again"):
+        Run.open(tmp_path / "toy")
+
+
+def test_two_runs_in_one_folder_make_each_result_once(tmp_path):
+    log, told, is_running, may_end = [], [], threading.Event(), threading.Event()
+
+    def slow(context, draft):
+        is_running.set()
+        assert may_end.wait(10)
+
+    stages = [Stage("one", (), lambda _: {}, slow)]
+    first = threading.Thread(target=Runner(stages, CONFIG, tmp_path).run)
+    first.start()
+    assert is_running.wait(10)
+
+    def tell(progress):
+        told.append(progress)
+        may_end.set()
+
+    fast = [Stage("one", (), lambda _: {}, lambda context, draft: log.append("second"))]
+    Runner(fast, CONFIG, tmp_path).run(tell=tell)
+    first.join(10)
+    assert log == []
+    assert [part.state for part in told] == ["waiting", "done"]
+    assert told[0].note.startswith("for process ")
