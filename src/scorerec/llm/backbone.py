@@ -19,7 +19,7 @@ from transformers.utils import logging as library_logging
 
 from scorerec.core.errors import ModelError
 from scorerec.nn.batching import Padded
-from scorerec.nn.devices import choose_device
+from scorerec.nn.processes import ALONE, Processes, join_processes
 
 EMBEDDED_MARK = "scorerec_embedded"  # an entry of config.json
 TUNING = "tuning.json"  # written by ``tune``: the backbone and the settings behind a folder
@@ -41,12 +41,14 @@ class Backbone:
         model: a transformers model, or a peft model around one.
         tokenizer: its tokenizer.
         device: where it computes.
+        processes: who computes with it, each with a whole model of its own.
     """
 
     name: str
     model: Any
     tokenizer: Any
     device: torch.device
+    processes: Processes = ALONE
 
     @property
     def is_embedded(self) -> bool:
@@ -91,7 +93,7 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
         ModelError: the model is not there, or is no causal LM.
         ConfigError: there is no such device.
     """
-    chosen = choose_device(device)
+    processes, chosen = join_processes(device)
     base, adapter = _places(name)
     with _told_clearly(base):
         tokenizer = AutoTokenizer.from_pretrained(base)
@@ -99,7 +101,7 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
     if adapter is not None:
         with _told_clearly(str(adapter)):
             model = PeftModel.from_pretrained(model, str(adapter))
-    return Backbone(str(name), model.to(chosen).eval(), tokenizer, chosen)
+    return Backbone(str(name), model.to(chosen).eval(), tokenizer, chosen, processes)
 
 
 def _places(name: str | Path) -> tuple[str, Path | None]:

@@ -50,6 +50,7 @@ class LLMConfig(OptimiserConfig):
     precision: Precision = Field("checkpoint", description="of the weights; checkpoint: as they were saved")
     gradient_checkpointing: bool = Field(False, description="compute activations twice, to save memory")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
+    processes: int = Field(1, ge=1, description="that tune together, each with a GPU of its own")
     threads: int | None = Field(None, ge=1, description="processor threads; None: as torch is set already")
 
     @property

@@ -146,14 +146,17 @@ class Trainer:
 
     def _step(self, rows: Encoded, step: Sequence[Batch]) -> float:
         self.backbone.model.train()
-        n_rows = sum(len(batch) for batch in step)
-        total = 0.0
+        processes, n_rows = self.backbone.processes, sum(len(batch) for batch in step)
+        total = torch.zeros((), device=self.backbone.device)
         for batch in step:
-            loss = self._loss(rows, batch) / n_rows
-            loss.backward()
-            total += loss.item()
+            share = processes.share(batch)
+            if len(share):
+                loss = self._loss(rows, share) / n_rows
+                loss.backward()
+                total += loss.detach()
+        processes.sum([total, *self.optimiser.gradients()])
         self.course.rows_seen += n_rows
-        return self.optimiser.step(total)
+        return self.optimiser.step(total.item())
 
     def _loss(self, rows: Encoded, batch: Batch) -> Tensor:
         """The summed cross-entropy of the answers of one batch."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from scorerec.core.config import Config
 from scorerec.core.errors import ModelError
@@ -51,6 +52,13 @@ class Optimiser:
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
         return float(self._schedule.get_last_lr()[0])
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of all weights; zeros where a weight took part in nothing."""
+        for weight in self.weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return [weight.grad for weight in self.weights if weight.grad is not None]
 
     def step(self, loss: float) -> float:
         """Apply the gradients and clear them; returns ``loss``, their mean loss.

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -107,13 +107,16 @@ class Scorer:
         """
         self.backbone.model.eval()
         answers = self.encoder.answers
-        result = np.zeros(len(rows), np.float64)
-        lengths = [len(row) for row in rows]
+        processes, lengths = self.backbone.processes, [len(row) for row in rows]
+        found = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
         batches = batches_by_length(lengths, batch_size=self.batch_size)
-        for batch in progress(batches, "scoring", len(batches), unit="batch"):
+        own = processes.share(batches)
+        for batch in progress(own, "scoring", len(own), unit="batch"):
             logits = self.backbone.last_logits(pad([rows[index] for index in batch], side="left"))
             pair = logits[:, [answers.yes, answers.no]].double()  # (B, 2)
-            result[batch] = torch.softmax(pair, dim=1)[:, 0].cpu().numpy()
+            found[batch] = torch.softmax(pair, dim=1)[:, 0]
+        processes.sum([found])
+        result: npt.NDArray[np.float64] = found.cpu().numpy()
         if not np.isfinite(result).all():
             raise ModelError(
                 f"{self.backbone.name}: {np.count_nonzero(~np.isfinite(result))} of {len(result)} scores are not "
@@ -142,11 +145,26 @@ def tuned_config(folder: Path) -> LLMConfig:
     Raises:
         ArtifactError: there are none.
     """
+    return validate(LLMConfig, _noted(folder)["config"], str(folder / TUNING))
+
+
+def tuned_backbone(folder: Path) -> str:
+    """Return the backbone that ``tune`` noted beside a model.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    return str(_noted(folder)["backbone"])
+
+
+def _noted(folder: Path) -> dict[str, Any]:
     try:
-        noted = json.loads((folder / TUNING).read_text(encoding="utf-8"))
+        noted: dict[str, Any] = json.loads((folder / TUNING).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{folder}: no usable {TUNING} ({error}); give a folder that tuning wrote") from None
-    return validate(LLMConfig, noted["config"], str(folder / TUNING))
+    if not {"backbone", "config"} <= noted.keys():
+        raise ArtifactError(f"{folder / TUNING}: wanted backbone and config, came {sorted(noted)}; tune again")
+    return noted
 
 
 def main() -> None:
@@ -157,9 +175,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the table scores/")
     parser.add_argument("--method", default="llm", help="name of the method in the scores")
     given = parser.parse_args()
-    scores = score(given.model, read_table(given.prompts, PROMPTS), tuned_config(given.model))
+    scorer = Scorer.load(given.model, tuned_config(given.model))
+    scores = scorer.score(read_table(given.prompts, PROMPTS))
     method = pa.array([given.method] * scores.num_rows, pa.string())
-    write_table(given.out, SCORES, scores.append_column("method", method))
+    if scorer.backbone.processes.is_first:
+        write_table(given.out, SCORES, scores.append_column("method", method))
 
 
 if __name__ == "__main__":

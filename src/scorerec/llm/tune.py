@@ -1,7 +1,11 @@
-"""Eq. 13: a language model learns to answer Yes or No, and the best state on the validation rows is kept."""
+"""Eq. 13: a language model learns to answer Yes or No, and the best state on the validation rows is kept.
+
+Started by ``torchrun`` or ``accelerate launch`` as ``-m scorerec.llm.tune``, several processes tune one model.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -12,20 +16,26 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from peft import PeftModel
 from torch.nn.functional import dropout
 
+from scorerec.core.artifacts import read_table
 from scorerec.core.errors import ConfigError
 from scorerec.core.randomness import derived_seed
-from scorerec.core.tables import PROMPTS
+from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone, quiet_transformers
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
 from scorerec.llm.lora import attach_lora, save_adapter
 from scorerec.llm.rows import labelled_prompts
+from scorerec.llm.score import tuned_backbone, tuned_config
 from scorerec.nn.devices import use_threads
+from scorerec.nn.processes import join_processes
 
-__all__ = ["LLMConfig", "tune"]
+__all__ = ["LLMConfig", "note_settings", "tune"]
+
+FACTS = "facts.json"  # what ``tune`` returned, beside a model that ``main`` tuned
 
 
 def tune(
@@ -67,23 +77,33 @@ def tune(
         "chat_template": encoder.has_template,
         "parameters": loaded.model.num_parameters(),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    settings = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
-    (out / TUNING).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    if loaded.processes.is_first:
+        note_settings(backbone, config, out)
     if config.tune == "none":
         return facts
     table = PROMPTS.check(prompts)
     train = labelled_prompts(table, labels, "train", config.max_train_rows, seed)
     valid = labelled_prompts(table, labels, "valid", config.max_valid_rows, seed)
-    with _own_randomness(loaded, seed):
-        trained = _ready(loaded, config)
-        with _embedding_dropout(trained.model, config.embedding_dropout):
+    with own_randomness(loaded, seed):
+        trained = ready(loaded, config)
+        if not loaded.processes.is_first:  # the same fresh adapter everywhere, but dropout of each process's own
+            torch.manual_seed(derived_seed(seed, "llm", loaded.processes.index))
+        with embedding_dropout(trained.model, config.embedding_dropout):
             course = Trainer(trained, config, train, valid, seed).run()
-    _save(trained, config, out)
-    return {**facts, **_told(course, trained, len(train.labels), time.perf_counter() - start)}
+    if loaded.processes.is_first:
+        save(trained, config, out)
+    loaded.processes.wait()
+    return {**facts, **told(course, trained, len(train.labels), time.perf_counter() - start)}
 
 
-def _ready(backbone: Backbone, config: LLMConfig) -> Backbone:
+def note_settings(backbone: str | Path, config: LLMConfig, out: Path) -> None:
+    """Write down in ``out`` what is tuned and how, for ``main`` and for whoever loads the result."""
+    out.mkdir(parents=True, exist_ok=True)
+    settings = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
+    (out / TUNING).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def ready(backbone: Backbone, config: LLMConfig) -> Backbone:
     """Return the backbone with exactly the weights that are tuned requiring gradients."""
     model = backbone.model
     if config.gradient_checkpointing:
@@ -91,11 +111,15 @@ def _ready(backbone: Backbone, config: LLMConfig) -> Backbone:
             model.gradient_checkpointing_enable({"use_reentrant": False})
     if config.tune == "full":
         return backbone
+    if isinstance(model, PeftModel):  # a second stage goes on with the adapter of the first
+        for name, weight in model.named_parameters():
+            weight.requires_grad_("lora_" in name)
+        return backbone
     return replace(backbone, model=attach_lora(model, config.lora))
 
 
 @contextmanager
-def _own_randomness(backbone: Backbone, seed: int) -> Iterator[None]:
+def own_randomness(backbone: Backbone, seed: int) -> Iterator[None]:
     """Seed the generators behind dropout and fresh adapters, and put them back as they were."""
     devices = [backbone.device] if backbone.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -104,7 +128,7 @@ def _own_randomness(backbone: Backbone, seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _embedding_dropout(model: Any, share: float) -> Iterator[None]:
+def embedding_dropout(model: Any, share: float) -> Iterator[None]:
     """Let embeddings drop values while the model is in training mode."""
 
     def drop(module: torch.nn.Module, _: Any, output: torch.Tensor) -> torch.Tensor:
@@ -117,7 +141,8 @@ def _embedding_dropout(model: Any, share: float) -> Iterator[None]:
         handle.remove()
 
 
-def _save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
+def save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
+    """Save what was trained: the adapter, or the whole model with its tokenizer."""
     if config.tune == "lora":
         save_adapter(backbone.model, out)
         return
@@ -126,7 +151,8 @@ def _save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
         backbone.tokenizer.save_pretrained(str(out))
 
 
-def _told(course: Course, backbone: Backbone, n_rows: int, seconds: float) -> dict[str, Any]:
+def told(course: Course, backbone: Backbone, n_rows: int, seconds: float) -> dict[str, Any]:
+    """Return what a course of training says of itself, for the manifest."""
     weights = [weight.numel() for weight in backbone.model.parameters() if weight.requires_grad]
     return {
         "trained_parameters": sum(weights),
@@ -138,3 +164,22 @@ def _told(course: Course, backbone: Backbone, n_rows: int, seconds: float) -> di
         "best_selection": course.best + 1,
         "validation_auc": round(course.aucs[course.best], 4),
     }
+
+
+def main() -> None:
+    """Tune on a machine that has this room alone: prompts and targets in, model out."""
+    parser = argparse.ArgumentParser(prog="python -m scorerec.llm.tune", description=main.__doc__)
+    parser.add_argument("--prompts", type=Path, required=True, help="folder that holds the table prompts/")
+    parser.add_argument("--targets", type=Path, required=True, help="folder that holds the table targets/")
+    parser.add_argument("--out", type=Path, required=True, help=f"folder that holds {TUNING}, and gets the model")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    backbone, config = tuned_backbone(given.out), tuned_config(given.out)
+    tables = read_table(given.prompts, PROMPTS), read_table(given.targets, TARGETS)
+    facts = tune(backbone, *tables, config, given.out, given.seed)
+    if join_processes(config.device)[0].is_first:
+        (given.out / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
 from scorerec.experiment.stages.parts import EMBEDDED, MODEL, backbone, model_folder, prompter
 from scorerec.llm.embedded import pretrain
+from scorerec.llm.launch import tune_together
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 from scorerec.pipeline.chain import item_lists
@@ -63,10 +64,14 @@ def _backbone(context: Context, draft: Draft) -> None:
 
 
 def _tuned(prompts: str, context: Context, draft: Draft) -> None:
+    config, model, out = context.config, backbone(context), draft.path / MODEL
+    if config.llm.processes > 1:
+        folders = context.path(prompts), context.path("corpus")
+        draft.facts.update(tune_together(model, *folders, config.llm, out, config.seed))
+        return
     labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
     table = context.inputs[prompts].table(PROMPTS)
-    config = context.config
-    draft.facts.update(tune(backbone(context), table, labels, config.llm, draft.path / MODEL, config.seed))
+    draft.facts.update(tune(model, table, labels, config.llm, out, config.seed))
 
 
 def _scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:

@@ -1,0 +1,45 @@
+"""Tuning on several GPUs of this machine: one process for each, started and watched by torchrun."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from scorerec.core.errors import ModelError
+from scorerec.llm.config import LLMConfig
+from scorerec.llm.tune import FACTS, note_settings
+
+
+def tune_together(
+    backbone: str | Path, prompts: Path, targets: Path, config: LLMConfig, out: Path, seed: int
+) -> dict[str, Any]:
+    """Tune as ``tune`` does, in ``config.processes`` processes.
+
+    Args:
+        backbone: a Hugging Face id or a folder.
+        prompts: folder that holds the table PROMPTS.
+        targets: folder that holds the table TARGETS; training and validation rows need prompts.
+        config: how.
+        out: folder of the result.
+        seed: as in ``tune``.
+
+    Returns:
+        Facts for the manifest.
+
+    Raises:
+        ModelError: a process failed; what it said stands above, on the error stream.
+    """
+    note_settings(backbone, config, out)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={config.processes}"]
+    task = ["-m", "scorerec.llm.tune", f"--prompts={prompts}", f"--targets={targets}", f"--out={out}", f"--seed={seed}"]
+    status = subprocess.run([sys.executable, *launcher, *task], check=False).returncode
+    if status != 0:
+        raise ModelError(
+            f"{out}: one of {config.processes} tuning processes failed, exit status {status}; its message is above. "
+            "Mend that, or tune in one process (llm.processes=1)"
+        )
+    facts: dict[str, Any] = json.loads((out / FACTS).read_text(encoding="utf-8"))
+    return facts
