@@ -158,6 +158,43 @@ def recommend(
 
 
 @app.command()
+def add(
+    folder: RunFolder,
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet: user_id, item_id, timestamp, and label or rating")],
+    as_json: AsJson = False,
+) -> None:
+    """Add interactions to a finished run: recommendations know them from now on; the models stay as they are."""
+    from scorerec.experiment.live import add_behaviours
+
+    added = add_behaviours(folder, file)
+    if as_json:
+        _print_json(dataclasses.asdict(added))
+        return
+    console.print(
+        f"Added {added.interactions} interactions of {added.users} users, {added.liked} of them liked; "
+        f"their {added.behaviours} behaviours are in the index"
+    )
+
+
+@app.command()
+def forget(
+    folder: RunFolder,
+    user: Annotated[str, typer.Option(help="user id")],
+    drop_models: Annotated[bool, typer.Option(help="delete what was trained with the user, too")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a user in all that was made from the data of a run: tables, indexes, replies, prompts and reports."""
+    from scorerec.experiment.forget import forget as forget_user
+
+    forgotten = forget_user(folder, user, drop_models)
+    if as_json:
+        _print_json(dataclasses.asdict(forgotten))
+        return
+    for line in forgotten.lines():
+        console.print(escape(line), soft_wrap=True)
+
+
+@app.command()
 def evaluate(
     predictions: Annotated[Path, typer.Option(help="CSV or Parquet with columns user_id, label, score")],
     as_json: AsJson = False,

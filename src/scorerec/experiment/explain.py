@@ -12,9 +12,10 @@ from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, INTERACTIONS, ITEMS, QUERIES, TARGETS
 from scorerec.crm.registry import load_crm
+from scorerec.experiment.live import index_path, known_interactions
 from scorerec.experiment.runner import Run
 from scorerec.experiment.stages.evaluation import stand_ins
-from scorerec.experiment.stages.parts import INDEX, MODEL
+from scorerec.experiment.stages.parts import MODEL
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.nn.devices import use_threads
@@ -105,11 +106,11 @@ def recommend(folder: Path, user_id: str | None, count: int) -> Recommendations:
     use_threads(run.config.threads)
     interactions = run.artifact("data").table(INTERACTIONS)
     chosen = _test_user(interactions, run.config.seed) if user_id is None else user_id
-    mine = interactions.filter(pc.equal(interactions["user_id"], chosen)).sort_by("row_id")
+    mine = known_interactions(run, chosen)
     if not mine.num_rows:
         raise DataError(f"no user {chosen!r} in the data of {folder}; user ids are text, as in the ratings")
     history = mine.filter(pc.equal(mine["label"], 1))["item_id"].to_pylist()
-    with BehaviourIndex.open(run.artifact("candidates").path / INDEX) as index:
+    with BehaviourIndex.open(index_path(run)) as index:
         found = _recommender(run, index).recommend(chosen, history, mine["item_id"].to_pylist(), count)
     titles = [_prompter(run).describer.title(item) for item in history[-5:]]
     return Recommendations(

@@ -1,0 +1,174 @@
+"""Forgetting a user: in every table, index and reply that was made from the same data as a run (ADR 0020)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.assess.store import ReplyStore
+from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
+from scorerec.core.errors import DataError
+from scorerec.core.storage import replace_file
+from scorerec.core.tables import ITEMS, QUERIES, TARGETS
+from scorerec.experiment.live import LIVE, forget_live
+from scorerec.experiment.runner import RECORD, Run
+from scorerec.experiment.stages.evaluation import PAGE, RESULTS
+from scorerec.experiment.stages.parts import MODEL
+from scorerec.experiment.traces import Traces
+from scorerec.pipeline.prompting import Prompter
+from scorerec.text.segments import render
+
+_LAST = {"corpus": 1, "data": 2}  # they tell which ids are whose, and no model had a part in them
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What forgetting a user came to.
+
+    Attributes:
+        rows: rows that went, by table; ``index`` and ``added`` among them.
+        prompts_changed: prompts of other users that showed this user's behaviour, and no longer do.
+        replies: replies of the assessor that went.
+        runs: runs made from the same data.
+        deleted: stages whose artifacts are gone; the next `scorerec run` makes them anew.
+        models: stages whose models still carry what they learnt from the user.
+        not_searched: sources, exports, unfinished artifacts and runs from other data, where the user may be too.
+    """
+
+    rows: Mapping[str, int]
+    prompts_changed: int
+    replies: int
+    runs: Sequence[Path]
+    deleted: Sequence[str]
+    models: Sequence[str]
+    not_searched: Sequence[Path]
+
+    def lines(self) -> list[str]:
+        """Say it in words."""
+        counts = ", ".join(f"{count} of {name}" for name, count in self.rows.items()) or "none"
+        found = [
+            f"Rows that went: {counts}",
+            f"Prompts of others that no longer show the user: {self.prompts_changed}",
+            f"Replies that went: {self.replies}",
+            f"Runs from this data: {_listed(self.runs)}",
+        ]
+        if self.deleted:
+            found.append(f"Deleted; the next `scorerec run` makes them anew: {', '.join(self.deleted)}")
+        if self.models:
+            found.append(
+                f"Not unlearnt: the models of {', '.join(self.models)} were trained with the user, and scores were "
+                "computed with them; forget with --drop-models, and run again, to have them trained anew without"
+            )
+        if self.not_searched:
+            found.append(f"Not searched, and the user may be there too: {_listed(self.not_searched)}")
+        return found
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
+    """Forget a user in all that was made from the data of a run, also by other runs in the same place.
+
+    Nothing may run there meanwhile. An attempt that was interrupted can be repeated, and goes on.
+
+    Args:
+        folder: of the run.
+        user_id: whom.
+        drop_models: also delete what was trained, and what the models wrote; the next `scorerec run` trains anew,
+            without the user.
+
+    Raises:
+        DataError: neither the data nor what was added to it knows the user.
+        ArtifactError: an artifact is damaged, or a file is in use.
+    """
+    root, data = folder.parent, Run.open(folder).artifact("data").fingerprint
+    runs, not_searched = _runs(root, data)
+    artifacts = _made_from(ArtifactStore(root / "artifacts"), data)
+    traces = Traces(user_id, artifacts)
+    gone = Counter(added=sum(forget_live(run.folder, user_id) for run in runs))
+    if not traces and not gone["added"]:
+        raise DataError(f"no user {user_id!r} in the data of {folder}; user ids are text, as in the ratings")
+    replies = _forget_replies(root / "replies.sqlite", runs, traces)
+    # Reports show single users; they are cheap to make anew from what is left.
+    dropped = [found for found in artifacts if found.stage == "report" or (drop_models and found.stage not in _LAST)]
+    for run in runs:
+        _drop_from_record(run, {found.path for found in dropped})
+    for artifact in dropped:
+        shutil.rmtree(artifact.path)
+    kept = [artifact for artifact in artifacts if artifact.path.is_dir()]
+    for artifact in sorted(kept, key=lambda found: _LAST.get(found.stage, 0)):
+        gone += traces.take_out(artifact)
+    return Forgotten(
+        prompts_changed=gone.pop("changed", 0),
+        rows=dict(sorted(gone.items())),
+        replies=replies,
+        runs=[run.folder for run in runs],
+        deleted=sorted({artifact.stage for artifact in dropped}),
+        models=sorted({artifact.stage for artifact in kept if (artifact.path / MODEL).is_dir()}),
+        not_searched=not_searched,
+    )
+
+
+def _runs(root: Path, data: str) -> tuple[list[Run], list[Path]]:
+    """Return the runs that were made from the data artifact ``data``, and what else there is to look at."""
+    unfinished = (path for path in sorted(root.glob("artifacts/*/.*")) if path.suffix != ".lock")
+    runs, others = [], [*unfinished, *sorted(root.glob("artifacts/*/*.damaged-*"))]
+    for path in sorted(root.glob(f"*/{RECORD}")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if Path(record["artifacts"].get("data", "")).name != data:
+            others.append(path.parent)
+            continue
+        run = Run.open(path.parent)
+        runs.append(run)
+        others += [run.config.data.path] if run.config.data.path else []
+        others += sorted(entry for entry in path.parent.iterdir() if entry.name not in (RECORD, PAGE, RESULTS, LIVE))
+    return runs, list(dict.fromkeys(others))
+
+
+def _made_from(store: ArtifactStore, data: str) -> list[Artifact]:
+    """Return the data artifact and all that was made from it, directly or not."""
+    folders = [path.parent for path in sorted(store.root.glob(f"*/*/{MANIFEST}")) if "." not in path.parent.name]
+    artifacts = [found for path in folders if (found := store.find(path.parent.name, path.name))]
+    made, n_before = {data}, 0
+    while len(made) > n_before:
+        n_before = len(made)
+        made |= {found.fingerprint for found in artifacts if made & set(found.manifest["inputs"].values())}
+    return [artifact for artifact in artifacts if artifact.fingerprint in made]
+
+
+def _forget_replies(path: Path, runs: Collection[Run], traces: Traces) -> int:
+    """Forget what an assessor was asked about the user, whichever run drew the question."""
+    prompts: set[str] = set()
+    for run in runs if path.is_file() else ():
+        if "corpus" in run.artifacts:
+            targets = run.artifact("corpus").table(TARGETS)
+            wanted = pa.array(sorted(traces.ids["target_id"]), pa.string())
+            theirs = targets.filter(pc.is_in(targets["target_id"], wanted))
+            writer = Prompter(run.artifact("data").table(ITEMS), run.config.prompt)
+            asked = writer.self_assessing(theirs, run.artifact("corpus").table(QUERIES))
+            prompts.update(render(segments) for _, segments in asked)
+    if not prompts:
+        return 0
+    with ReplyStore(path) as store:
+        return store.forget(prompts)
+
+
+def _drop_from_record(run: Run, dropped: Collection[Path]) -> None:
+    """Let a run know of these artifacts no longer, and remove the copies of its report."""
+    path = run.folder / RECORD
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["artifacts"] = {
+        name: place for name, place in record["artifacts"].items() if run.artifacts[name].path not in dropped
+    }
+    replace_file(path, json.dumps(record, indent=2) + "\n")
+    for name in (PAGE, RESULTS):
+        (run.folder / name).unlink(missing_ok=True)

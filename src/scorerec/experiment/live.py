@@ -1,0 +1,150 @@
+"""What is known by now: the data of a run, and the interactions that were added since.
+
+Finished artifacts stay as they are. What is added lives in the run's folder: ``live/added`` holds the interactions,
+``live/index.sqlite`` a copy of the run's index, in which the users concerned have their newest behaviours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from scorerec.core.artifacts import read_table, write_table
+from scorerec.core.errors import ArtifactError
+from scorerec.core.tables import INTERACTIONS, ITEMS, TableSchema
+from scorerec.data.additions import read_additions
+from scorerec.data.corpus import build_corpus
+from scorerec.experiment.runner import Run
+from scorerec.experiment.stages.parts import INDEX, MODEL
+from scorerec.nn.encoders import encoder_fingerprint, load_encoder
+from scorerec.pipeline.chain import behaviour_vectors
+from scorerec.pipeline.prompting import Prompter
+from scorerec.retrieve.index import BehaviourIndex
+
+LIVE = "live"
+_PATIENCE = 60  # seconds to wait for somebody else who is writing
+_KEY = ("user_id", "item_id", "timestamp")
+ADDED = TableSchema("added", _KEY, pa.schema([INTERACTIONS.columns.field(name) for name in (*_KEY, "label")]))
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of a file: interactions in it, those liked, users, and the behaviours that these have now."""
+
+    interactions: int
+    liked: int
+    users: int
+    behaviours: int
+
+
+def add_behaviours(folder: Path, file: Path) -> Added:
+    """Add interactions to a finished run: its users' newest behaviours are evidence from now on.
+
+    The models stay as they were trained. The same file again changes nothing.
+
+    Args:
+        folder: of the run.
+        file: CSV, TSV or Parquet with user_id, item_id, timestamp (UTC seconds) and, where it has them, label (0
+            or 1) or rating, which the run's rule turns into a label; without either, every item is liked.
+
+    Raises:
+        DataError: the file cannot be used, or names an item that the run's catalogue lacks.
+        ArtifactError: the run has not come to its candidates, or somebody else is adding to it.
+    """
+    run = Run.open(folder)
+    catalogue = run.artifact("data").table(ITEMS)
+    rows = read_additions(file, run.config.data.label, catalogue["item_id"])
+    users = rows["user_id"].unique(maintain_order=True).to_list()
+    encoder = load_encoder(str(run.artifact("car").path / MODEL))
+    with _alone(folder):
+        added = pl.concat([_added(folder), rows]).unique(_KEY, keep="last", maintain_order=True)
+        # All that happened by now is history, whatever part it was in when the run was made.
+        known = _merged(run, added, users).with_columns(split=pl.lit("train"))
+        behaviours = build_corpus(known.to_arrow(), run.config.corpus).behaviours
+        vectors = behaviour_vectors(Prompter(catalogue, run.config.prompt), encoder, behaviours, "behaviour_id")
+        with _live_index(run, encoder_fingerprint(encoder)) as index:
+            index.replace_users(users, behaviours, vectors)
+        write_table(folder / LIVE, ADDED, added.to_arrow())
+    return Added(rows.height, int(rows["label"].sum()), len(users), behaviours.num_rows)
+
+
+def known_interactions(run: Run, user_id: str) -> pa.Table:
+    """Return all that a user is known to have done, oldest first (INTERACTIONS, row_id counted anew)."""
+    return INTERACTIONS.check(_merged(run, _added(run.folder), [user_id]).to_arrow())
+
+
+def index_path(run: Run) -> Path:
+    """Return the file of the run's index, with what was added where something was."""
+    live = run.folder / LIVE / INDEX
+    return live if live.is_file() else run.artifact("candidates").path / INDEX
+
+
+def forget_live(folder: Path, user_id: str) -> int:
+    """Forget what was added of a user; return how many rows went.
+
+    Raises:
+        ArtifactError: somebody else is adding to the run, or reads an older state of its index.
+    """
+    if not (folder / LIVE).is_dir():
+        return 0
+    with _alone(folder):
+        added = _added(folder)
+        kept = added.filter(pl.col("user_id") != user_id)
+        if kept.height < added.height:
+            write_table(folder / LIVE, ADDED, kept.to_arrow())
+        path, count = folder / LIVE / INDEX, added.height - kept.height
+        if path.is_file():
+            with BehaviourIndex.open(path) as index:
+                count += index.delete_user(user_id)
+    return count
+
+
+def _added(folder: Path) -> pl.DataFrame:
+    live = folder / LIVE
+    table = read_table(live, ADDED) if (live / ADDED.name).is_dir() else ADDED.empty()
+    return pl.DataFrame(table)
+
+
+def _merged(run: Run, added: pl.DataFrame, users: Collection[str]) -> pl.DataFrame:
+    """Return the interactions of some users, those that were added among them, in the order of time."""
+    columns = INTERACTIONS.columns.names
+    recorded = pl.DataFrame(run.artifact("data").table(INTERACTIONS))
+    rows = pl.concat([recorded, added.with_columns(split=pl.lit("train"))], how="diagonal")
+    rows = rows.filter(pl.col("user_id").is_in(list(users))).sort("timestamp", maintain_order=True)
+    rows = rows.unique(_KEY, keep="last", maintain_order=True)
+    if run.config.data.repeats != "keep":  # a second opinion of an item is the one that counts
+        pair = pl.struct("user_id", "item_id")
+        rows = rows.filter(pair.is_first_distinct() if run.config.data.repeats == "first" else pair.is_last_distinct())
+    liked = pl.col("label").cast(pl.Int32)
+    before = (liked.cum_sum() - liked).over("user_id")
+    return rows.drop("row_id").with_row_index("row_id").with_columns(n_before=before).select(columns)
+
+
+def _live_index(run: Run, encoder: str) -> BehaviourIndex:
+    live = run.folder / LIVE / INDEX
+    if not live.is_file():
+        with BehaviourIndex.open(run.artifact("candidates").path / INDEX, encoder) as index:
+            index.copy(live)
+    return BehaviourIndex.open(live, encoder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold others off while the interactions are read, merged and written back."""
+    path = folder / LIVE / "lock"
+    path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        raise ArtifactError(f"{path}: somebody else is adding to this run or forgetting; wait for them") from None
+    try:
+        yield
+    finally:
+        lock.release()
