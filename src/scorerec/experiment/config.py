@@ -10,11 +10,15 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from scorerec.assess.collect import AssessConfig
+from scorerec.baselines.binary_codes import BinLLMConfig
+from scorerec.baselines.collm import CoLLMConfig
+from scorerec.baselines.llara import LLaRAConfig
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
 from scorerec.crm.train import CRMConfig
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
+from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import ALL_METHODS, DEFAULT_METHODS, Method, choose_methods
 from scorerec.llm.embedded import EmbeddedConfig
 from scorerec.llm.tune import LLMConfig
@@ -35,6 +39,14 @@ class EvidenceConfig(Config):
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
 
 
+class BaselinesConfig(Config):
+    """What the LLM baselines have of their own; backbone, budget and tuning are those of ``llm``."""
+
+    llara: LLaRAConfig = LLaRAConfig()
+    collm: CoLLMConfig = CoLLMConfig()
+    binllm: BinLLMConfig = BinLLMConfig()
+
+
 class EvaluationConfig(Config):
     """How results are judged."""
 
@@ -51,6 +63,7 @@ class ExperimentConfig(Config):
     threads: int = Field(1, ge=1, description="processor threads; more is slower on small machines")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
     methods: tuple[str, ...] = Field(DEFAULT_METHODS, description=f"rows of the tables, among {', '.join(ALL_METHODS)}")
+    expected: ExpectedName = Field("none", description="counts of the paper that prepare prints beside the data's")
     data: DataConfig
     corpus: CorpusConfig = CorpusConfig()
     prompt: PromptConfig = PromptConfig()
@@ -62,6 +75,7 @@ class ExperimentConfig(Config):
     embedded_lm: EmbeddedConfig = EmbeddedConfig()
     reading: ReadingConfig = ReadingConfig()
     llm: LLMConfig = LLMConfig()
+    baselines: BaselinesConfig = BaselinesConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @field_validator("methods")

@@ -11,7 +11,7 @@ from pydantic import Field
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.tables import PROMPTS, SEGMENT
-from scorerec.text import prompts
+from scorerec.text import features, prompts
 from scorerec.text.budget import Budget, CountTokens, fit
 from scorerec.text.describe import DescribeConfig, Describer
 from scorerec.text.segments import Segment, render
@@ -123,6 +123,50 @@ class Prompter:
             segments = prompts.augmented(self._history(history), evidence, item, self.describer, self.words)
             rows.append((target_id, segments, len(history), sum(len(items) for _, items in full)))
         return self._table(rows)
+
+    def featured(
+        self, targets: pa.Table, queries: pa.Table, users: Mapping[str, str], items: Mapping[str, str]
+    ) -> pa.Table:
+        """Return P^b with a feature of user and item for each target (PROMPTS).
+
+        Args:
+            targets: TARGETS.
+            queries: QUERIES.
+            users: query_id -> what stands for the user.
+            items: item_id -> what stands for the item.
+        """
+        asked = zip(targets["query_id"].to_pylist(), requests(targets, queries), strict=True)
+        return self._table(
+            (
+                target_id,
+                features.featured(
+                    self._history(history), item, self.describer, self.words, (users[query_id], items[item])
+                ),
+                len(history),
+                0,
+            )
+            for query_id, (target_id, history, item) in asked
+        )
+
+    def marked(self, targets: pa.Table, queries: pa.Table, marks: Mapping[str, str]) -> pa.Table:
+        """Return P^b with a mark behind each title, for each target (PROMPTS).
+
+        Args:
+            targets: TARGETS.
+            queries: QUERIES.
+            marks: item_id -> what stands behind its title.
+        """
+        return self._table(
+            (
+                target_id,
+                features.marked(
+                    prompts.basic(self._history(history), item, self.describer, self.words), marks.__getitem__
+                ),
+                len(history),
+                0,
+            )
+            for target_id, history, item in requests(targets, queries)
+        )
 
     def self_assessing(self, targets: pa.Table, queries: pa.Table) -> list[tuple[str, list[Segment]]]:
         """Return (target_id, P^r) for each target."""

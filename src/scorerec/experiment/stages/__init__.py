@@ -2,10 +2,10 @@
 
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Stage
-from scorerec.experiment.stages import evidence, language_model, tables, variants
+from scorerec.experiment.stages import baselines, evidence, language_model, tables, variants
 from scorerec.experiment.stages.evaluation import report_stage
 
-_ALL = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *variants.STAGES)
+_ALL = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *variants.STAGES, *baselines.STAGES)
 
 
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:

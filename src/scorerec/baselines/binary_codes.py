@@ -1,0 +1,150 @@
+"""BinLLM: users and items as short binary codes, learnt from the labels and written into the prompt as text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from pydantic import Field
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scorerec.core.config import Config
+from scorerec.core.errors import ConfigError
+from scorerec.core.progress import progress
+from scorerec.core.randomness import derived_seed, generator
+from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue, whole_histories
+
+Bits = npt.NDArray[np.bool_]
+
+
+class BinLLMConfig(Config):
+    """The codes of BinLLM and how they are learnt."""
+
+    n_bits: int = Field(32, ge=8, multiple_of=8, description="bits of a code")
+    form: Literal["bits", "dot-decimal"] = Field(
+        "dot-decimal", description="bits: 0101...; dot-decimal: each 8 bits as a number, as in an address"
+    )
+    dimension: int = Field(32, ge=1, description="length of item vectors before they become bits")
+    learning_rate: float = Field(1e-2, gt=0, description="of AdamW")
+    weight_decay: float = Field(1e-3, ge=0, description="of AdamW")
+    batch_size: int = Field(2048, ge=1, description="rows per step")
+    epochs: int = Field(100, ge=1, description="most passes over the training rows")
+    patience: int = Field(10, ge=1, description="epochs without a better validation AUC before it stops")
+    hardening: float = Field(
+        0.05, ge=0, le=1, description="how much the share of values that are read as bits grows in each epoch, up to 1"
+    )
+
+
+class BinaryCodes(nn.Module):
+    """A vector per item; the mean of a history's vectors is the user's; each becomes bits by its own layer.
+
+    z = tanh(W x + b), bits = sign(z) with the gradient of z; the score is the inner product of bits. Users are folded
+    in from their history, so any query has a code.
+    """
+
+    def __init__(self, catalogue: Catalogue, config: BinLLMConfig):
+        super().__init__()
+        self.catalogue = catalogue
+        self.item_embedding = nn.Embedding(len(catalogue) + 1, config.dimension, padding_idx=0)
+        self.user_layer = nn.Linear(config.dimension, config.n_bits)
+        self.item_layer = nn.Linear(config.dimension, config.n_bits)
+        self.scale = nn.Parameter(torch.tensor(1.0 / config.n_bits**0.5))
+        self.offset = nn.Parameter(torch.zeros(()))
+
+    def users(self, prefixes: Prefixes) -> Tensor:
+        """Return z of each prefix, (N, bits)."""
+        compact = prefixes.compact()
+        sums = self.item_embedding(torch.from_numpy(compact.items)).double().cumsum(0)
+        sums = torch.cat([sums.new_zeros(1, sums.shape[1]), sums])
+        first = compact.starts[compact.history]
+        total = sums[torch.from_numpy(first + compact.length)] - sums[torch.from_numpy(first)]
+        mean = total.float() / torch.from_numpy(np.maximum(compact.length, 1))[:, None]
+        return torch.tanh(self.user_layer(mean.float()))
+
+    def items(self, numbers: npt.NDArray[np.int64]) -> Tensor:
+        """Return z of each item, (N, bits)."""
+        return torch.tanh(self.item_layer(self.item_embedding(torch.from_numpy(numbers))))
+
+    def logits(self, rows: Rows, hard_share: float = 1.0, rng: np.random.Generator | None = None) -> Tensor:
+        """Return the scores of rows, (N,); a share of the values, drawn by ``rng``, is read as bits."""
+        user, item = self.users(rows.prefixes), self.items(rows.item)
+        user, item = (_hardened(values, hard_share, rng) for values in (user, item))
+        return self.scale * (user * item).sum(-1) + self.offset
+
+    @torch.inference_mode()
+    def user_codes(self, histories: list[list[str]]) -> Bits:
+        """Return the code of each history of item ids, (N, bits)."""
+        return (self.users(whole_histories(histories, self.catalogue)) > 0).numpy()
+
+    @torch.inference_mode()
+    def item_codes(self, item_ids: list[str]) -> Bits:
+        """Return the code of each item, (N, bits); an unknown item has that of no item at all."""
+        return (self.items(self.catalogue.numbers(item_ids)) > 0).numpy()
+
+
+def learn_codes(interactions: pa.Table, config: BinLLMConfig, seed: int) -> tuple[BinaryCodes, dict[str, Any]]:
+    """Learn codes on the training rows; the epoch with the best validation AUC, in bits, is kept.
+
+    Args:
+        interactions: INTERACTIONS.
+        config: size and training.
+        seed: decides first weights, order, and which values are read as bits.
+    """
+    catalogue = training_catalogue(interactions)
+    train, valid = (split_rows(interactions, catalogue, split) for split in ("train", "valid"))
+    rng = generator(seed, "binary codes")
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(seed, "binary codes"))
+        model = BinaryCodes(catalogue, config)
+    optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    best_auc, best_epoch, kept, curve = -1.0, 0, {}, []
+    for epoch in progress(range(1, config.epochs + 1), "learning binary codes", config.epochs, "epoch"):
+        order = rng.permutation(len(train))
+        for start in range(0, len(train), config.batch_size):
+            rows = train.take(order[start : start + config.batch_size])
+            logits = model.logits(rows, min(1.0, config.hardening * (epoch - 1)), rng)
+            optimiser.zero_grad()
+            functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(rows.label)).backward()
+            optimiser.step()
+        with torch.inference_mode():
+            auc = float(roc_auc_score(valid.label, model.logits(valid).numpy()))
+        curve.append(round(auc, 4))
+        if auc > best_auc:
+            best_auc, best_epoch = auc, epoch
+            kept = {name: value.clone() for name, value in model.state_dict().items()}
+        elif epoch - best_epoch >= config.patience:
+            break
+    model.load_state_dict(kept)
+    return model.eval(), {"valid_auc_of_codes": best_auc, "best_epoch": best_epoch, "curve": curve}
+
+
+def write_code(bits: Bits, form: str) -> str:
+    """Return one code as text.
+
+    >>> write_code(np.array([1, 0, 1, 0, 1, 1, 0, 0] + [0] * 7 + [1], bool), "dot-decimal")
+    '172.1'
+    >>> write_code(np.array([1, 0, 1, 1, 0, 0, 0, 0], bool), "bits")
+    '10110000'
+
+    Raises:
+        ConfigError: the form is not known.
+    """
+    if form == "bits":
+        return "".join("1" if bit else "0" for bit in bits)
+    if form != "dot-decimal":
+        raise ConfigError(f"binllm.form: wanted bits or dot-decimal, got {form!r}")
+    return ".".join(str(int(part)) for part in np.packbits(bits))
+
+
+def _hardened(values: Tensor, share: float, rng: np.random.Generator | None) -> Tensor:
+    """Return signs in place of a share of the values, with the gradient of the values."""
+    signs = values + (torch.where(values > 0, 1.0, -1.0) - values).detach()
+    if share >= 1 or rng is None:
+        return signs
+    is_hard = torch.from_numpy(rng.random(tuple(values.shape)) < share)
+    return torch.where(is_hard, signs, values)

@@ -1,0 +1,68 @@
+"""What LLaRA and CoLLM share: their rows, the size of their vectors, and how a finished model is noted and scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from scorerec.core.errors import ArtifactError
+from scorerec.core.tables import PROMPTS
+from scorerec.llm.backbone import Backbone
+from scorerec.llm.config import LLMConfig
+from scorerec.llm.rows import LabelledPrompts, labelled_prompts
+
+_SHAPE = "projector.json"
+
+
+class Material(NamedTuple):
+    """What such a method learns from.
+
+    Attributes:
+        prompts: PROMPTS with marks (see ``virtual_tokens``).
+        labels: target_id, label and split.
+        vectors: (N, d) float32; a mark names a row.
+    """
+
+    prompts: pa.Table
+    labels: pa.Table
+    vectors: npt.NDArray[np.float32]
+
+    def rows(self, config: LLMConfig, seed: int) -> tuple[LabelledPrompts, LabelledPrompts]:
+        """Return the training and the validation rows."""
+        table = PROMPTS.check(self.prompts)
+        train = labelled_prompts(table, self.labels, "train", config.max_train_rows, seed)
+        return train, labelled_prompts(table, self.labels, "valid", config.max_valid_rows, seed)
+
+    def unit_vectors(self) -> Tensor:
+        """Return vectors whose values have about unit size, so that one learning rate suits every recommender."""
+        size = float(np.sqrt(np.mean(np.square(self.vectors)))) or 1.0
+        return torch.from_numpy(np.ascontiguousarray(self.vectors / size, np.float32))
+
+
+def width(backbone: Backbone) -> int:
+    """Return the length of the model's embeddings."""
+    return int(backbone.model.get_input_embeddings().weight.shape[1])
+
+
+def note_shape(folder: Path, shape: dict[str, Any]) -> None:
+    """Write down what is needed to build the projector again."""
+    (folder / _SHAPE).write_text(json.dumps(shape, indent=1) + "\n", encoding="utf-8")
+
+
+def read_shape(folder: Path) -> dict[str, Any]:
+    """Return what ``note_shape`` wrote.
+
+    Raises:
+        ArtifactError: it is missing or damaged.
+    """
+    try:
+        return dict(json.loads((folder / _SHAPE).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder / _SHAPE}: cannot be read ({error}); train this method again") from None

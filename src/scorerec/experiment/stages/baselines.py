@@ -1,0 +1,174 @@
+"""LLM baselines: the same rows, the same LM and the same score; collaborative information as vectors or codes, or none.
+
+Users' vectors and codes come from the query's own prefix, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.baselines.binary_codes import learn_codes, write_code
+from scorerec.baselines.collm import load_collm, train_collm
+from scorerec.baselines.llara import load_llara, train_llara
+from scorerec.baselines.soft import Material
+from scorerec.baselines.virtual_tokens import mark
+from scorerec.core.artifacts import Draft
+from scorerec.core.tables import INTERACTIONS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS
+from scorerec.crm.registry import load_crm
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.methods import ALL_METHODS
+from scorerec.experiment.runner import Context, Stage
+from scorerec.experiment.stages.judged import JUDGED, in_splits
+from scorerec.experiment.stages.language_model import prompt_settings
+from scorerec.experiment.stages.parts import MODEL, backbone, model_folder, prompter
+from scorerec.llm.score import Scorer
+from scorerec.llm.tune import tune
+
+
+def _item_ids(context: Context) -> list[str]:
+    """Return the items in the order in which their vectors are numbered."""
+    return sorted(context.inputs["data"].table(ITEMS)["item_id"].to_pylist())
+
+
+def _marks(context: Context) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the mark of each query's user and of each item: items come first."""
+    items, queries = _item_ids(context), context.inputs["corpus"].table(QUERIES)["query_id"].to_pylist()
+    users = {query: mark(len(items) + place) for place, query in enumerate(queries)}
+    return users, {item: mark(place) for place, item in enumerate(items)}
+
+
+def _vectors(context: Context, with_users: bool) -> npt.NDArray[np.float32]:
+    """Return the CRM's vectors in the order of the marks, each kind centred and of one size."""
+    model = load_crm(model_folder(context, "crm"))
+    parts = [_one_size(model.item_vectors(_item_ids(context)))]
+    if with_users:
+        parts.append(_one_size(model.encode(context.inputs["corpus"].table(QUERIES)["item_ids"].to_pylist())))
+    return np.concatenate(parts)
+
+
+def _one_size(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    centred = vectors - vectors.mean(0)
+    return np.asarray(centred / max(float(centred.std()), 1e-12), np.float32)
+
+
+def _material(context: Context, prompts: str, with_users: bool) -> Material:
+    labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
+    return Material(context.inputs[prompts].table(PROMPTS), labels, _vectors(context, with_users))
+
+
+def _judged_scores(context: Context, draft: Draft, scorer: Scorer, prompts: str, key: str) -> None:
+    targets = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
+    table = context.inputs[prompts].table(PROMPTS)
+    found = scorer.score(table.filter(pc.is_in(table["target_id"], targets["target_id"].combine_chunks())))
+    names = pa.array([ALL_METHODS[key].name] * found.num_rows, pa.string())
+    draft.write(SCORES, found.append_column("method", names))
+
+
+def _untuned_scores(context: Context, draft: Draft) -> None:
+    _judged_scores(context, draft, Scorer.load(backbone(context), context.config.llm), "prompts-llm", "icl")
+
+
+def _llara_prompts(context: Context, draft: Draft) -> None:
+    corpus, (_, items) = context.inputs["corpus"], _marks(context)
+    draft.write(PROMPTS, prompter(context).marked(corpus.table(TARGETS), corpus.table(QUERIES), items))
+
+
+def _llara(context: Context, draft: Draft) -> None:
+    config, material = context.config, _material(context, "prompts-llara", with_users=False)
+    configs = config.llm, config.baselines.llara
+    draft.facts.update(train_llara(backbone(context), material, configs, draft.path / MODEL, config.seed))
+
+
+def _llara_scores(context: Context, draft: Draft) -> None:
+    scorer = load_llara(model_folder(context, "tuned-llara"), context.config.llm)
+    _judged_scores(context, draft, scorer, "prompts-llara", "llara")
+
+
+def _collm_prompts(context: Context, draft: Draft) -> None:
+    corpus = context.inputs["corpus"]
+    draft.write(PROMPTS, prompter(context).featured(corpus.table(TARGETS), corpus.table(QUERIES), *_marks(context)))
+
+
+def _collm(context: Context, draft: Draft) -> None:
+    config, material = context.config, _material(context, "prompts-collm", with_users=True)
+    configs = config.llm, config.baselines.collm
+    tuned = model_folder(context, "tuned-llm")
+    draft.facts.update(train_collm(tuned, material, configs, draft.path / MODEL, config.seed))
+
+
+def _collm_scores(context: Context, draft: Draft) -> None:
+    tuned, folder = model_folder(context, "tuned-llm"), model_folder(context, "tuned-collm")
+    _judged_scores(context, draft, load_collm(tuned, folder, context.config.llm), "prompts-collm", "collm")
+
+
+def _binllm_prompts(context: Context, draft: Draft) -> None:
+    """Learn the codes and write them into the prompts."""
+    config, corpus = context.config, context.inputs["corpus"]
+    settings = config.baselines.binllm
+    model, facts = learn_codes(context.inputs["data"].table(INTERACTIONS), settings, config.seed)
+    queries, items = corpus.table(QUERIES), _item_ids(context)
+    users = [write_code(bits, settings.form) for bits in model.user_codes(queries["item_ids"].to_pylist())]
+    codes = [write_code(bits, settings.form) for bits in model.item_codes(items)]
+    draft.write(
+        PROMPTS,
+        prompter(context).featured(
+            corpus.table(TARGETS),
+            queries,
+            dict(zip(queries["query_id"].to_pylist(), users, strict=True)),
+            dict(zip(items, codes, strict=True)),
+        ),
+    )
+    draft.facts.update({**facts, "distinct_user_codes": len(set(users)), "distinct_item_codes": len(set(codes))})
+
+
+def _binllm(context: Context, draft: Draft) -> None:
+    """Go on tuning the LM that was tuned on text, on prompts with codes."""
+    config = context.config
+    labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
+    prompts = context.inputs["prompts-binllm"].table(PROMPTS)
+    tuned = model_folder(context, "tuned-llm")
+    draft.facts.update(tune(tuned, prompts, labels, config.llm, draft.path / MODEL, config.seed))
+
+
+def _binllm_scores(context: Context, draft: Draft) -> None:
+    scorer = Scorer.load(model_folder(context, "tuned-binllm"), context.config.llm)
+    _judged_scores(context, draft, scorer, "prompts-binllm", "binllm")
+
+
+def _llm(config: ExperimentConfig) -> dict[str, Any]:
+    return config.llm.model_dump(mode="json")
+
+
+def _settings(own: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
+    """Return what reads the settings of the LM and of one baseline."""
+    return lambda config: {
+        "llm": config.llm.model_dump(mode="json"),
+        own: getattr(config.baselines, own).model_dump(mode="json"),
+    }
+
+
+_HISTORY = prompt_settings("history_titles")
+
+STAGES = (
+    Stage("scores-icl", ("corpus", "backbone", "prompts-llm"), _llm, _untuned_scores),
+    Stage("prompts-llara", ("data", "corpus"), _HISTORY, _llara_prompts, seeded=False),
+    Stage("tuned-llara", ("data", "corpus", "crm", "backbone", "prompts-llara"), _settings("llara"), _llara),
+    Stage("scores-llara", ("corpus", "prompts-llara", "tuned-llara"), _llm, _llara_scores),
+    Stage("prompts-collm", ("data", "corpus"), _HISTORY, _collm_prompts, seeded=False),
+    Stage("tuned-collm", ("data", "corpus", "crm", "tuned-llm", "prompts-collm"), _settings("collm"), _collm),
+    Stage("scores-collm", ("corpus", "prompts-collm", "tuned-llm", "tuned-collm"), _llm, _collm_scores),
+    Stage(
+        "prompts-binllm",
+        ("data", "corpus"),
+        lambda config: {**_HISTORY(config), "codes": config.baselines.binllm.model_dump(mode="json")},
+        _binllm_prompts,
+    ),
+    Stage("tuned-binllm", ("corpus", "tuned-llm", "prompts-binllm"), _llm, _binllm),
+    Stage("scores-binllm", ("corpus", "prompts-binllm", "tuned-binllm"), _llm, _binllm_scores),
+)

@@ -1,0 +1,96 @@
+"""LLaRA and CoLLM: their vectors carry what no title says, and come back with the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from scorerec.baselines.collm import CoLLMConfig, load_collm, train_collm
+from scorerec.baselines.llara import LLaRAConfig, _Curriculum, load_llara, train_llara
+from scorerec.baselines.virtual_tokens import with_virtual_tokens
+from scorerec.llm.backbone import load_backbone
+from scorerec.llm.config import LLMConfig
+from scorerec.llm.lora import LoRAConfig
+from scorerec.llm.tune import tune
+
+CONFIG = LLMConfig(epochs=6, batch_size=16, learning_rate=5e-3, device="cpu", threads=1)
+PROJECTED = CoLLMConfig(learning_rate=1e-2, epochs=10)
+
+
+def auc(scorer, material, shuffled: bool = False) -> float:
+    """Return the AUC on test rows, with every vector as it is or another item's."""
+    table = material.labels.filter(pa.compute.equal(material.labels["split"], "test"))
+    prompts = material.prompts.filter(
+        pa.compute.is_in(material.prompts["target_id"], table["target_id"].combine_chunks())
+    )
+    embedding = scorer.backbone.model.get_input_embeddings()
+    vectors = embedding.vectors.clone()
+    if shuffled:
+        order = np.random.default_rng(0).permutation(len(vectors))
+        embedding.vectors.copy_(vectors[order])
+    found = scorer.score(prompts)
+    embedding.vectors.copy_(vectors)
+    return float(roc_auc_score(table["label"], found["p_yes"]))
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_llara_reads_its_vectors(tiny_lm, material, tmp_path, tuning):
+    given = material("marked")
+    config = CONFIG.model_copy(update={"tune": tuning, "lora": LoRAConfig(rank=4)})
+    facts = train_llara(tiny_lm, given, (config, LLaRAConfig()), tmp_path, seed=0)
+    scorer = load_llara(tmp_path, config)
+    assert auc(scorer, given) > 0.85
+    assert auc(scorer, given, shuffled=True) < 0.7
+    assert facts["validation_auc"] > 0.85
+
+
+def test_collm_reads_its_vectors_and_leaves_the_language_model_alone(tiny_lm, material, tmp_path):
+    given = material("featured")
+    tuned = tmp_path / "text"
+    tune(tiny_lm, given.prompts.slice(0), given.labels, CONFIG.model_copy(update={"tune": "none"}), tuned, 0)
+    before = (tiny_lm / "model.safetensors").read_bytes()
+    train_collm(tuned, given, (CONFIG, PROJECTED), tmp_path / "collm", seed=0)
+    assert (tiny_lm / "model.safetensors").read_bytes() == before
+    assert not list((tmp_path / "collm").glob("model*"))
+    scorer = load_collm(tuned, tmp_path / "collm", CONFIG)
+    assert auc(scorer, given) > 0.7  # the projector alone must make itself understood to an LM that never saw vectors
+    assert auc(scorer, given, shuffled=True) < 0.6
+
+
+def test_the_same_seed_gives_the_same_scores(tiny_lm, material, tmp_path):
+    given, config = material("marked"), CONFIG.model_copy(update={"epochs": 1})
+    scores = []
+    for name in ("one", "other"):
+        train_llara(tiny_lm, given, (config, LLaRAConfig()), tmp_path / name, seed=3)
+        scores.append(load_llara(tmp_path / name, config).score(given.prompts))
+    assert scores[0].equals(scores[1])
+
+
+@pytest.mark.parametrize(("schedule", "expected"), [("paper", [0, 1 / 3, 2 / 3]), ("as-released", [0, 0, 0])])
+def test_the_chance_of_vectors_grows(tiny_lm, material, schedule, expected):
+    """From 0 to 1 over all epochs, or, as it was released, from 0 in each of them."""
+    given, config = material("marked"), CONFIG.model_copy(update={"epochs": 3})
+    backbone = load_backbone(tiny_lm, device="cpu")
+    virtual = with_virtual_tokens(backbone, given.unit_vectors(), nn.Linear(4, 32))
+    trainer = _Curriculum(virtual, config, given.rows(config, 0), LLaRAConfig(schedule=schedule), 0)
+    chances = []
+    for epoch in range(3):
+        chances.append(trainer.chance)
+        trainer._epoch(epoch)
+    assert chances == pytest.approx(expected)
+    assert trainer.chance == pytest.approx(1.0 if schedule == "paper" else 0.0)
+
+
+def test_batches_without_vectors_hold_the_same_titles(tiny_lm, material):
+    given = material("marked")
+    backbone = load_backbone(tiny_lm, device="cpu")
+    virtual = with_virtual_tokens(backbone, given.unit_vectors(), nn.Linear(4, 32))
+    trainer = _Curriculum(virtual, CONFIG, given.rows(CONFIG, 0), LLaRAConfig(), 0)
+    hybrid = trainer._encoded(0)
+    first = virtual.tokenizer.first_id
+    for with_vectors, without in zip(hybrid.tokens, trainer._text.tokens, strict=True):
+        assert (with_vectors >= first).sum() >= 2  # the history's, and the target's
+        np.testing.assert_array_equal(with_vectors[with_vectors < first], without)
