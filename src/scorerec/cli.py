@@ -44,14 +44,19 @@ def prepare(
     """Write interactions.parquet and items.parquet, and print what they hold."""
     from scorerec.experiment import actions
 
-    counts = actions.prepare_tables(source, changes or [], out)
+    prepared = actions.prepare_tables(source, changes or [], out)
+    expected = prepared.expected
     if as_json:
-        _print_json(counts)
+        _print_json({**prepared.notes, "expected": expected and dataclasses.asdict(expected)})
         return
-    console.print(escape(counts["split"]))
+    for line in prepared.headlines:
+        console.print(escape(line), soft_wrap=True)
     columns = ["rows", "users", "items", "positive_rate", "warm"]
-    rows = [[name, *(part[column] for column in columns)] for name, part in counts["parts"].items()]
+    rows = [[name, *(part[column] for column in columns)] for name, part in prepared.notes["parts"].items()]
     _print_rows(["part", *columns], rows)
+    if expected:
+        console.print(escape(f"Beside {expected.origin}:"), soft_wrap=True)
+        _print_rows(["count", "here", "paper", "difference"], [[*row, row[1] - row[2]] for row in expected.rows])
     console.print(f"Written to {out}/interactions.parquet and {out}/items.parquet")
 
 

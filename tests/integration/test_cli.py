@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,9 +82,19 @@ def test_prepare_writes_the_tables(scorerec: Command, shop: Path, tmp_path: Path
     assert items["genres"].to_pylist()[0] == ["Drama", "War"]
 
 
+def test_prepare_prints_the_papers_counts_beside_ours(scorerec: Command, shop: Path) -> None:
+    done = scorerec("prepare", shop, "--set", "expected=games")
+    assert "label = 1 where rating >= 4; all rows; by time" in done.out
+    assert "Read 24 rows; left out: nothing" in done.out
+    assert "Beside Table 1 of the paper:" in done.out
+    assert re.search(r"valid rows\W+6\W+14423\W+-14417", done.out)
+
+
 def test_prepare_for_programs(scorerec: Command, shop: Path) -> None:
     done = scorerec("prepare", shop, "--json", "--set", "data.label.threshold=5.5")
-    parts = json.loads(done.out)["parts"]
+    notes = json.loads(done.out)
+    parts = notes["parts"]
+    assert notes["expected"] is None
     assert {name: part["rows"] for name, part in parts.items()} == {"train": 12, "valid": 6, "test": 6}
     assert {part["positive_rate"] for part in parts.values()} == {0.0}
     assert Path("prepared/interactions.parquet").is_file()
@@ -128,7 +139,7 @@ def statuses(scorerec: Command, shop: Path, runs: Path) -> list[dict[str, str]]:
 def test_an_unknown_preset_is_one_line(scorerec: Command, command: str) -> None:
     done = scorerec(command, "ml-2m")
     assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("ConfigError: 'ml-2m': neither a preset (ml-1m,")
+    assert done.err.startswith("ConfigError: 'ml-2m': neither a preset (games, games-paper, ml-1m,")
     assert done.err.count("\n") == 1
 
 

@@ -14,6 +14,7 @@ from scorerec.data.prepare import prepare
 from scorerec.evaluate.results import Comparison
 from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
+from scorerec.experiment.expected import Counts, compare
 from scorerec.experiment.runner import Progress, Run, Runner
 from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evaluation import PAGE, RESULTS
@@ -37,14 +38,38 @@ class Outcome:
     results: dict[str, Any] | None
 
 
-def prepare_tables(source: str, changes: Sequence[str], out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PreparedTables:
+    """What prepared tables hold.
+
+    Attributes:
+        notes: of ``data.prepare.Prepared``.
+        headlines: the rules, and what they leave out.
+        expected: the paper's counts beside those of the notes, where the configuration names them.
+    """
+
+    notes: dict[str, Any]
+    headlines: list[str]
+    expected: Counts | None
+
+
+def prepare_tables(source: str, changes: Sequence[str], out: Path) -> PreparedTables:
     """Write interactions.parquet and items.parquet into ``out``; return what they hold."""
     config = load_experiment(source, changes)
     prepared = prepare(config.data)
     out.mkdir(parents=True, exist_ok=True)
     pq.write_table(prepared.interactions, out / "interactions.parquet")
     pq.write_table(prepared.items, out / "items.parquet")
-    return prepared.notes
+    notes = prepared.notes
+    rules = f"{notes['label']}; {notes['select']}; {notes['split']}"
+    return PreparedTables(notes, [rules, _left_out(notes)], compare(notes, config.expected))
+
+
+def _left_out(notes: dict[str, Any]) -> str:
+    names = ("rows_of_unknown_items", "rows_of_repeats", "rows_not_selected", "rows_outside_window")
+    faulty = ("items_without_title", "items_repeated")
+    parts = [f"{notes[name]} {name.replace('_', ' ')}" for name in (*names, *faulty) if notes[name]]
+    return f"Read {notes['rows_read']} rows; left out: {', '.join(parts) or 'nothing'}"
 
 
 def run_experiment(

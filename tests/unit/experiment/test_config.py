@@ -11,6 +11,29 @@ def test_every_preset_is_valid(name):
     assert load_experiment(name).name == name
 
 
+@pytest.mark.parametrize("name", ["ml-1m", "games"])
+def test_the_papers_models_and_the_embedded_ones_get_the_same_data(name):
+    embedded, paper = load_experiment(name), load_experiment(f"{name}-paper")
+    assert embedded.data == paper.data
+    assert embedded.expected == paper.expected == name
+
+
+def test_games_are_played_and_named_so_by_every_preset():
+    assert {load_experiment(name).prompt.domain for name in ("games", "games-paper")} == {"game"}
+
+
+def test_games_paper_names_the_papers_models():
+    config = load_experiment("games-paper")
+    models = (config.car.model, config.sare.model, config.llm.backbone, config.assess.chat.model)
+    assert models == (
+        "microsoft/mpnet-base",
+        "BAAI/bge-reranker-large",
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "glm-4-plus",
+    )
+    assert (config.llm.tune, config.assess.assessor) == ("lora", "openai")
+
+
 def test_overrides_reach_into_sections():
     assert load_experiment("ml-1m", ["evidence.n_candidates=20", "seed=3"]).evidence.n_candidates == 20
 
