@@ -31,7 +31,7 @@ from scorerec.assess.store import ReplyStore
 from scorerec.text.segments import Segment
 
 KEY = "sk-distinctive-7f3a9c1e5b"
-TIMEOUT = 0.4  # seconds
+TIMEOUT = 1.0  # seconds
 
 
 def completion(text: str | None, finish_reason: str = "stop") -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 
 ECHO = json.dumps({"error": {"message": f"bad key {KEY}"}})
 FAULTS: dict[str, Callable[[Handler], None]] = {
-    "status 429": lambda handler: handler._send(429, ECHO, Retry_After="0.05"),
+    "status 429": lambda handler: handler._send(429, ECHO, Retry_After="0.8"),
     "status 500": lambda handler: handler._send(500, ECHO, Retry_After_Ms="1"),
     "timeout": lambda _: time.sleep(2 * TIMEOUT),
     "half a reply": Handler._half,
@@ -184,7 +184,7 @@ def test_what_would_come_again_is_not_asked_again_and_paid_for(kind: str) -> Non
 def test_a_retry_waits_as_long_as_the_endpoint_says_and_is_counted_too() -> None:
     with endpoint(lambda _, before: None if before else "status 429") as server:
         _, facts = collect(requests(1), assessor(server, n_retries=1))
-    assert 0.05 <= server.times[1] - server.times[0] < 0.3  # the SDK's own wait is 0.38 s or more
+    assert server.times[1] - server.times[0] >= 0.8  # the SDK alone waits 0.5 s at most
     assert (facts["failures"], facts["failed_attempts"]) == ({}, {"status 429": 1})
 
 
@@ -317,6 +317,7 @@ def test_the_key_reaches_no_file_no_log_and_no_message(
             monkeypatch.setenv(name, value)
         assert scorerec(monkeypatch, "cost") == 0
         assert json.loads(capfd.readouterr().out)["n_to_ask"] > 30
+        assert not (tmp_path / "runs" / "faulty").exists()  # a look ahead is no run
         for plan, status in zip(plans, (1, 1, 0), strict=True):
             server.plan = plan
             assert scorerec(monkeypatch, "run", "assess.patience=45") == status
@@ -356,3 +357,18 @@ def test_rates_budgets_and_rounds_are_no_reason_to_assess_again(
         assert "done  assessments" in capfd.readouterr().err
     assert server.asked.total() == n_asked
     assert set(server.asked.values()) == {1}
+
+
+def test_a_look_ahead_needs_no_key_but_an_llm_to_ask(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    for name in ("SCOREREC_API_BASE_URL", "SCOREREC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert scorerec(monkeypatch, "cost", "assess.price_in=1.0", "assess.price_out=2.0") == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told["most_tokens_out"] == told["n_to_ask"] * 1024
+    assert told["most_money"] == round((told["tokens_in"] + 2 * told["most_tokens_out"]) / 1e6, 4)
+    assert scorerec(monkeypatch, "cost", "assess.assessor=metadata") == 1
+    assert "assess.assessor=openai" in " ".join(capfd.readouterr().err.split())
