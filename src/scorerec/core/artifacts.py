@@ -31,6 +31,7 @@ from scorerec.core.tables import TableSchema
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint"  # a folder anywhere in a draft, in which a training keeps what it needs to go on
+SECONDS_BEFORE = "seconds_before"  # a fact: what a training took before it was interrupted, and gone on with
 _PACKAGES = ("scorerec", "numpy", "pyarrow", "torch", "transformers", "sentence-transformers", "peft")
 
 
@@ -237,7 +238,7 @@ class ArtifactStore:
                     "packages": package_versions(),
                     "rows": draft.rows,
                     "facts": draft.facts,
-                    "seconds": round(time.perf_counter() - start, 3),
+                    "seconds": round(time.perf_counter() - start + draft.facts.get(SECONDS_BEFORE, 0.0), 3),
                 }
                 _write_manifest(draft.path, manifest)
                 sync_tree(draft.path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from scorerec.core.progress import progress
-from scorerec.core.randomness import generator
+from scorerec.core.randomness import derived_seed, generator
 from scorerec.llm.augment import sample_history
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig
@@ -22,6 +24,7 @@ from scorerec.llm.optimise import Optimiser
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
 from scorerec.nn.batching import batches_by_length, pad
+from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
 
 Batch = npt.NDArray[np.int64]  # positions of rows
 
@@ -46,34 +49,55 @@ class Course:
 
 
 class Selection:
-    """Keeps the trained weights of the best selection, and says when to stop."""
+    """Keeps the trained weights of the best selection, and says when to stop.
+
+    Attributes:
+        kept: the weights of the best selection, on the CPU; none before the first.
+        best: its quality.
+        since: selections since then.
+    """
 
     def __init__(self, weights: Sequence[Tensor], patience: int | None):
         self._weights = weights
         self._patience = patience
-        self._kept: list[Tensor] = []
-        self._best = -np.inf
-        self._since = 0
+        self.kept: list[Tensor] = []
+        self.best = -np.inf
+        self.since = 0
 
     def offer(self, quality: float) -> bool:
         """Keep the present weights if they are better than all before; returns whether they are."""
-        self._since += 1
-        if not quality > self._best:
+        self.since += 1
+        if not quality > self.best:
             return False
-        self._best, self._since = quality, 0
-        self._kept = [weight.detach().to("cpu", copy=True) for weight in self._weights]
+        self.best, self.since = quality, 0
+        self.kept = [weight.detach().to("cpu", copy=True) for weight in self._weights]
         return True
 
     @property
     def is_over(self) -> bool:
         """Whether the patience is used up."""
-        return self._patience is not None and self._since >= self._patience
+        return self._patience is not None and self.since >= self._patience
 
     @torch.no_grad()
     def restore(self) -> None:
         """Put the kept weights back."""
-        for weight, kept in zip(self._weights, self._kept, strict=True):
+        for weight, kept in zip(self._weights, self.kept, strict=True):
             weight.copy_(kept)
+
+
+@dataclass
+class Place:
+    """Where a training stands.
+
+    Attributes:
+        epoch: the number of the pass over the rows.
+        step: steps of it that were made.
+        losses: of the steps since the last selection.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
 
 
 class Trainer:
@@ -97,35 +121,83 @@ class Trainer:
         rows_per_step = config.batch_size * config.gradient_accumulation
         self.optimiser = Optimiser(backbone.model, config, config.epochs * -(-len(train.prompts) // rows_per_step))
         self.selection = Selection(self.optimiser.weights, config.patience)
-        self.course = Course()
+        self.course, self.place = Course(), Place()
+        weights = {str(index): weight for index, weight in enumerate(self.optimiser.weights)}
+        self._tensors = TrainingTensors(weights, self.optimiser.adam, backbone.device)
         self._whole: Encoded | None = None
 
-    def run(self) -> Course:
-        """Train to the end, or until patience is used up; the model is left in its best state."""
-        for epoch in range(self.config.epochs):
-            self._epoch(epoch)
-            if self.selection.is_over:
-                break
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the training, for its checkpoint."""
+        read: list[npt.NDArray[Any]] = [self.train.labels, self.valid_labels, *self.valid_rows]
+        return {
+            "backbone": self.backbone.name,
+            "config": self.config.model_dump(mode="json"),
+            "seed": self.seed,
+            "rows": hashlib.sha256(np.concatenate(read).astype(np.int64).tobytes()).hexdigest(),
+        }
+
+    def run(self, checkpoint: Checkpoint | None = None) -> Course:
+        """Train to the end, or until patience is used up; the model is left in its best state.
+
+        Args:
+            checkpoint: keeps the state now and then; what it holds at the start is gone on from.
+        """
+        if checkpoint is not None:
+            self._resume(checkpoint)
+        while self.place.epoch < self.config.epochs and not self.selection.is_over:
+            self._epoch(checkpoint)
+            self.place = Place(self.place.epoch + 1)
         self.selection.restore()
         self.backbone.model.eval()
         return self.course
 
-    def _epoch(self, epoch: int) -> None:
-        rows = self._encoded(epoch)
+    def _epoch(self, checkpoint: Checkpoint | None) -> None:
+        """Make the steps of an epoch that are left."""
+        place = self.place
+        rows = self._encoded(place.epoch)
         self.course.mean_tokens = float(rows.lengths.mean())
-        steps = self._steps(rows, epoch)
+        steps = self._steps(rows, place.epoch)
         select_after = {
-            round(len(steps) * (part + 1) / self.config.selections_per_epoch) - 1
+            round(len(steps) * (part + 1) / self.config.selections_per_epoch)
             for part in range(self.config.selections_per_epoch)
         }
-        losses: list[float] = []
-        for place, step in enumerate(progress(steps, f"tuning, epoch {epoch + 1}", len(steps), unit="step")):
-            losses.append(self._step(rows, step))
-            if place in select_after:
-                self._select(losses)
-                losses = []
+        left = steps[place.step :]
+        for step in progress(left, f"tuning, epoch {place.epoch + 1}", len(left), unit="step"):
+            place.losses.append(self._step(rows, step))
+            place.step += 1
+            if place.step in select_after:
+                self._select(place.losses)
+                place.losses = []
                 if self.selection.is_over:
                     return
+            if checkpoint is not None and checkpoint.is_due and self.backbone.processes.is_first:
+                self._keep(checkpoint)
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        kept = {f"best.{index}": weight for index, weight in enumerate(self.selection.kept)}
+        facts = {
+            "place": asdict(self.place),
+            "course": asdict(self.course),
+            "selection": [self.selection.best, self.selection.since],
+            "steps": self.optimiser.n_done,
+        }
+        checkpoint.save({**self._tensors.read(), **kept}, facts)
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.load()
+        if state is None:
+            return
+        tensors, facts = state
+        self._tensors.restore(tensors)
+        self.optimiser.resume(facts["steps"])
+        self.place, self.course = Place(**facts["place"]), Course(**facts["course"])
+        self.selection.best, self.selection.since = facts["selection"]
+        n_kept = sum(name.startswith("best.") for name in tensors)
+        self.selection.kept = [tensors[f"best.{index}"] for index in range(n_kept)]
+        processes = self.backbone.processes
+        if not processes.is_first:  # the generator that was kept is that of the first one
+            torch.manual_seed(derived_seed(self.seed, "llm", processes.index, facts["steps"]))
 
     def _encoded(self, epoch: int) -> Encoded:
         """The training rows as this epoch sees them."""

@@ -24,7 +24,7 @@ class OptimiserConfig(Config):
 
 
 class Optimiser:
-    """Steps over the weights that require gradients.
+    """Steps over the weights that require gradients; ``adam`` holds its moments.
 
     Args:
         model: the model that is trained.
@@ -42,16 +42,21 @@ class Optimiser:
         self._config = config
         self._n_warmup = max(1, math.ceil(n_steps * config.warmup_share))
         self._n_steps = max(n_steps, self._n_warmup + 1)
-        self._adam = torch.optim.AdamW(
+        self.adam = torch.optim.AdamW(
             self.weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._adam, self._share)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, self._share)
         self._n_done = 0
+
+    @property
+    def n_done(self) -> int:
+        """Steps that were made."""
+        return self._n_done
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
-        return float(self._schedule.get_last_lr()[0])
+        return float(self.adam.param_groups[0]["lr"])
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of all weights; zeros where a weight took part in nothing."""
@@ -72,11 +77,17 @@ class Optimiser:
                 f"rate ({self._config.learning_rate}), or use a wider precision (bf16 or fp32)"
             )
         torch.nn.utils.clip_grad_norm_(self.weights, self._config.max_gradient_norm)
-        self._adam.step()
+        self.adam.step()
         self._schedule.step()
-        self._adam.zero_grad()
+        self.adam.zero_grad()
         self._n_done += 1
         return loss
+
+    def resume(self, n_done: int) -> None:
+        """Go on after ``n_done`` steps; weights and ``adam`` are as they were then."""
+        self._n_done = self._schedule.last_epoch = n_done
+        for group, peak in zip(self.adam.param_groups, self._schedule.base_lrs, strict=True):
+            group["lr"] = peak * self._share(n_done)
 
     def _share(self, step: int) -> float:
         """The learning rate of a step as a share of the peak."""

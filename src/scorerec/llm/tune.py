@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +18,7 @@ import torch
 from peft import PeftModel
 from torch.nn.functional import dropout
 
-from scorerec.core.artifacts import read_table
+from scorerec.core.artifacts import CHECKPOINT, SECONDS_BEFORE, read_table
 from scorerec.core.errors import ConfigError
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS, TARGETS
@@ -30,6 +29,7 @@ from scorerec.llm.fit import Course, Trainer
 from scorerec.llm.lora import attach_lora, save_adapter
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import tuned_backbone, tuned_config
+from scorerec.nn.checkpoints import Checkpoint
 from scorerec.nn.devices import use_threads
 from scorerec.nn.processes import join_processes
 
@@ -49,7 +49,7 @@ def tune(
         labels: target_id, label (0 or 1) and split ("train", "valid", ...).
         config: how.
         out: folder of the result: an adapter or a whole model, and the settings; the settings alone where
-            ``config.tune`` is "none".
+            ``config.tune`` is "none". What an interrupted call with the same arguments left there is gone on from.
         seed: decides fresh adapters, dropout, and the order of the rows.
 
     Returns:
@@ -66,7 +66,6 @@ def tune(
         )
     if config.threads is not None:
         use_threads(config.threads)
-    start = time.perf_counter()
     loaded = load_backbone(backbone, config.precision, config.device)
     encoder = PromptEncoder(loaded.tokenizer, config.budget)
     facts: dict[str, Any] = {
@@ -89,11 +88,15 @@ def tune(
         if not loaded.processes.is_first:  # the same fresh adapter everywhere, but dropout of each process's own
             torch.manual_seed(derived_seed(seed, "llm", loaded.processes.index))
         with embedding_dropout(trained.model, config.embedding_dropout):
-            course = Trainer(trained, config, train, valid, seed).run()
+            trainer = Trainer(trained, config, train, valid, seed)
+            checkpoint = Checkpoint(out / CHECKPOINT, trainer.identity)
+            course = trainer.run(checkpoint)
     if loaded.processes.is_first:
         save(trained, config, out)
+        checkpoint.remove()
     loaded.processes.wait()
-    return {**facts, **told(course, trained, len(train.labels), time.perf_counter() - start)}
+    facts[SECONDS_BEFORE] = round(checkpoint.seconds_before, 1)
+    return {**facts, **told(course, trained, len(train.labels), checkpoint.seconds)}
 
 
 def note_settings(backbone: str | Path, config: LLMConfig, out: Path) -> None:
