@@ -17,15 +17,15 @@ import pyarrow as pa
 from scorerec.core.erasure import erase_deleted
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import BEHAVIOURS
-from scorerec.retrieve.neighbours import SearchSpace
+from scorerec.retrieve.loaded import Loaded, read, updated
 from scorerec.retrieve.vectors import vector_matrix
 
-_VERSION = "1"
-_BLOCK = 16_384  # rows read at a time
+_VERSION = "2"
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE behaviours (
-    behaviour_id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: a change is a row that leaves and one that comes
+    behaviour_id TEXT NOT NULL UNIQUE,
     user_id TEXT NOT NULL,
     valid_from INTEGER NOT NULL,
     valid_to INTEGER NOT NULL,
@@ -33,7 +33,11 @@ CREATE TABLE behaviours (
     vector BLOB NOT NULL
 );
 CREATE INDEX behaviours_of_user ON behaviours (user_id);
+-- What left, so that readers need not read all again. A number tells nothing of whose it was.
+CREATE TABLE gone (place INTEGER PRIMARY KEY AUTOINCREMENT, number INTEGER NOT NULL);
+CREATE TRIGGER note_gone AFTER DELETE ON behaviours BEGIN INSERT INTO gone (number) VALUES (old.number); END;
 """
+_INSERT = "INSERT INTO behaviours (behaviour_id, user_id, valid_from, valid_to, item_ids, vector) VALUES (?,?,?,?,?,?)"
 
 
 class Hit(NamedTuple):
@@ -41,14 +45,6 @@ class Hit(NamedTuple):
 
     behaviour_id: str
     similarity: float
-
-
-class _Loaded(NamedTuple):
-    """What a search needs, in order of behaviour_id."""
-
-    version: int  # of the file as other processes wrote it
-    behaviour_ids: list[str]
-    space: SearchSpace
 
 
 class BehaviourIndex:
@@ -67,7 +63,8 @@ class BehaviourIndex:
         self.path, self.encoder, self.dimension = path, encoder, dimension
         self._connection = connection
         self._lock = threading.RLock()
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
+        self._version = -1  # of the file when it was read, as other connections wrote it
 
     @classmethod
     def create(cls, path: Path, encoder: str, dimension: int) -> BehaviourIndex:
@@ -158,7 +155,7 @@ class BehaviourIndex:
         """
         rows = BEHAVIOURS.check(behaviours).to_pylist()
         matrix = self._fitting(vector_matrix(vectors, "behaviour_id", [row["behaviour_id"] for row in rows]))
-        values = (
+        values = [
             (
                 row["behaviour_id"],
                 row["user_id"],
@@ -168,10 +165,11 @@ class BehaviourIndex:
                 vector.astype("<f4").tobytes(),
             )
             for row, vector in zip(rows, matrix, strict=True)
-        )
+        ]
         with self._writing() as connection:
             connection.executemany("DELETE FROM behaviours WHERE user_id = ?", [(name,) for name in user_ids])
-            connection.executemany("INSERT OR REPLACE INTO behaviours VALUES (?, ?, ?, ?, ?, ?)", values)
+            connection.executemany("DELETE FROM behaviours WHERE behaviour_id = ?", [row[:1] for row in values])
+            connection.executemany(_INSERT, values)
 
     def delete_user(self, user_id: str) -> int:
         """Forget a user for good: no byte of the file tells of them. Return how many behaviours went.
@@ -227,7 +225,7 @@ class BehaviourIndex:
         """Return the ``k`` most similar behaviours that each query may see, by inner product, best first.
 
         A query sees the behaviours with ``valid_from <= snapshot < valid_to`` of users other than its own;
-        where there are fewer than ``k`` of them, it gets fewer. A tie goes to the smaller behaviour_id.
+        where there are fewer than ``k`` of them, it gets fewer. A tie goes to what was added first.
 
         Args:
             vectors: of the queries, (Q, d) float32.
@@ -253,37 +251,27 @@ class BehaviourIndex:
             )
         return vectors
 
-    def _load(self) -> _Loaded:
-        """Return the whole index in memory, read again when it was written to."""
+    def _load(self) -> Loaded:
+        """Return the index in memory, brought up to date where it was written to."""
         with self._lock:
             version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-            if self._loaded is None or self._loaded.version != version:
-                self._loaded = None  # not both in memory
-                self._loaded = self._read(version)
+            if self._loaded is None or self._version != version:
+                self._connection.execute("BEGIN")  # one state of the file
+                try:
+                    if self._loaded is not None:
+                        self._loaded = updated(self._loaded, self._connection, self.dimension)
+                    if self._loaded is None:  # the old one is out of memory by now
+                        self._loaded = read(self._connection, self.dimension)
+                finally:
+                    self._connection.rollback()
+                self._version = version
             return self._loaded
-
-    def _read(self, version: int) -> _Loaded:
-        rows = self._connection.execute(
-            "SELECT behaviour_id, user_id, valid_from, valid_to, vector FROM behaviours ORDER BY behaviour_id"
-        )
-        names: list[str] = []
-        owners: list[str] = []
-        times: list[tuple[int, int]] = []
-        flat = bytearray()
-        while block := rows.fetchmany(_BLOCK):
-            names += [row[0] for row in block]
-            owners += [row[1] for row in block]
-            times += [row[2:4] for row in block]
-            flat += b"".join(row[4] for row in block)
-        vectors = np.frombuffer(flat, "<f4").astype(np.float32, copy=False).reshape(-1, self.dimension)
-        valid = np.array(times, np.int64).reshape(-1, 2)
-        return _Loaded(version, names, SearchSpace(vectors, owners, (valid[:, 0], valid[:, 1])))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection inside a transaction: all that is written, or nothing."""
         with self._lock:
-            self._loaded = None
+            self._version = -1  # what this connection writes does not count as a new one
             try:
                 with self._connection:
                     yield self._connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from scorerec.core.tables import BEHAVIOURS, NEIGHBOURS, vectors_schema
 _QUERY_CHUNK = 256
 _CORPUS_CHUNK = 16_384
 _ROUNDING = 2.0**-24  # of single precision
+_STRANGER, _GONE = -1, -2  # numbers of users who own nothing in the corpus, and of the owner of what left it
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
+_Chunk = tuple[int, Floats, npt.NDArray[np.bool_]]
 
 
 class Visibility(NamedTuple):
@@ -58,12 +60,33 @@ class SearchSpace:
         owners: npt.ArrayLike,
         valid: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     ):
-        self._vectors, lengths = _matrix(vectors, "corpus")
+        matrix, lengths = _matrix(vectors, "corpus")
+        self._blocks = [matrix]
         self._longest = float(lengths.max(initial=0))
         self._numbers: dict[object, int] = {}  # users are compared as integers
-        named = _column(owners, len(self._vectors), "owners of the corpus").tolist()
-        self._owners = np.array([self._numbers.setdefault(name, len(self._numbers)) for name in named], np.int64)
-        self._valid = valid and tuple(_seconds(part, len(named), "times of validity") for part in valid)
+        self._owners = self._numbered(owners, len(matrix))
+        self._valid = valid and tuple(_seconds(part, len(matrix), "times of validity") for part in valid)
+
+    def changed(self, gone: npt.ArrayLike, later: SearchSpace) -> SearchSpace:
+        """Return the space after a change; what stays is not copied, and this space stays as it is.
+
+        Args:
+            gone: positions of behaviours that nobody sees any more.
+            later: behaviours that come behind those that are here, with times of validity if these have some.
+        """
+        new = copy(self)
+        new._blocks = [self._blocks[0], np.concatenate([*self._blocks[1:], *later._blocks])]
+        new._longest = max(self._longest, later._longest)
+        names = np.array([*later._numbers, None], object)[later._owners]  # numbered in order of the dictionary
+        new._owners = np.concatenate([self._owners, self._numbered(names, len(names))])
+        new._owners[np.asarray(gone, np.int64)] = _GONE
+        if self._valid is not None and later._valid is not None:
+            new._valid = tuple(np.concatenate(pair) for pair in zip(self._valid, later._valid, strict=True))
+        return new
+
+    def _numbered(self, owners: npt.ArrayLike, count: int) -> Integers:
+        named = _column(owners, count, "owners of the corpus").tolist()
+        return np.array([self._numbers.setdefault(name, len(self._numbers)) for name in named], np.int64)
 
     def top_k(
         self, queries: npt.ArrayLike, k: int, owners: npt.ArrayLike, snapshots: npt.ArrayLike | None = None
@@ -84,33 +107,31 @@ class SearchSpace:
             DataError: shapes do not fit, or a vector holds something that is not a number.
         """
         matrix, lengths = _matrix(queries, "queries")
-        if matrix.shape[1] != self._vectors.shape[1] or k < 1:
+        if matrix.shape[1] != self._blocks[0].shape[1] or k < 1:
             raise DataError(
                 f"neighbours: wanted vectors of one length and k >= 1, got queries {matrix.shape}, "
-                f"corpus {self._vectors.shape}, k = {k}"
+                f"corpus {(len(self._owners), self._blocks[0].shape[1])}, k = {k}"
             )
         named = _column(owners, len(matrix), "owners of the queries").tolist()
-        asking = np.array([self._numbers.get(name, -1) for name in named], np.int64)
+        asking = np.array([self._numbers.get(name, _STRANGER) for name in named], np.int64)
         times = None if self._valid is None else _seconds(snapshots, len(matrix), "snapshots of the queries")
         indices = np.full((len(matrix), k), -1, np.int64)
         similarity = np.full((len(matrix), k), -np.inf, np.float32)
         for start in range(0, len(matrix), _QUERY_CHUNK):
             part = slice(start, start + _QUERY_CHUNK)
-            hidden = self._hidden(asking[part], None if times is None else times[part])
-            self._search(matrix[part], lengths[part], hidden, (indices[part], similarity[part]))
+            chunks = self._chunks(asking[part], None if times is None else times[part])
+            self._search(matrix[part], lengths[part], chunks, (indices[part], similarity[part]))
         return indices, similarity
 
     def _search(
-        self, queries: Floats, lengths: Floats, hidden: Iterator[Booleans], best: tuple[Integers, Floats]
+        self, queries: Floats, lengths: Floats, chunks: Iterator[_Chunk], best: tuple[Integers, Floats]
     ) -> None:
         """Fill ``best``, positions and similarities (q, k), from one chunk of the corpus after another."""
         k, precise = best[0].shape[1], queries.astype(np.float64)
         # An inner product of d terms is off by at most d roundings of |a| |b|; twice, for two are compared.
         terms = queries.shape[1] + 8
         margin = terms * (2 * _ROUNDING * self._longest * lengths + np.finfo(np.float32).tiny)  # (q,)
-        for place, masked in enumerate(hidden):
-            first = place * _CORPUS_CHUNK
-            chunk = self._vectors[first : first + _CORPUS_CHUNK]
+        for first, chunk, masked in chunks:
             rough = queries @ chunk.T  # (q, n)
             rough[masked] = -np.inf
             possible = rough >= (best[1][:, -1] - margin)[:, None]
@@ -123,16 +144,19 @@ class SearchSpace:
             exact[~possible[:, columns]] = -np.inf
             _merge(*best, exact, columns + first)
 
-    def _hidden(self, asking: Integers, snapshots: Integers | None) -> Iterator[Booleans]:
-        """Yield for each chunk of the corpus what each query may not see, (q, n)."""
-        for first in range(0, len(self._vectors), _CORPUS_CHUNK):
-            part = slice(first, first + _CORPUS_CHUNK)
-            hidden = asking[:, None] == self._owners[None, part]
-            if self._valid is not None and snapshots is not None:
-                valid_from, valid_to = self._valid
-                hidden |= snapshots[:, None] < valid_from[None, part]
-                hidden |= snapshots[:, None] >= valid_to[None, part]
-            yield hidden
+    def _chunks(self, asking: Integers, snapshots: Integers | None) -> Iterator[_Chunk]:
+        """Yield one chunk of the corpus after another: where it begins, vectors (n, d), who may not see it (q, n)."""
+        starts = [0, *np.cumsum([len(block) for block in self._blocks])]
+        for start, block in zip(starts, self._blocks, strict=False):
+            for first in range(0, len(block), _CORPUS_CHUNK):
+                chunk = block[first : first + _CORPUS_CHUNK]
+                part = slice(start + first, start + first + len(chunk))
+                hidden = (asking[:, None] == self._owners[None, part]) | (self._owners[None, part] == _GONE)
+                if self._valid is not None and snapshots is not None:
+                    valid_from, valid_to = self._valid
+                    hidden |= snapshots[:, None] < valid_from[None, part]
+                    hidden |= snapshots[:, None] >= valid_to[None, part]
+                yield start + first, chunk, hidden
 
 
 def top_k(

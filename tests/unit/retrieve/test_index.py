@@ -9,6 +9,7 @@ import pytest
 
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS
+from scorerec.retrieve import loaded
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.vectors import vector_table
 
@@ -147,6 +148,39 @@ def test_a_file_that_somebody_else_writes_is_an_error_after_a_while(index, path)
     with pytest.raises(ArtifactError, match=r"index.sqlite: cannot be written.*nothing was changed"):
         index.add(behaviours("ann:1"), vectors("ann:1"))
     writer.close()
+
+
+@pytest.mark.parametrize("share", [0.1, 1e9])
+def test_a_reader_that_reads_changes_alone_finds_what_a_new_one_finds(index, path, share, monkeypatch):
+    """Whether all is read again after every change (few rows, 0.1) or never."""
+    monkeypatch.setattr(loaded, "_MAX_CHANGES", share)
+    random, asked = np.random.default_rng(0), np.array([[1, 0], [0, 1], [-1, 1]], np.float32)
+    with BehaviourIndex.open(path) as reader:
+        for step in range(60):
+            users = [f"u{number}" for number in random.integers(6, size=random.integers(4))]
+            rows = [
+                {
+                    "behaviour_id": f"{user}:{n}",
+                    "user_id": user,
+                    "valid_from": 0,
+                    "valid_to": 1,
+                    "item_ids": [str(step)],
+                }
+                for user in dict.fromkeys(users)
+                for n in range(random.integers(3))
+            ]
+            table = pa.Table.from_pylist(rows, BEHAVIOURS.columns)
+            matrix = random.integers(-2, 3, size=(len(rows), 2)).astype(np.float32)  # many ties
+            writer = index if step % 3 else reader
+            writer.replace_users(
+                users, table, vector_table("behaviour_id", [row["behaviour_id"] for row in rows], matrix)
+            )
+            if step % 7 == 0:
+                writer.delete_user("u1")
+            with BehaviourIndex.open(path) as new:
+                expected = new.search(asked, 9, ["u1", "u2", "x"], [0, 0, 50])
+            assert reader.search(asked, 9, ["u1", "u2", "x"], [0, 0, 50]) == expected
+            assert index.search(asked, 9, ["u1", "u2", "x"], [0, 0, 50]) == expected
 
 
 READER = """
