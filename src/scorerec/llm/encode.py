@@ -17,6 +17,7 @@ from scorerec.text.segments import Segment, render
 
 TokenIds = npt.NDArray[np.int32]
 _CHUNK = 4096  # texts that are tokenized in one call
+_TODAY = "26 Jul 2024"  # Llama 3.1's own default; templates that ask the clock would read differently every day
 _EXAMPLE = "Based on this information, would the user enjoy it? Respond with either 'Yes' or 'No'."
 
 
@@ -114,7 +115,7 @@ class PromptEncoder:
         if not self.has_template:
             return text
         turn = [{"role": "user", "content": text}]
-        return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+        return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True, date_string=_TODAY)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(
