@@ -50,13 +50,16 @@ class Reranker(ABC):
         """
 
     @abstractmethod
-    def tune(self, examples: Sequence[Example], texts: Mapping[str, str], seed: int) -> list[float]:
+    def tune(
+        self, examples: Sequence[Example], texts: Mapping[str, str], seed: int, checkpoint: Path | None = None
+    ) -> list[float]:
         """Tune in place by Eq. 12; return the mean loss of each epoch.
 
         Args:
             examples: prompts with one positive and the same number of negatives each.
             texts: behaviour_id -> d(H(u)).
             seed: decides order and dropout.
+            checkpoint: folder for the state of a tuning that takes long, as in ``fine_tune``.
         """
 
     @abstractmethod
@@ -90,10 +93,12 @@ class BiEncoderReranker(Reranker):
             scores[part] = np.einsum("nd,nd->n", left[0][left[1][part]], right[0][right[1][part]])
         return scores
 
-    def tune(self, examples: Sequence[Example], texts: Mapping[str, str], seed: int) -> list[float]:
+    def tune(
+        self, examples: Sequence[Example], texts: Mapping[str, str], seed: int, checkpoint: Path | None = None
+    ) -> list[float]:
         """Tune by Eq. 12, without in-batch negatives."""
         task = EncoderTask(texts, self.config.temperature, in_batch_negatives=False)
-        return fine_tune(self.encoder, task, examples, self.config, seed)
+        return fine_tune(self.encoder, task, examples, self.config, seed, checkpoint)
 
     def write(self, folder: Path) -> None:
         """Write a sentence-transformers model."""
@@ -130,9 +135,12 @@ class CrossEncoderReranker(Reranker):
             raise ModelError("the reranker's scores are not numbers; lower sare.learning_rate and tune it again")
         return scores
 
-    def tune(self, examples: Sequence[Example], texts: Mapping[str, str], seed: int) -> list[float]:
+    def tune(
+        self, examples: Sequence[Example], texts: Mapping[str, str], seed: int, checkpoint: Path | None = None
+    ) -> list[float]:
         """Tune by Eq. 12 on the sigmoid of the logit."""
-        return fine_tune(self.model, PairTask(texts, self.config.temperature), examples, self.config, seed)
+        task = PairTask(texts, self.config.temperature)
+        return fine_tune(self.model, task, examples, self.config, seed, checkpoint)
 
     def write(self, folder: Path) -> None:
         """Write a cross-encoder of sentence-transformers."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scorerec.core.artifacts import CHECKPOINT
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.contrastive import Example
@@ -68,7 +69,7 @@ def train_sare(
     examples = [Example(texts[group.target_id], (group.positive,), group.negatives) for group in sampled.groups]
     judged = {target_id: order for target_id, order in orders.items() if target_id in held_out}
     untuned = _judge(reranker, judged, segments, behaviour_texts, seed)
-    losses = reranker.tune(examples, behaviour_texts, derived_seed(seed, "sare"))
+    losses = reranker.tune(examples, behaviour_texts, derived_seed(seed, "sare"), out / CHECKPOINT)
     tuned = _judge(reranker, judged, segments, behaviour_texts, seed)
     reranker.save(out)
     warnings = warnings_about(tuned, untuned, config.temperature) if tuned and untuned else []

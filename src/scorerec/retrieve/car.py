@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 from sentence_transformers import SentenceTransformer
 
+from scorerec.core.artifacts import CHECKPOINT
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.contrastive import EncoderTask, Example
@@ -73,7 +74,7 @@ def train_car(
     judged = {name: anchor for name, anchor in anchors.items() if anchor.user_id in held_out}
     untuned = recall(encoder, judged, anchors, texts, config.recall_at)
     task = EncoderTask(texts, config.temperature, in_batch_negatives=True)
-    losses = fine_tune(encoder, task, examples, config, derived_seed(seed, "car"))
+    losses = fine_tune(encoder, task, examples, config, derived_seed(seed, "car"), out / CHECKPOINT)
     tuned = recall(encoder, judged, anchors, texts, config.recall_at)
     out.mkdir(parents=True, exist_ok=True)
     encoder.save(str(out), create_model_card=False)

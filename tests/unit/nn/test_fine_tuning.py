@@ -3,11 +3,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import CrossEncoder
 
 from scorerec.core.errors import ModelError
-from scorerec.nn.contrastive import EncoderTask, Example
+from scorerec.nn import checkpoints
+from scorerec.nn.contrastive import EncoderTask, Example, PairTask
 from scorerec.nn.encoders import encode, load_encoder
-from scorerec.nn.fine_tuning import FineTuneConfig, fine_tune
+from scorerec.nn.fine_tuning import FineTuneConfig, _Watch, fine_tune
 
 TEXTS = {"a": "doom quake", "b": "hexen doom", "c": "emma clueless", "d": "persuasion sanditon"}
 EXAMPLES = [
@@ -62,3 +64,69 @@ def test_a_loss_that_is_not_a_number_is_an_error(static_folder):
     encoder[0].embedding.weight.data[:] = float("nan")
     with pytest.raises(ModelError, match="learning rate"):
         fine_tune(encoder, TASK, EXAMPLES, FineTuneConfig(epochs=1, device="cpu"), seed=0)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def killed_after_each_state(monkeypatch):
+    saved = _Watch.on_save
+
+    def die(self, *given, **more):
+        saved(self, *given, **more)
+        raise Killed
+
+    monkeypatch.setattr(checkpoints, "MINUTES", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 1e9)
+    monkeypatch.setattr(_Watch, "on_save", die)
+
+
+def model_and_task(kind, folder):
+    if kind == "cross-encoder":
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # of a fresh scoring head
+            return CrossEncoder(str(folder), num_labels=1, device="cpu"), PairTask(TEXTS, temperature=0.1)
+    return load_encoder(str(folder)), TASK
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder"), [("static", "static_folder"), ("bert", "bert_folder"), ("cross-encoder", "bert_folder")]
+)
+def test_killed_after_every_epoch_it_ends_with_the_same_weights(
+    kind, folder, request, tmp_path, killed_after_each_state, capsys
+):
+    path = request.getfixturevalue(folder)
+    examples = [example._replace(negatives=tuple(sorted(set("abcd") - set(example.positives)))) for example in EXAMPLES]
+    config = FineTuneConfig(epochs=4, batch_size=4, learning_rate=0.01, device="cpu")
+    whole, task = model_and_task(kind, path)
+    losses = fine_tune(whole, task, examples, config, 0)
+    for n_kills in range(4):
+        model, task = model_and_task(kind, path)
+        again = None
+        try:
+            again = fine_tune(model, task, examples, config, 0, tmp_path / "checkpoint")
+            break
+        except Killed:
+            states = [state.name for state in tmp_path.glob("checkpoint/*/*")]
+            assert states == [f"checkpoint-{2 * (n_kills + 1)}"]
+    assert n_kills == 3
+    assert again == losses
+    for (name, weight), other in zip(whole.state_dict().items(), model.state_dict().values(), strict=True):
+        assert torch.equal(weight, other), name
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_state_of_another_training_or_half_written_is_not_taken_up(static_folder, tmp_path, killed_after_each_state):
+    config = FineTuneConfig(epochs=2, batch_size=4, learning_rate=0.05, device="cpu")
+    with pytest.raises(Killed):
+        fine_tune(load_encoder(str(static_folder)), TASK, EXAMPLES, config, 0, tmp_path)
+    with pytest.raises(Killed):  # after its own first epoch
+        fine_tune(load_encoder(str(static_folder)), TASK, EXAMPLES, config, 1, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    for mark in tmp_path.rglob("trainer_state.json"):
+        mark.unlink()
+    with pytest.raises(Killed):
+        fine_tune(load_encoder(str(static_folder)), TASK, EXAMPLES, config, 0, tmp_path)
