@@ -10,8 +10,9 @@ import pyarrow as pa
 from scorerec.core.errors import DataError
 from scorerec.data.labels import LabelConfig, add_labels
 from scorerec.data.raw import column_types, parse_ratings, require_file
-from scorerec.data.sources.columns import ColumnMap, require_columns
 from scorerec.data.sources.tabular import file_origin, scan_file
+
+_NEEDED = ("user_id", "item_id", "timestamp")
 
 
 def read_additions(path: Path, label: LabelConfig, item_ids: pa.ChunkedArray) -> pl.DataFrame:
@@ -28,10 +29,12 @@ def read_additions(path: Path, label: LabelConfig, item_ids: pa.ChunkedArray) ->
     origin = file_origin(require_file(path, "give a file with the columns user_id, item_id and timestamp"))
     scan = scan_file(origin)
     names = column_types(scan, origin).names()
-    opinion = next((name for name in ("label", "rating") if name in names), None)
-    wanted = ColumnMap(rating="rating" if opinion == "rating" else None, label="label" if opinion == "label" else None)
-    require_columns(wanted.ratings(), names, origin.path)
-    rows = parse_ratings(scan.select(list(wanted.ratings())), origin)
+    if missing := [name for name in _NEEDED if name not in names]:
+        raise DataError(
+            f"{path}: wanted columns {_NEEDED}, {missing} missing; the file has {names}; rename its columns"
+        )
+    opinion = [name for name in ("label", "rating") if name in names][:1]
+    rows = parse_ratings(scan.select(*_NEEDED, *opinion), origin)
     unknown = rows.filter(~pl.col("item_id").cast(pl.String).is_in(pl.Series(item_ids.to_pylist()).implode()))
     if not unknown.is_empty():
         first = unknown.row(0, named=True)
@@ -39,9 +42,9 @@ def read_additions(path: Path, label: LabelConfig, item_ids: pa.ChunkedArray) ->
             f"{origin.row(first['position'])}: item {first['item_id']!r} is not in the run's catalogue (such rows: "
             f"{unknown.height}); remove these rows, or add the items to the data and run again"
         )
-    if opinion is None:
-        rows = rows.with_columns(label=pl.lit(1, dtype=pl.Int8))
+    if opinion:
+        rows = add_labels(rows, LabelConfig(kind="given") if opinion == ["label"] else label, origin)
     else:
-        rows = add_labels(rows, LabelConfig(kind="given") if opinion == "label" else label, origin)
+        rows = rows.with_columns(label=pl.lit(1, dtype=pl.Int8))
     text = pl.col("user_id", "item_id").cast(pl.String)
     return rows.sort("timestamp", "position").with_columns(text).select("user_id", "item_id", "timestamp", "label")

@@ -147,6 +147,40 @@ def test_a_forgotten_user_is_nobodys_evidence(world: Any, corpus: Corpus) -> Non
 
 
 @pytest.mark.parametrize("kind", ["train"])
+def test_a_user_forgotten_in_the_middle_of_a_request_is_left_out(
+    world: Any, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another process forgets them between the search and the reading of what was found."""
+    chain, request = world.chain(corpus), request_of("a stranger", corpus.behaviours["item_ids"][3].as_py(), "00001")
+    with chain.index as index:
+        nearest, second = chain.evidence(*request).candidates["behaviour_id"].to_pylist()[:2]
+        search = index.search
+
+        def search_then_forget(*arguments: Any, **named: Any) -> Any:
+            hits = search(*arguments, **named)
+            index.delete_user(nearest)
+            return hits
+
+        monkeypatch.setattr(index, "search", search_then_forget)
+        found = chain.evidence(*request)
+    assert found.candidates["behaviour_id"][0].as_py() == second
+    assert nearest not in found.contexts["behaviour_id"].to_pylist()
+    assert found.contexts.num_rows == chain.n_context_users
+
+
+@pytest.mark.parametrize("kind", ["train"])
+def test_a_request_reads_of_the_index_what_it_found_and_no_more(
+    chain: Chain, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    behaviours = chain.index.behaviours
+    monkeypatch.setattr(chain.index, "behaviours", lambda ids: read.append(ids) or behaviours(ids))
+    found = chain.evidence(corpus.targets, corpus.queries)
+    assert read == [set(found.candidates["behaviour_id"].to_pylist())]
+    assert set(found.behaviours["behaviour_id"].to_pylist()) == read[0]
+
+
+@pytest.mark.parametrize("kind", ["train"])
 def test_vectors_are_those_of_the_texts(chain: Chain, corpus: Corpus) -> None:
     texts = encoder_texts(chain.prompter, chain.encoder, corpus.behaviours, "behaviour_id")
     table = behaviour_vectors(chain.prompter, chain.encoder, corpus.behaviours, "behaviour_id")
