@@ -15,7 +15,7 @@ from scorerec.assess.assessor import NOTHING, Assessor, BudgetError, Tokens
 from scorerec.assess.client import ChatAssessor, ChatConfig
 from scorerec.assess.limits import Budget, Prices
 from scorerec.assess.metadata import MetadataAssessor
-from scorerec.assess.plan import Request, make_plan
+from scorerec.assess.plan import Plan, Request, make_plan
 from scorerec.assess.store import ReplyStore
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError
@@ -145,8 +145,7 @@ def collect(
         asked = Questioning(assessor, kept, budget).ask(plan.pending, config.n_rounds, config.patience)
     except BudgetError as stop:
         n_kept = len(make_plan(requests, assessor.identity, kept).replies)
-        told = f"{n_kept} of {len(plan.prompts)} prompts have a reply, and every reply is kept"
-        raise BudgetError(f"{stop} and run again to continue: {told}") from None
+        raise BudgetError(_resumable(stop, n_kept, len(plan.prompts))) from None
     replies = {**plan.replies, **asked.replies}
     warnings = _unanswered(len(plan.prompts), len(replies), asked, config.max_unanswered)
     spent = asked.spent if assessor.is_llm else NOTHING
@@ -160,16 +159,27 @@ def collect(
         "is_llm": assessor.is_llm,
         "n_requests": len(requests),
         "n_answered": len(rows),
-        "n_prompts_from_store": len(plan.replies),
-        "n_prompts_asked": len(plan.pending),
-        "n_prompts_unanswered": len(plan.prompts) - len(replies),
-        "failures": dict(sorted(asked.failures.items())),
+        **_facts(plan, asked),
         "failed_attempts": dict(assessor.failed_attempts),
         "tokens_in": spent.sent,
         "tokens_out": spent.received,
         "warnings": warnings,
     }
     return _table(rows, assessor.name), facts
+
+
+def _resumable(stop: BudgetError, n_kept: int, n_prompts: int) -> str:
+    return f"{stop} and run again to continue: {n_kept} of {n_prompts} prompts have a reply, and every reply is kept"
+
+
+def _facts(plan: Plan, asked: Answers) -> dict[str, Any]:
+    """Return what became of the prompts."""
+    return {
+        "n_prompts_from_store": len(plan.replies),
+        "n_prompts_asked": len(plan.pending),
+        "n_prompts_unanswered": len(plan.pending) - len(asked.replies),
+        "failures": dict(sorted(asked.failures.items())),
+    }
 
 
 def _unanswered(n_prompts: int, n_answered: int, asked: Answers, allowed: float) -> list[str]:
