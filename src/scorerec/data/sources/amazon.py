@@ -30,7 +30,7 @@ _RATINGS_SUFFIXES = (".csv", ".csv.gz")
 _ADVICE = "set data.path to a folder with the files of one category, from https://nijianmo.github.io/amazon/"
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|</?[a-zA-Z][^<>]*>", re.DOTALL | re.IGNORECASE)
 _ENTITY = re.compile(r"&#?\w+;")
-_PAGE_SOURCE = "getTime()"  # some titles hold the script of the page instead
+_PAGE_SOURCE = "getTime"  # some titles hold the script of the page instead
 
 
 class AmazonReviews2018(Config):
@@ -74,8 +74,11 @@ class AmazonReviews2018(Config):
         else:
             ratings_from = Origin(reviews)
             scan = read_records(ratings_from, _REVIEWS, _review).lazy()
-        ratings = parse_ratings(scan, ratings_from)
-        return RawTables(ratings, read_records(items_from, _ITEMS, _item), ratings_from, items_from)
+        raw = RawTables(
+            parse_ratings(scan, ratings_from), read_records(items_from, _ITEMS, _item), ratings_from, items_from
+        )
+        self._refuse_swapped(raw)
+        return raw
 
     def _ratings(self, origin: Origin) -> pl.LazyFrame:
         ids = ("item_id", "user_id") if self.ratings_begin_with == "item" else ("user_id", "item_id")
@@ -87,6 +90,16 @@ class AmazonReviews2018(Config):
                 f"{origin.row(0)}: wanted {len(wanted)} fields ({', '.join(wanted)}), found {len(found)}; {_ADVICE}"
             )
         return scan.rename(dict(zip(found, wanted, strict=True)))
+
+    def _refuse_swapped(self, raw: RawTables) -> None:
+        catalogue = raw.items["item_id"].implode()
+        names = {name: raw.ratings[name].is_in(catalogue).any() for name in ("item_id", "user_id")}
+        if names["user_id"] and not names["item_id"]:
+            other = "user" if self.ratings_begin_with == "item" else "item"
+            raise DataError(
+                f"{raw.ratings_from.path}: its users are items of {raw.items_from.path}, and its items are not; "
+                f'set data.source.ratings_begin_with = "{other}"'
+            )
 
 
 def _only(folder: Path, kind: str, patterns: Sequence[str]) -> Path:

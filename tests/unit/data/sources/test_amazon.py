@@ -116,6 +116,9 @@ def test_ratings_alone(tmp_path: Path, first: str) -> None:
     (tmp_path / "meta_Video_Games.json.gz").write_bytes(gzip.compress(lines([ITEM])))
     raw = read(tmp_path, ratings_begin_with=first)
     assert raw.ratings.rows() == [(0, "A31U", "B004LLIKVU", 4.0, None, 1_529_193_600)]
+    other = {"item": "user", "user": "item"}[first]
+    message = refusal(lambda: read(tmp_path, ratings_begin_with=other))
+    assert message.endswith(f'set data.source.ratings_begin_with = "{first}"')
 
 
 def test_ratings_of_another_format_are_refused(tmp_path: Path) -> None:
