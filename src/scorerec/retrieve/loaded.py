@@ -72,12 +72,14 @@ def _rows(
     names: list[str] = []
     owners: list[str] = []
     counts: list[tuple[int, int, int]] = []
-    flat = bytearray()
+    part, values = (" WHERE number > ?", (last,)) if last else ("", ())  # all are counted without reading vectors
+    count = connection.execute("SELECT count(*) FROM behaviours" + part, values).fetchone()[0]
+    vectors = np.empty((count, dimension), np.float32)  # in large pages, which a growing buffer would not be
     while block := rows.fetchmany(_BLOCK):
+        flat = np.frombuffer(b"".join(row[5] for row in block), "<f4")
+        vectors[len(names) : len(names) + len(block)] = flat.reshape(-1, dimension)
         names += [row[0] for row in block]
         owners += [row[1] for row in block]
         counts += [row[2:5] for row in block]
-        flat += b"".join(row[5] for row in block)
-    vectors = np.frombuffer(flat, "<f4").astype(np.float32, copy=False).reshape(-1, dimension)
     numbers, valid_from, valid_to = np.array(counts, np.int64).reshape(-1, 3).T
     return numbers, names, SearchSpace(vectors, owners, (valid_from, valid_to))
