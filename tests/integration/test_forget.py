@@ -112,10 +112,10 @@ def test_other_prompts_are_as_if_the_user_had_never_been_found(folder: Path, use
     written = writer.augmented(corpus.table(TARGETS), corpus.table(QUERIES), contexts, behaviours)
     assert prompts["target_id"].equals(written["target_id"])
     assert prompts["segments"].to_pylist() == written["segments"].to_pylist()
-    shown_before, shown = texts(before), texts(prompts)
+    shown_before, shown, evidence = texts(before), texts(prompts), behaviours_of(before)
     changed = [name for name in shown if shown[name] != shown_before[name]]
     assert changed
-    assert all(user in behaviours_of(before)[name] for name in changed)
+    assert all(user in evidence[name] for name in changed)
 
 
 def texts(prompts: pa.Table) -> dict[str, str]:
