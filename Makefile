@@ -8,7 +8,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test check format clean
+.PHONY: help install quickstart test test-slow fuzz check format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,12 @@ quickstart: $(STAMP) ## Run SCORE on MovieLens-100K: a table, and three recommen
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 tests
+
+test-slow: $(STAMP) ## Run the long tests: kill -9 at many moments, several processes
+	$(BIN)/python -m pytest -m slow tests
+
+fuzz: $(STAMP) ## Look for tracebacks in the readers for an hour or so
+	SCOREREC_FUZZ=3000 $(BIN)/python -m pytest tests/contract/test_fuzz.py
 
 check: $(STAMP) ## Everything that must be good: format, lint, types, imports, doctests, tests
 	$(BIN)/ruff format --check .

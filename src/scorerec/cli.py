@@ -245,7 +245,8 @@ def main() -> None:
 def _tell(progress: Any) -> None:
     seconds = "" if progress.seconds is None else f"  {progress.seconds:.1f} s"
     if progress.state != "running" or notes.is_terminal:
-        notes.print(f"{progress.state:>8}  {escape(progress.stage)}{seconds}")
+        note = f"  {progress.note}" if progress.note else ""
+        notes.print(f"{progress.state:>8}  {escape(progress.stage)}{seconds}{escape(note)}", soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

@@ -78,7 +78,7 @@ def replace_file(path: Path, content: str) -> None:
     Raises:
         ArtifactError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two processes may write the same file
     with told_clearly(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(content, encoding="utf-8")

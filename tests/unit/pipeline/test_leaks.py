@@ -85,7 +85,9 @@ def test_later_labels_of_anybody_change_no_row_of_an_as_of_corpus(
 
 def assert_same(one: Evidence, other: Evidence) -> None:
     for name, table in one._asdict().items():
-        assert table.equals(getattr(other, name)), name
+        # Until when a behaviour is the newest depends on what comes next; no prompt shows it.
+        shown = [column for column in table.column_names if column != "valid_to"]
+        assert table.select(shown).equals(getattr(other, name).select(shown)), name
 
 
 class Shown(NamedTuple):
