@@ -157,9 +157,9 @@ def recommend(
     for place, item in enumerate(result.items, start=1):
         console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}")
         for shown in item.evidence:
-            also = ", this item too" if shown.has_item else ""
+            also = " (who liked this item too)" if shown.has_item else ""
             titles = escape(", ".join(shown.titles))
-            console.print(f"   similar user {escape(shown.user_id)}{also} liked {titles}", soft_wrap=True)
+            console.print(f"   similar user {escape(shown.user_id)}{also}: {titles}", soft_wrap=True)
 
 
 @app.command()
