@@ -13,11 +13,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import scorerec.crm
+from scorerec.core.artifacts import SECONDS_BEFORE
 from scorerec.core.errors import ModelError
 from scorerec.core.tables import INTERACTIONS
 from scorerec.crm.base import ConventionalRecommender, ModelSettings
 from scorerec.crm.registry import MODELS, load_crm
 from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.nn import checkpoints
+from scorerec.nn.checkpoints import Checkpoint
 
 KINDS = [(name, recipe) for name, model in MODELS.items() for recipe in model.recipes]
 N_USERS, N_ITEMS, N_ROWS = 60, 40, 24
@@ -150,6 +153,29 @@ def test_the_seed_decides_everything(kind, interactions):
         states.append(fit_crm(interactions, config, seed)[0].state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_killed_after_every_epoch_it_ends_as_if_left_alone(kind, interactions, tmp_path, monkeypatch):
+    config = short(*kind).model_copy(update={"epochs": 4})
+    whole, facts = fit_crm(interactions, config, seed=0)
+    save = Checkpoint.save
+
+    def save_and_die(self, *state):
+        save(self, *state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "MINUTES", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 1e9)
+    monkeypatch.setattr(Checkpoint, "save", save_and_die)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            fit_crm(interactions, config, 0, "cpu", tmp_path / "checkpoint")
+    again, facts_again = fit_crm(interactions, config, 0, "cpu", tmp_path / "checkpoint")
+    assert {**facts_again, SECONDS_BEFORE: 0.0} == facts
+    assert whole.state_dict().keys() == again.state_dict().keys()
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in whole.state_dict().items())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_planted_tastes_are_found(fitted, interactions):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ import pyarrow as pa
 import torch
 from pydantic import Field, SerializeAsAny, model_validator
 from sklearn.metrics import roc_auc_score
+from torch import Tensor
 
+from scorerec.core.artifacts import SECONDS_BEFORE
 from scorerec.core.config import Config, validate
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.core.progress import progress
@@ -22,6 +26,7 @@ from scorerec.crm.base import ConventionalRecommender, ModelSettings
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.histories import Rows, split_rows, training_catalogue
 from scorerec.crm.registry import model_class
+from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
 
 
 class CRMConfig(Config):
@@ -73,7 +78,11 @@ class CRMConfig(Config):
 
 
 def fit_crm(
-    interactions: pa.Table, config: CRMConfig, seed: int, device: str | torch.device = "cpu"
+    interactions: pa.Table,
+    config: CRMConfig,
+    seed: int,
+    device: str | torch.device = "cpu",
+    checkpoint: Path | None = None,
 ) -> tuple[ConventionalRecommender, dict[str, Any]]:
     """Train a model on the rows of split "train" and keep its best epoch by AUC on the rows of split "valid".
 
@@ -82,6 +91,8 @@ def fit_crm(
         config: which model, and how.
         seed: decides initial weights, dropout and order.
         device: where it computes.
+        checkpoint: a folder in which the state is kept after some epochs; what the same training left there is
+            gone on from. It is removed at the end.
 
     Returns:
         The model, in evaluation mode, and facts: counts, epochs, best_epoch, valid_auc, valid_uauc (mean over
@@ -101,50 +112,100 @@ def fit_crm(
     with _own_randomness(derived_seed(seed, "crm", config.model), torch.device(device)):
         model = model_class(config.model)(catalogue, config.settings).to(device)
         model.prepare(train)
-        curve, logits = _train(model, train, valid, config, generator(seed, "crm", config.model, "order"))
+        training = _Training(model, config, generator(seed, "crm", config.model, "order"))
+        kept = None if checkpoint is None else Checkpoint(checkpoint, _identity(interactions, config, seed))
+        training.run(train, valid, kept)
     n_parameters = sum(weights.numel() for weights in model.parameters())
     model.finish()
-    model.calibration.copy_(torch.tensor(platt_scaling(logits, valid.label)))
-    best = max(curve, key=lambda epoch: epoch["valid_auc"])
+    model.calibration.copy_(torch.tensor(platt_scaling(training.logits, valid.label)))
+    if kept is not None:
+        kept.remove()
+    best = training.best_epoch
     facts = {
         "model": config.model,
         "recipe": config.recipe,
         "n_items": len(catalogue),
         "n_train_rows": len(train),
         "n_parameters": n_parameters,
-        "epochs": len(curve),
+        "epochs": len(training.curve),
         "best_epoch": best["epoch"],
         "valid_auc": best["valid_auc"],
-        "valid_uauc": _user_auc(valid.prefixes.history, valid.label, logits),
-        "curve": curve,
+        "valid_uauc": _user_auc(valid.prefixes.history, valid.label, training.logits),
+        "curve": training.curve,
+        SECONDS_BEFORE: 0.0 if kept is None else round(kept.seconds_before, 1),
     }
     return model.eval(), facts
 
 
-def _train(
-    model: ConventionalRecommender, train: Rows, valid: Rows, config: CRMConfig, rng: np.random.Generator
-) -> tuple[list[dict[str, float]], npt.NDArray[np.float64]]:
-    """Train until validation AUC has stopped rising, and leave the best weights in ``model``.
+def _identity(interactions: pa.Table, config: CRMConfig, seed: int) -> dict[str, Any]:
+    """Return what decides a training, for its checkpoint."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, interactions.schema) as stream:
+        stream.write_table(interactions)
+    rows = hashlib.sha256(sink.getvalue()).hexdigest()
+    return {"rows": rows, "config": config.model_dump(mode="json"), "seed": seed}
 
-    Returns:
-        The curve, and the validation logits of the best epoch.
+
+class _Training:
+    """The epochs of one model, and the best of them.
+
+    Args:
+        model: is trained in place.
+        config: how.
+        rng: decides the order of the rows.
+
+    Attributes:
+        curve: loss and validation AUC of each epoch.
+        best: the weights of the best epoch.
+        logits: its validation logits.
     """
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    curve: list[dict[str, float]] = []
-    best_auc, best_epoch = -math.inf, 0
-    best_weights, best_logits = {}, np.zeros(0)
-    for epoch in progress(range(1, config.epochs + 1), f"training {model.label}", config.epochs, "epoch"):
-        loss = _one_epoch(model, train, config.batch_size, optimiser, rng)
-        logits = _valid_logits(model, valid)
-        auc = float(roc_auc_score(valid.label, logits))
-        curve.append({"epoch": epoch, "loss": loss, "valid_auc": auc})
-        if auc > best_auc:
-            best_auc, best_epoch, best_logits = auc, epoch, logits
-            best_weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        elif epoch - best_epoch >= config.patience:
-            break
-    model.load_state_dict(best_weights)
-    return curve, best_logits
+
+    def __init__(self, model: ConventionalRecommender, config: CRMConfig, rng: np.random.Generator):
+        self.curve: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.logits = np.zeros(0)
+        self._model, self._config, self._rng = model, config, rng
+        self._adam = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self._tensors = TrainingTensors(model.state_dict(), self._adam, model.device)
+
+    @property
+    def best_epoch(self) -> dict[str, float]:
+        """The entry of the curve whose weights are kept; the first of equals."""
+        return max(self.curve, key=lambda epoch: epoch["valid_auc"])
+
+    def run(self, train: Rows, valid: Rows, checkpoint: Checkpoint | None) -> None:
+        """Train until validation AUC has stopped rising, and leave the best weights in the model."""
+        if checkpoint is not None:
+            self._resume(checkpoint)
+        left = range(len(self.curve) + 1, self._config.epochs + 1)
+        for epoch in progress(left, f"training {self._model.label}", len(left), "epoch"):
+            loss = _one_epoch(self._model, train, self._config.batch_size, self._adam, self._rng)
+            logits = _valid_logits(self._model, valid)
+            auc = float(roc_auc_score(valid.label, logits))
+            self.curve.append({"epoch": epoch, "loss": loss, "valid_auc": auc})
+            if self.best_epoch["epoch"] == epoch:
+                self.logits = logits
+                self.best = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
+            elif epoch - self.best_epoch["epoch"] >= self._config.patience:
+                break
+            if checkpoint is not None and checkpoint.is_due and epoch < self._config.epochs:
+                self._keep(checkpoint)
+        self._model.load_state_dict(self.best)
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        kept = {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors = {**self._tensors.read(), **kept, "logits": torch.from_numpy(self.logits)}
+        checkpoint.save(tensors, {"curve": self.curve, "order": self._rng.bit_generator.state})
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.load()
+        if state is None:
+            return
+        tensors, facts = state
+        self._tensors.restore(tensors)
+        self._rng.bit_generator.state = facts["order"]
+        self.curve, self.logits = facts["curve"], tensors["logits"].numpy()
+        self.best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
 
 
 def _one_epoch(

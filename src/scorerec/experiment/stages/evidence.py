@@ -53,7 +53,7 @@ REPLIES = "replies.sqlite"  # below the folder of all runs, since it outlives th
 def _crm(context: Context, draft: Draft) -> None:
     config = context.config
     interactions = context.inputs["data"].table(INTERACTIONS)
-    model, facts = fit_crm(interactions, config.crm, config.seed, choose_device(config.device))
+    model, facts = fit_crm(interactions, config.crm, config.seed, choose_device(config.device), draft.checkpoint)
     model.save(draft.path / MODEL)
     draft.facts.update(facts)
 
