@@ -1,8 +1,8 @@
-"""History augmentation: in each epoch a prompt shows another part of the user's history."""
+"""Augmentation: in each epoch a prompt shows other titles of the user's history, and of each similar user."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -19,10 +19,27 @@ def sample_history(segments: Sequence[Segment], most_titles: int | None, rng: np
         most_titles: how many titles are shown at most; None is no limit.
         rng: draws the titles.
     """
-    places = [place for place, segment in enumerate(segments) if segment.kind == "history"]
-    most = len(places) if most_titles is None else min(most_titles, len(places))
-    if most == 0:
-        return list(segments)
-    count = int(rng.integers(1, most + 1))
-    left_out = set(places) - {places[index] for index in rng.permutation(len(places))[:count]}
+    history = [place for place, segment in enumerate(segments) if segment.kind == "history"]
+    return _sample([history], segments, most_titles, rng)
+
+
+def sample_evidence(segments: Sequence[Segment], most_titles: int | None, rng: np.random.Generator) -> list[Segment]:
+    """Return the prompt with a random part of each similar user's titles, drawn as ``sample_history`` does."""
+    by_user: dict[str | None, list[int]] = {}
+    for place, segment in enumerate(segments):
+        if segment.kind == "evidence":
+            by_user.setdefault(segment.behaviour_id, []).append(place)
+    return _sample(by_user.values(), segments, most_titles, rng)
+
+
+def _sample(
+    lists: Iterable[Sequence[int]], segments: Sequence[Segment], most_titles: int | None, rng: np.random.Generator
+) -> list[Segment]:
+    """Return the segments with a random part of each list, given as places among them."""
+    left_out: set[int] = set()
+    for places in lists:
+        most = len(places) if most_titles is None else min(most_titles, len(places))
+        if most:
+            count = int(rng.integers(1, most + 1))
+            left_out |= set(places) - {places[index] for index in rng.permutation(len(places))[:count]}
     return [segment for place, segment in enumerate(segments) if place not in left_out]

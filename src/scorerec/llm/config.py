@@ -36,6 +36,11 @@ class LLMConfig(OptimiserConfig):
     history_augmentation: bool = Field(
         False, description="show a random part of the history in training, drawn anew in each epoch, order kept"
     )
+    evidence_augmentation: bool = Field(
+        False,
+        exclude_if=lambda value: not value,  # settings written before it was there mean the same
+        description="the same for the titles of each similar user",
+    )
     embedding_dropout: float = Field(0.0, ge=0, lt=1, description="share of embedding values dropped in training")
     epochs: int = Field(3, ge=1, description="passes over the training rows")
     batch_size: int = Field(64, ge=1, description="prompts at once in training")

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.llm.augment import sample_history
+from scorerec.llm.augment import sample_evidence, sample_history
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import Encoded
@@ -202,12 +202,17 @@ class Trainer:
     def _encoded(self, epoch: int) -> Encoded:
         """The training rows as this epoch sees them."""
         encoder = self.scorer.encoder
-        if self.config.history_augmentation:
+        prompts, config = self.train.prompts, self.config
+        if config.history_augmentation:
             rng = generator(self.seed, "llm", "augmentation", epoch)
-            shown = self.config.history_titles
-            return encoder.encode([sample_history(segments, shown, rng) for segments in self.train.prompts])
+            prompts = [sample_history(segments, config.history_titles, rng) for segments in prompts]
+        if config.evidence_augmentation:
+            rng = generator(self.seed, "llm", "evidence augmentation", epoch)
+            prompts = [sample_evidence(segments, config.evidence_titles, rng) for segments in prompts]
+        if prompts is not self.train.prompts:
+            return encoder.encode(prompts)
         if self._whole is None:
-            self._whole = encoder.encode(self.train.prompts)
+            self._whole = encoder.encode(prompts)
         return self._whole
 
     def _steps(self, rows: Encoded, epoch: int) -> list[list[Batch]]:

@@ -1,4 +1,4 @@
-"""History augmentation keeps the order, the limit, and everything that is not history."""
+"""Augmentation keeps the order, the limit, and everything but the titles that it is about."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorerec.llm.augment import sample_history
+from scorerec.llm.augment import sample_evidence, sample_history
 from scorerec.text.segments import Segment
 
 HEAD, TAIL, TARGET = Segment("wording", "["), Segment("wording", "]"), Segment("target", "'T'", "t")
@@ -33,3 +33,22 @@ def test_every_number_of_titles_and_every_title_occurs() -> None:
     samples = [sample_history(history, 3, rng) for _ in range(300)]
     assert {len(sample) for sample in samples} == {1, 2, 3}
     assert {segment.item_id for sample in samples for segment in sample} == set("012345")
+
+
+def test_each_similar_user_keeps_some_titles_and_the_rest_of_the_prompt_stays() -> None:
+    evidence = [Segment("evidence", f"'{user}{k}'", str(k), user) for user in "ab" for k in range(5)]
+    frame = Segment("wording", "user a:", None, "a")
+    history = Segment("history", "'h'", "h")
+    prompt = [HEAD, history, frame, *evidence, TAIL, TARGET]
+    rng = np.random.default_rng(0)
+    samples = [sample_evidence(prompt, 3, rng) for _ in range(100)]
+    for sample in samples:
+        left = [segment for segment in sample if segment.kind == "evidence"]
+        assert [segment for segment in sample if segment.kind != "evidence"] == [HEAD, history, frame, TAIL, TARGET]
+        assert left == [segment for segment in evidence if segment in left]
+        assert all(1 <= sum(segment.behaviour_id == user for segment in left) <= 3 for user in "ab")
+    assert {segment for sample in samples for segment in sample if segment.kind == "evidence"} == set(evidence)
+
+
+def test_a_prompt_without_evidence_stays_as_it_is() -> None:
+    assert sample_evidence([HEAD, TAIL, TARGET], 3, np.random.default_rng(0)) == [HEAD, TAIL, TARGET]
