@@ -25,7 +25,7 @@ from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
-from scorerec.experiment.stages.language_model import prompt_settings
+from scorerec.experiment.stages.language_model import prompt_settings, settings_without_evidence
 from scorerec.experiment.stages.parts import MODEL, backbone, model_folder, prompter
 from scorerec.llm.score import Scorer
 from scorerec.llm.tune import tune
@@ -141,14 +141,10 @@ def _binllm_scores(context: Context, draft: Draft) -> None:
     _judged_scores(context, draft, scorer, "prompts-binllm", "binllm")
 
 
-def _llm(config: ExperimentConfig) -> dict[str, Any]:
-    return config.llm.model_dump(mode="json")
-
-
 def _settings(own: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
     """Return what reads the settings of the LM and of one baseline."""
     return lambda config: {
-        "llm": config.llm.model_dump(mode="json"),
+        "llm": settings_without_evidence(config),
         own: getattr(config.baselines, own).model_dump(mode="json"),
     }
 
@@ -156,19 +152,24 @@ def _settings(own: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
 _HISTORY = prompt_settings("history_titles")
 
 STAGES = (
-    Stage("scores-icl", ("corpus", "backbone", "prompts-llm"), _llm, _untuned_scores),
+    Stage("scores-icl", ("corpus", "backbone", "prompts-llm"), settings_without_evidence, _untuned_scores),
     Stage("prompts-llara", ("data", "corpus"), _HISTORY, _llara_prompts, seeded=False),
     Stage("tuned-llara", ("data", "corpus", "crm", "backbone", "prompts-llara"), _settings("llara"), _llara),
-    Stage("scores-llara", ("corpus", "prompts-llara", "tuned-llara"), _llm, _llara_scores),
+    Stage("scores-llara", ("corpus", "prompts-llara", "tuned-llara"), settings_without_evidence, _llara_scores),
     Stage("prompts-collm", ("data", "corpus"), _HISTORY, _collm_prompts, seeded=False),
     Stage("tuned-collm", ("data", "corpus", "crm", "tuned-llm", "prompts-collm"), _settings("collm"), _collm),
-    Stage("scores-collm", ("corpus", "prompts-collm", "tuned-llm", "tuned-collm"), _llm, _collm_scores),
+    Stage(
+        "scores-collm",
+        ("corpus", "prompts-collm", "tuned-llm", "tuned-collm"),
+        settings_without_evidence,
+        _collm_scores,
+    ),
     Stage(
         "prompts-binllm",
         ("data", "corpus"),
         lambda config: {**_HISTORY(config), "codes": config.baselines.binllm.model_dump(mode="json")},
         _binllm_prompts,
     ),
-    Stage("tuned-binllm", ("corpus", "tuned-llm", "prompts-binllm"), _llm, _binllm),
-    Stage("scores-binllm", ("corpus", "prompts-binllm", "tuned-binllm"), _llm, _binllm_scores),
+    Stage("tuned-binllm", ("corpus", "tuned-llm", "prompts-binllm"), settings_without_evidence, _binllm),
+    Stage("scores-binllm", ("corpus", "prompts-binllm", "tuned-binllm"), settings_without_evidence, _binllm_scores),
 )

@@ -104,7 +104,12 @@ def _backbone_settings(config: ExperimentConfig) -> dict[str, Any]:
     }
 
 
-def method_stages(suffix: str, name: str, prompts: Stage) -> tuple[Stage, ...]:
+def settings_without_evidence(config: ExperimentConfig) -> dict[str, Any]:
+    """Return the settings of an LM whose prompts show nobody else."""
+    return config.llm.model_dump(mode="json", exclude={"evidence_augmentation"})
+
+
+def method_stages(suffix: str, name: str, prompts: Stage, has_evidence: bool = True) -> tuple[Stage, ...]:
     """Return the stages of one method: its prompts, the LM tuned on them, and its scores."""
     tuned, scores = f"tuned-{suffix}", f"scores-{suffix}"
     return (
@@ -112,7 +117,7 @@ def method_stages(suffix: str, name: str, prompts: Stage) -> tuple[Stage, ...]:
         Stage(
             tuned,
             ("corpus", "backbone", prompts.name),
-            lambda config: config.llm.model_dump(mode="json"),
+            (lambda config: config.llm.model_dump(mode="json")) if has_evidence else settings_without_evidence,
             partial(_tuned, prompts.name),
         ),
         Stage(
@@ -136,6 +141,7 @@ STAGES = (
             _basic_prompts,
             seeded=False,
         ),
+        has_evidence=False,
     ),
     *method_stages(
         "score",
