@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,21 +16,32 @@ from rich.table import Table
 
 from scorerec.core.errors import ScorerecError
 from scorerec.core.memory import keep_freed_memory
+from scorerec.experiment import complete
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="LLM recommendation with natural-language collaborative evidence (SCORE).",
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
+_INTERRUPTED = 130
+_debug: list[bool] = []  # what the option said
+_BUG = "This is a bug: please report it with what `scorerec --debug ...` prints. What was finished is kept"
 
-Source = Annotated[str, typer.Argument(metavar="PRESET|FILE", help="quickstart, ml-1m, ... or a TOML file")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET|FILE", help="quickstart, ml-1m, ... or a TOML file", autocompletion=complete.sources
+    ),
+]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting: crm.epochs=20")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="change a setting: crm.epochs=20", autocompletion=complete.settings
+    ),
 ]
 Root = Annotated[Path, typer.Option("--out", help="folder of the runs and their artifacts")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run, such as runs/quickstart")]
+RunFolder = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="folder of a run, such as runs/quickstart", autocompletion=complete.runs),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 
 
@@ -64,7 +75,9 @@ def prepare(
 def run(
     source: Source,
     changes: Changes = None,
-    to: Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="stop after this stage", autocompletion=complete.stages)
+    ] = None,
     root: Root = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -200,14 +213,48 @@ def forget(
 
 
 @app.command()
+def compare(
+    first: RunFolder,
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="another", autocompletion=complete.runs)],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs on the rows that both judged: paired differences of every method, and of settings."""
+    from scorerec.experiment.compare import compare_runs
+
+    compared = compare_runs(first, second)
+    if as_json:
+        _print_json(dataclasses.asdict(compared))
+        return
+    for line in compared.headlines:
+        console.print(escape(line), soft_wrap=True)
+    _print_rows(["method", "metric", str(first), str(second), "difference", "p"], compared.rows)
+
+
+@app.command()
+def scores(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option(help="a new .csv or .parquet file")],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="key of a method; default: all", autocompletion=complete.methods),
+    ] = None,
+) -> None:
+    """Write the scores of a run into a file: one line per judged row and method."""
+    from scorerec.experiment.scores import write_scores
+
+    console.print(f"{write_scores(folder, out, methods or None):,} scores written to {out}")
+
+
+@app.command()
 def evaluate(
     predictions: Annotated[Path, typer.Option(help="CSV or Parquet with columns user_id, label, score")],
+    method: Annotated[str | None, typer.Option(help="whose scores, where the file has a column method")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute AUC, per-user AUC and more for anybody's scores."""
     from scorerec.evaluate.predictions import evaluate_predictions
 
-    result = evaluate_predictions(predictions)
+    result = evaluate_predictions(predictions, method)
     if as_json:
         _print_json(json.loads(result.to_json()))
         return
@@ -230,16 +277,41 @@ def results(
     console.print(str(markdown))
 
 
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", envvar="SCOREREC_DEBUG", help="show tracebacks of errors")] = False,
+) -> None:
+    """LLM recommendation with natural-language collaborative evidence (SCORE)."""
+    _debug.append(debug)
+
+
 def main() -> None:
-    """Run the command line; an error that scorerec raises on purpose is one line, and exit status 1."""
+    """Run the command line.
+
+    Exit status: 0 done, 1 an error that scorerec raises on purpose, 2 wrong usage, 70 an unexpected error (a bug),
+    130 interrupted. An error is one line on stderr; with ``--debug`` its traceback comes first.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # loading small files needs no bar
     keep_freed_memory()
+    _debug.clear()
     try:
-        app()
+        app()  # ends with 0, 2, 130 and, where nobody reads the output any more, 1
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            notes.print("Interrupted. What was finished is kept; the same command goes on from there", soft_wrap=True)
+        raise
     except ScorerecError as error:
-        notes.print(f"[bold red]{type(error).__name__}[/bold red]: {escape(str(error))}", soft_wrap=True)
-        sys.exit(1)
+        _complain(type(error).__name__, str(error), 1)
+    except Exception as error:
+        _complain(f"Unexpected {type(error).__name__}", f"{error}. {_BUG}", 70)
+
+
+def _complain(kind: str, message: str, status: int) -> NoReturn:
+    if any(_debug):
+        notes.print_exception()
+    notes.print(f"[bold red]{kind}[/bold red]: {escape(message)}", soft_wrap=True)
+    sys.exit(status)
 
 
 def _tell(progress: Any) -> None:
@@ -250,7 +322,11 @@ def _tell(progress: Any) -> None:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=str))
+    typer.echo(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
 
 
 def _print_rows(header: list[str], rows: list[list[Any]]) -> None:

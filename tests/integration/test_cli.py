@@ -15,6 +15,7 @@ import pytest
 
 from scorerec import cli
 from scorerec.core.tables import INTERACTIONS, ITEMS
+from scorerec.experiment import complete
 
 USERS, ITEM_IDS = ["007", "8", "ann"], [f"{number:02d}" for number in range(1, 9)]
 CONFIG = """
@@ -197,8 +198,87 @@ def test_wrong_usage_is_status_2(scorerec: Command) -> None:
 def test_help_names_every_command(scorerec: Command) -> None:
     done = scorerec("--help")
     assert done.status == 0
-    for command in ("prepare", "run", "status", "report", "prompt", "recommend", "evaluate", "results"):
-        assert command in done.out
+    names = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    assert {"prepare", "run", "cost", "add", "forget", "compare", "scores"} < names
+    assert [name for name in names if name not in done.out] == []
+
+
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_an_unexpected_error_is_a_bug_and_status_70(
+    scorerec: Command, monkeypatch: pytest.MonkeyPatch, debug: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("scorerec.experiment.actions.experiment_status", lambda *_: {}["no such key"])
+    done = scorerec(*debug, "status", "ml-1m")
+    assert (done.status, done.out) == (70, "")
+    assert "Unexpected KeyError: 'no such key'. This is a bug: please report it" in done.err
+    assert ("Traceback" in done.err) == bool(debug)
+
+
+def test_debug_shows_where_an_expected_error_comes_from(scorerec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOREREC_DEBUG", "1")
+    done = scorerec("status", "ml-2m")
+    assert done.status == 1
+    assert "Traceback" in done.err
+    assert "load_experiment" in done.err
+
+
+def test_an_interrupted_command_says_that_nothing_is_lost(scorerec: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scorerec.experiment.actions.run_experiment", interrupted)
+    done = scorerec("run", "ml-1m")
+    assert done.status == 130
+    assert done.err == "Interrupted. What was finished is kept; the same command goes on from there\n"
+
+
+def test_two_runs_are_compared_and_their_scores_written(scorerec: Command, shop: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for name, change in (("a", "seed=0"), ("b", "evidence.n_candidates=7")):
+        done = scorerec("run", shop, "--out", runs, "--to", "references", "--set", f"name={name}", "--set", change)
+        assert done.status == 0, done.err
+    compared = json.loads(scorerec("compare", runs / "a", runs / "b", "--json").out)
+    assert compared["settings"] == {"name": ["a", "b"], "evidence.n_candidates": [10, 7]}
+    assert (compared["n_rows"], compared["n_users"], compared["only_first"]) == (6, 3, 0)
+    assert {(pair["key"], pair["difference"]["value"]) for pair in compared["pairs"]} >= {("item-mean", 0.0)}
+    table = scorerec("compare", runs / "a", runs / "b").out
+    assert "6 test rows of 3 users, judged by both" in table
+    assert "evidence.n_candidates: 10 -> 7" in table
+
+    out = tmp_path / "scores.csv"
+    assert f"12 scores written to {out}" in scorerec("scores", runs / "a", "--out", out).out
+    header, *lines = out.read_text(encoding="utf-8").splitlines()
+    assert header == "row_id,user_id,item_id,timestamp,split,label,method,score"
+    assert len(lines) == 12
+    assert "is there already" in scorerec("scores", runs / "a", "--out", out).err
+    assert "with --method" in scorerec("evaluate", "--predictions", out).err
+    read = json.loads(scorerec("evaluate", "--predictions", out, "--method", "item-mean", "--json").out)
+    assert read["n_rows"] == 6
+    assert read["auc"] == pytest.approx(next(pair["first"] for pair in compared["pairs"] if pair["metric"] == "auc"))
+    assert "wanted a file that ends in .csv or .parquet" in scorerec("scores", runs / "a", "--out", "x.xlsx").err
+    assert "no method magic; it has" in scorerec("scores", runs / "a", "--out", "x.csv", "--method", "magic").err
+    missing = scorerec("scores", runs / "a", "--out", "x.csv", "--method", "score")
+    assert "score has no scores yet; `scorerec run --to scores-score` first" in missing.err
+
+    ratings = (tmp_path / "ratings.csv").read_text(encoding="utf-8")
+    (tmp_path / "ratings.csv").write_text(ratings.replace("\n8,", "\nbob,"), encoding="utf-8")
+    scorerec("run", shop, "--out", runs, "--to", "references", "--set", "name=c")
+    assert "user_id is '8' in" in scorerec("compare", runs / "a", runs / "c").err
+
+
+def test_the_shell_offers_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "run.json").touch()
+    (tmp_path / "mine.toml").touch()
+    assert complete.sources("ml-1m") == ["ml-1m", "ml-1m-paper"]
+    assert complete.sources("mi") == ["mine.toml"]
+    assert complete.runs("r") == ["runs/"]
+    assert complete.runs("runs/") == ["runs/one"]
+    assert complete.settings("evidence.n_c") == ["evidence.n_candidates=", "evidence.n_context_users="]
+    assert complete.settings("sare.reading=") == ["sare.reading=cross-encoder", "sare.reading=bi-encoder"]
+    assert complete.stages("candidates") == ["candidates", "candidates-base", "candidates-cf"]
+    assert complete.methods("coll") == ["collm"]
 
 
 def test_a_real_process_ends_without_a_traceback(tmp_path: Path) -> None:

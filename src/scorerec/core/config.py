@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -83,6 +83,32 @@ def validate(model: type[C], settings: Mapping[str, Any], origin: str) -> C:
     except ValidationError as error:
         faults = [_fault(model, detail) for detail in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(faults)) from None
+
+
+def allowed_values(model: type[BaseModel], prefix: str = "") -> dict[str, tuple[str, ...]]:
+    """Return every setting as ``section.key`` with its values, where they are few; else nothing behind it.
+
+    >>> class Demo(Config):
+    ...     kind: Literal["a", "b"] = "a"
+    ...     epochs: int = 3
+    >>> allowed_values(Demo)
+    {'kind': ('a', 'b'), 'epochs': ()}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, field in model.model_fields.items():
+        key, declared = prefix + name, (field.annotation, *get_args(field.annotation))
+        sections = [kind for kind in declared if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        for section in sections:
+            found |= allowed_values(section, f"{key}.")
+        if not sections:
+            found[key] = _choices(field.annotation)
+    return found
+
+
+def _choices(declared: Any) -> tuple[str, ...]:
+    if declared is bool:
+        return "true", "false"
+    return tuple(map(str, get_args(declared))) if get_origin(declared) is Literal else ()
 
 
 def _fault(model: type[BaseModel], detail: Any) -> str:

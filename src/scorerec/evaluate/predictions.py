@@ -29,21 +29,26 @@ class PredictionsResult(Measured):
         return self.model_dump_json(indent=2)
 
 
-def evaluate_predictions(path: Path, n_resamples: int = 1000, seed: int = 0) -> PredictionsResult:
+def evaluate_predictions(
+    path: Path, method: str | None = None, n_resamples: int = 1000, seed: int = 0
+) -> PredictionsResult:
     """Measure the scores in a CSV or Parquet file with the columns user_id, label (0 or 1) and score.
 
-    Further columns are ignored. User ids are kept as text: ``007`` and ``7`` are two users in a CSV file.
+    A column ``method`` says whose scores they are. Further columns are ignored. User ids are kept as text: ``007`` and
+    ``7`` are two users in a CSV file.
 
     Args:
         path: ``.csv``, ``.csv.gz``, ``.parquet`` or ``.pq``.
+        method: whose scores are measured, where the file has those of several.
         n_resamples: draws of users behind the intervals.
         seed: seed of the draws.
 
     Raises:
         DataError: the file cannot be read, lacks a column or rows, or a row has no user, a label other than 0
-            and 1, or a score that is not a number; or all rows have one label.
+            and 1, or a score that is not a number; or all rows have one label; or the file has scores of several
+            methods and not that of ``method``.
     """
-    frame = _read(path)
+    frame = _of_method(path, _read(path), method)
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise DataError(
@@ -79,6 +84,16 @@ def _read(path: Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: cannot be read as {name.rpartition('.')[2]}: {error}") from None
     raise DataError(f"{path}: wanted a file that ends in {', '.join(CSV_ENDINGS + PARQUET_ENDINGS)}")
+
+
+def _of_method(path: Path, frame: pl.DataFrame, method: str | None) -> pl.DataFrame:
+    known = frame["method"].unique(maintain_order=True).to_list() if "method" in frame.columns else []
+    if method is None and len(known) < 2:
+        return frame
+    if method not in known:
+        wanted = "wanted the name of one with --method" if method is None else f"wanted those of {method!r}"
+        raise DataError(f"{path}: has scores of {', '.join(map(str, known)) or 'no named method'}; {wanted}")
+    return frame.filter(pl.col("method") == method)
 
 
 def _users(path: Path, column: pl.Series) -> pl.Series:

@@ -43,7 +43,7 @@ def difference_rows(comparison: Comparison) -> list[Row]:
         row = {f"difference to {comparison.against}": method}
         for metric in ("auc", "uauc"):
             entry = found.get((method, metric))
-            row[metric.upper()] = _difference(entry)
+            row[metric.upper()] = signed(entry)
             row[f"p ({metric.upper()})"] = NONE if entry is None else p_value(entry.p_value)
         rows.append(row)
     return rows
@@ -167,7 +167,8 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _difference(entry: Difference | None) -> str:
+def signed(entry: Difference | None) -> str:
+    """Return ``+0.0094 [-0.0010, +0.0200]``."""
     if entry is None:
         return NONE
     bounds = "" if entry.interval is None else f" [{entry.interval.low:+.4f}, {entry.interval.high:+.4f}]"

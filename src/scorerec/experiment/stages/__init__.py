@@ -5,14 +5,14 @@ from scorerec.experiment.runner import Stage
 from scorerec.experiment.stages import baselines, evidence, language_model, tables, variants
 from scorerec.experiment.stages.evaluation import report_stage
 
-_ALL = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *variants.STAGES, *baselines.STAGES)
+ALL_STAGES = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *variants.STAGES, *baselines.STAGES)
 
 
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
     report = report_stage(config)
     wanted = set(report.reads)
-    for stage in reversed(_ALL):
+    for stage in reversed(ALL_STAGES):
         if stage.name in wanted:
             wanted.update(stage.reads)
-    return (*(stage for stage in _ALL if stage.name in wanted), report)
+    return (*(stage for stage in ALL_STAGES if stage.name in wanted), report)

@@ -1,0 +1,85 @@
+"""The scores of a run as one table, and as a file for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from scorerec.core.errors import ArtifactError, ConfigError, DataError
+from scorerec.core.storage import told_clearly
+from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
+from scorerec.evaluate.rows import as_frame
+from scorerec.experiment.runner import Run
+
+COLUMNS = ("row_id", "user_id", "item_id", "timestamp", "split", "label", "method", "score")
+ENDINGS = (".csv", ".parquet")
+
+
+def run_scores(run: Run, methods: Collection[str] | None = None) -> pa.Table:
+    """Return the scores that a run has so far, for the rows that it judges.
+
+    Args:
+        run: a run.
+        methods: keys of the methods wanted; None: all that have scores.
+
+    Returns:
+        ``COLUMNS``; ``method`` is the method's key, ``score`` the probability of Yes. One row per judged row and
+        method, methods in the order of tables.
+
+    Raises:
+        ConfigError: the run has no such method.
+        ArtifactError: a method that was asked for has no scores yet.
+    """
+    chosen = {method.key: method for method in run.config.chosen_methods}
+    if unknown := [key for key in methods or () if key not in chosen]:
+        raise ConfigError(f"{run.folder}: no method {', '.join(unknown)}; it has {', '.join(chosen)}")
+    rows = _judged(run)
+    found = [rows.clear().with_columns(method=pl.lit(""), score=pl.lit(0.0))]
+    for key, method in chosen.items():
+        if methods is not None and key not in methods:
+            continue
+        if method.stage not in run.artifacts and methods is not None:
+            raise ArtifactError(f"{run.folder}: {key} has no scores yet; `scorerec run --to {method.stage}` first")
+        if method.stage in run.artifacts:
+            scores = as_frame(run.artifact(method.stage).table(SCORES)).filter(pl.col("method") == method.name)
+            wanted = scores.select("target_id", pl.col("p_yes").alias("score"))
+            own = rows.join(wanted, on="target_id", maintain_order="left")
+            found.append(own.with_columns(method=pl.lit(key)).select(found[0].columns))
+    return pl.concat(found).select(COLUMNS).to_arrow()
+
+
+def _judged(run: Run) -> pl.DataFrame:
+    targets = as_frame(run.artifact("corpus").table(TARGETS)).select("target_id", "row_id", "split")
+    interactions = as_frame(run.artifact("data").table(INTERACTIONS)).drop("split")
+    judged = targets.filter(pl.col("split") == run.config.evaluation.split, pl.col("row_id").is_not_null())
+    return judged.join(interactions, on="row_id").sort("row_id").select("target_id", *COLUMNS[:-2])
+
+
+def write_scores(folder: Path, out: Path, methods: Collection[str] | None = None) -> int:
+    """Write the scores of a run into a new CSV or Parquet file; return the number of its rows.
+
+    Args:
+        folder: of the run.
+        out: ends in ``.csv`` or ``.parquet``.
+        methods: keys of the methods wanted; None: all that have scores.
+
+    Raises:
+        ConfigError: the file is there already, has another ending, or a method is unknown.
+        ArtifactError: no run, no scores, or the file cannot be written.
+    """
+    if out.suffix not in ENDINGS:
+        raise ConfigError(f"{out}: wanted a file that ends in {' or '.join(ENDINGS)}")
+    if out.exists():
+        raise ConfigError(f"{out}: is there already; delete it, or name another file")
+    scores = as_frame(run_scores(Run.open(folder), methods))
+    if not scores.height:
+        raise DataError(f"{folder}: no method has scores yet; `scorerec run` it")
+    with told_clearly(out.parent):
+        if out.suffix == ".csv":
+            scores.write_csv(out)
+        else:
+            scores.write_parquet(out)
+    return scores.height
