@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -102,15 +103,22 @@ def presets() -> list[str]:
     return sorted(Path(entry.name).stem for entry in _PRESETS.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_experiment(source: str, overrides: Iterable[str] = ()) -> ExperimentConfig:
-    """Read a preset or a TOML file and apply ``a.b=value`` overrides.
+def load_experiment(
+    source: str, overrides: Iterable[str] = (), changes: Mapping[str, Any] = MappingProxyType({})
+) -> ExperimentConfig:
+    """Read a preset or a TOML file and apply changes to it.
 
     A file may say ``preset = "ml-1m"`` and then states only how it differs.
+
+    Args:
+        source: a preset, or a path that ends in .toml.
+        overrides: ``a.b=value``, applied last.
+        changes: sections and settings, as they would stand in a file.
 
     Raises:
         ConfigError: no such preset or file, or a setting is unknown or not allowed.
     """
-    settings = with_overrides(_settings(source), overrides)
+    settings = with_overrides(merged(_settings(source), changes), overrides)
     return validate(ExperimentConfig, settings, source)
 
 
@@ -130,12 +138,13 @@ def _settings(source: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
         return settings
     if not isinstance(base, str):
         raise ConfigError(f"{source}: preset: wanted a name or a .toml file as text (got {base!r})")
-    return _merged(_settings(base, (*above, source)), settings)
+    return merged(_settings(base, (*above, source)), settings)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of ``base`` with those of ``changes`` in their places, section by section."""
     result = dict(base)
     for key, value in changes.items():
         below = result.get(key)
-        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,8 +112,8 @@ def recommend(folder: Path, user_id: str | None, count: int) -> Recommendations:
     if not mine.num_rows:
         raise DataError(f"no user {chosen!r} in the data of {folder}; user ids are text, as in the ratings")
     history = mine.filter(pc.equal(mine["label"], 1))["item_id"].to_pylist()
-    with BehaviourIndex.open(index_path(run)) as index:
-        found = _recommender(run, index).recommend(chosen, history, mine["item_id"].to_pylist(), count)
+    with opened_recommender(run) as recommender:
+        found = recommender.recommend(chosen, history, mine["item_id"].to_pylist(), count)
     titles = [_prompter(run).describer.title(item) for item in history[-5:]]
     return Recommendations(
         [
@@ -122,22 +124,25 @@ def recommend(folder: Path, user_id: str | None, count: int) -> Recommendations:
     )
 
 
-def _recommender(run: Run, index: BehaviourIndex) -> Recommender:
+@contextmanager
+def opened_recommender(run: Run) -> Iterator[Recommender]:
+    """Load the trained parts of a finished run, and hold its index open during the block.
+
+    Raises:
+        ArtifactError: the run has not come to its end.
+        DataError: the index was built with another retriever.
+    """
     config = run.config
     encoder = load_encoder(str(run.artifact("car").path / MODEL))
-    if encoder_fingerprint(encoder) != index.encoder:
-        raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
-    chain = Chain(
-        _prompter(run),
-        encoder,
-        index,
-        load_reranker(run.artifact("sare").path / MODEL, config.sare),
-        config.evidence.n_candidates,
-        config.evidence.n_context_users,
-    )
     crm = load_crm(run.artifact("crm").path / MODEL)
+    reranker = load_reranker(run.artifact("sare").path / MODEL, config.sare)
     scorer = Scorer.load(run.artifact("tuned-score").path / MODEL, config.llm)
-    return Recommender(chain, scorer.score, crm, crm.catalogue.item_ids)
+    with BehaviourIndex.open(index_path(run)) as index:
+        if encoder_fingerprint(encoder) != index.encoder:
+            raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
+        counts = config.evidence.n_candidates, config.evidence.n_context_users
+        chain = Chain(_prompter(run), encoder, index, reranker, *counts)
+        yield Recommender(chain, scorer.score, crm, crm.catalogue.item_ids, config.llm.evidence_titles)
 
 
 def _prompter(run: Run) -> Prompter:

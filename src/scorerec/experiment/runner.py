@@ -83,14 +83,15 @@ class Runner:
     Args:
         stages: in an order in which every stage comes after those it reads.
         config: the experiment.
-        root: artifacts go to ``root/artifacts``, the run's own record and report to ``root/<config.folder_name>``.
+        root: artifacts go to ``root/artifacts``.
+        folder: of the run's own record and report, in ``root``; default: ``root/<config.folder_name>``.
     """
 
-    def __init__(self, stages: Sequence[Stage], config: ExperimentConfig, root: Path):
+    def __init__(self, stages: Sequence[Stage], config: ExperimentConfig, root: Path, folder: Path | None = None):
         self.stages = {stage.name: stage for stage in stages}
         self.config = config
         self.store = ArtifactStore(root / "artifacts")
-        self.folder = root / config.folder_name
+        self.folder = folder or root / config.folder_name
 
     @cached_property
     def identities(self) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,20 @@ class Recommendation:
     evidence: tuple[ShownBehaviour, ...]
 
 
+class Request(NamedTuple):
+    """Items to be scored for one user.
+
+    Attributes:
+        user_id: whose own behaviours are never evidence.
+        history: ids of liked items, oldest first.
+        item_ids: what is to be scored.
+    """
+
+    user_id: str
+    history: Sequence[str]
+    item_ids: Sequence[str]
+
+
 @dataclass(frozen=True)
 class Recommender:
     """Answers for one user at a time; any history will do, also that of a user whom training never saw.
@@ -46,12 +60,14 @@ class Recommender:
         score: PROMPTS -> a table of target_id and p_yes.
         crm: proposes items.
         catalogue: item ids that may be proposed.
+        evidence_titles: most recent titles of each similar user that the LM reads; None: all in the prompt.
     """
 
     chain: Chain
     score: Callable[[pa.Table], pa.Table]
     crm: ConventionalRecommender
     catalogue: Sequence[str]
+    evidence_titles: int | None = None
 
     def recommend(
         self, user_id: str, history: Sequence[str], seen: Collection[str], count: int, n_proposals: int = 50
@@ -78,49 +94,63 @@ class Recommender:
 
     def score_items(self, user_id: str, history: Sequence[str], item_ids: Sequence[str]) -> list[Recommendation]:
         """Score items for a user, each with its evidence, in the order given."""
-        queries = QUERIES.check(
-            pa.table(
-                {
-                    "query_id": ["request"],
-                    "user_id": [user_id],
-                    "n_before": [len(history)],
-                    "snapshot": [NEWEST],
-                    "item_ids": pa.array([list(history)], pa.list_(pa.string())),
-                }
-            )
-        )
-        names = [f"request-{place}" for place in range(len(item_ids))]
-        empty = [None] * len(item_ids)
-        targets = TARGETS.check(
-            pa.table(
-                {
-                    "target_id": names,
-                    "query_id": ["request"] * len(item_ids),
-                    "item_id": list(item_ids),
-                    "row_id": pa.array(empty, pa.int64()),
-                    "label": pa.array(empty, pa.int8()),
-                    "split": pa.array(empty, pa.string()),
-                }
-            )
-        )
+        return self.answer([Request(user_id, history, item_ids)])[0]
+
+    def answer(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+        """Score the items of several requests at once; one list per request, in the orders given.
+
+        Raises:
+            DataError: the catalogue lacks an item.
+        """
+        queries = _queries(requests)
+        asked = [(place, item) for place, request in enumerate(requests) for item in request.item_ids]
+        targets = _targets(asked)
         evidence = self.chain.evidence(targets, queries)
         scores = self.score(evidence.prompts)
         p_yes = dict(zip(scores["target_id"].to_pylist(), scores["p_yes"].to_pylist(), strict=True))
         contexts, behaviours = ranked(evidence.contexts, "target_id"), _by_id(evidence.behaviours)
-        return [
-            Recommendation(
-                item,
-                self.chain.prompter.describer.title(item),
-                p_yes[name],
-                tuple(self._shown(behaviours[shown], item) for shown in contexts.get(name, [])),
-            )
-            for name, item in zip(names, item_ids, strict=True)
-        ]
+        found: list[list[Recommendation]] = [[] for _ in requests]
+        for name, (place, item) in zip(targets["target_id"].to_pylist(), asked, strict=True):
+            shown = tuple(self._shown(behaviours[behaviour], item) for behaviour in contexts.get(name, []))
+            title = self.chain.prompter.describer.title(item)
+            found[place].append(Recommendation(item, title, p_yes[name], shown))
+        return found
 
     def _shown(self, behaviour: Mapping[str, Any], item_id: str) -> ShownBehaviour:
-        limit = self.chain.prompter.config.evidence_titles
+        limit = min(self.chain.prompter.config.evidence_titles, self.evidence_titles or NEWEST)
         titles = tuple(map(self.chain.prompter.describer.title, behaviour["item_ids"][-limit:]))
         return ShownBehaviour(behaviour["user_id"], titles, item_id in behaviour["item_ids"])
+
+
+def _queries(requests: Sequence[Request]) -> pa.Table:
+    return QUERIES.check(
+        pa.table(
+            {
+                "query_id": [f"request-{place}" for place in range(len(requests))],
+                "user_id": [request.user_id for request in requests],
+                "n_before": [len(request.history) for request in requests],
+                "snapshot": [NEWEST] * len(requests),
+                "item_ids": pa.array([list(request.history) for request in requests], pa.list_(pa.string())),
+            }
+        )
+    )
+
+
+def _targets(asked: Sequence[tuple[int, str]]) -> pa.Table:
+    """Return TARGETS without labels: (place of the request, item) for each."""
+    empty = [None] * len(asked)
+    return TARGETS.check(
+        pa.table(
+            {
+                "target_id": [f"request-{place}-{number}" for number, (place, _) in enumerate(asked)],
+                "query_id": [f"request-{place}" for place, _ in asked],
+                "item_id": pa.array([item for _, item in asked], pa.string()),
+                "row_id": pa.array(empty, pa.int64()),
+                "label": pa.array(empty, pa.int8()),
+                "split": pa.array(empty, pa.string()),
+            }
+        )
+    )
 
 
 def _by_id(behaviours: pa.Table) -> dict[str, Mapping[str, Any]]:
