@@ -114,7 +114,7 @@ def fixed_data() -> ReportData:
 
 def readable(page: str) -> str:
     """Return the page's text, one block per line; a picture is its description."""
-    body = re.sub(r"<head>.*?</head>", "", page, flags=re.DOTALL)
+    body = re.sub(r"<(head|script)>.*?</\1>", "", page, flags=re.DOTALL)
     body = re.sub(r'<img[^>]*alt="([^"]*)"[^>]*>', r"[picture: \1]", body)
     body = re.sub(r"\s+", " ", body)
     body = re.sub(r"</(td|th|dt)>", " | ", body)

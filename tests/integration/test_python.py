@@ -98,7 +98,7 @@ def test_what_cannot_be_used_is_said(page: dict[str, Any], tmp_path: Path) -> No
         model.score(wrong)
     with pytest.raises(DataError, match="item 'x' is not in the catalogue"):
         model.score({**wrong, "item_id": ["x"]})
-    with pytest.raises(DataError, match="no user 'nobody' in the data; .* give what they liked as history"):
+    with pytest.raises(DataError, match=r"no user 'nobody' in the data; .* give what they liked as history"):
         model.score({"user_id": ["nobody"], "item_id": ["7"]})
     with pytest.raises(DataError, match="ratings: wanted a table of pandas, polars or pyarrow, got int"):
         scorerec.fit(3, None, tmp_path / "run")

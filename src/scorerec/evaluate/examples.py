@@ -60,6 +60,12 @@ class Example:
     contexts: tuple[EvidenceUser, ...]
     prompt: tuple[Segment, ...]
 
+    def verdict(self, method: str) -> str | None:
+        """Return whether a method's score is on the label's side of 0.5: right or wrong; None without one of them."""
+        if self.label is None or method not in self.scores:
+            return None
+        return "right" if (self.scores[method] > 0.5) == bool(self.label) else "wrong"
+
     def rank_before(self, behaviour_id: str) -> int | None:
         """Return a behaviour's place in the retriever's order, from 1; None where it is not there."""
         order = [user.behaviour_id for user in self.candidates]

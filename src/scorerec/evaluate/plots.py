@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scorerec.evaluate.metrics import Floats, calibration_bins, checked
+from scorerec.evaluate.results import SliceResult
 from scorerec.evaluate.rows import JudgedRows
 
 # Okabe and Ito's colours: told apart by colour-blind readers too.
@@ -33,6 +34,11 @@ class Plot:
     title: str
     description: str
     svg: str
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it wants a line of its own."""
+        return self.title in ("Scores", "Training")
 
     @property
     def source(self) -> str:
@@ -71,6 +77,90 @@ def calibration_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> 
             label = _label(method)
             axes.plot(bins.predicted, bins.observed, "o-", color=colour, linewidth=1.2, markersize=3, label=label)
     return _plot(figure, axes, "Calibration", f"Calibration on {rows.split} rows, one line per method")
+
+
+def histogram_plot(rows: JudgedRows, methods: Sequence[str]) -> Plot:
+    """Draw how the scores of liked and of other rows are spread, one picture per method.
+
+    Args:
+        rows: rows with scores.
+        methods: which of them.
+    """
+    figure, places = _grid(len(methods))
+    for axes, method in zip(places, methods, strict=True):
+        scores = rows.scores[method]
+        bins = np.linspace(scores.min(), scores.max() + 1e-9, 31).tolist()
+        for label, name, colour in ((0, "not liked", COLOURS[1]), (1, "liked", COLOURS[0])):
+            axes.hist(scores[rows.labels == label], bins, histtype="step", color=colour, label=name, density=True)
+        axes.set_title(_label(method), fontsize=9)
+        axes.set_yticks([])
+    return _plot(figure, places[0], "Scores", f"Histograms of the scores of liked and other {rows.split} rows")
+
+
+def slice_plot(slices: Sequence[SliceResult], name: str, methods: Sequence[str]) -> Plot | None:
+    """Draw the UAUC of methods over the parts of the rows whose names begin with ``name``; None where there are none.
+
+    Args:
+        slices: the metrics of every method on every slice.
+        name: what the slices divide by.
+        methods: which of them are drawn.
+    """
+    found = [result for result in slices if result.slice.startswith(f"{name}: ")]
+    parts = list(dict.fromkeys(result.slice for result in found))
+    if len(parts) < 2:
+        return None
+    with _style():
+        figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+        axes = figure.add_subplot(xlabel=name, ylabel="UAUC")
+    for number, method in enumerate(methods):
+        values = {result.slice: result.uauc for result in found if result.method == method}
+        heights = np.array([values[part] for part in parts], float)  # None becomes NaN, a gap
+        axes.plot(range(len(parts)), heights, "o-", color=COLOURS[number % len(COLOURS)], label=_label(method))
+    axes.set_xticks(range(len(parts)), [part.removeprefix(f"{name}: ") for part in parts])
+    axes.spines[["top", "right"]].set_visible(False)
+    return _plot(figure, axes, f"UAUC by {name}", f"UAUC of each method by {name}")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How one training went.
+
+    Attributes:
+        name: what was trained.
+        losses: mean training loss, one per epoch or part of one.
+        aucs: AUC on validation rows at the same moments; empty where none was computed.
+    """
+
+    name: str
+    losses: Sequence[float]
+    aucs: Sequence[float] = ()
+
+
+def training_plot(curves: Sequence[Curve]) -> Plot:
+    """Draw training loss and validation AUC of every training, one picture each."""
+    figure, places = _grid(len(curves))
+    for axes, curve in zip(places, curves, strict=True):
+        axes.plot(range(1, len(curve.losses) + 1), curve.losses, ".-", color=COLOURS[7], label="training loss")
+        axes.set_title(_label(curve.name), fontsize=9)
+        axes.tick_params(labelsize=7)
+        if curve.aucs:
+            other = axes.twinx()
+            other.plot(range(1, len(curve.aucs) + 1), curve.aucs, ".-", color=COLOURS[0])
+            other.tick_params(labelsize=7, colors=COLOURS[0])
+            axes.plot([], [], ".-", color=COLOURS[0], label="validation AUC (right)")
+    first = next((place for place, curve in enumerate(curves) if curve.aucs), 0)
+    return _plot(figure, places[first], "Training", "Training loss and validation AUC of every training")
+
+
+def _grid(n_pictures: int, n_columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """Return a figure of small pictures side by side."""
+    n_rows = -(-n_pictures // n_columns)
+    with _style():
+        figure = Figure(figsize=(8.4, 2.2 * n_rows), layout="constrained")
+        places = [figure.add_subplot(n_rows, n_columns, number + 1) for number in range(n_pictures)]
+    for axes in places:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, places
 
 
 def _chosen(rows: JudgedRows, methods: Sequence[str] | None) -> list[tuple[str, str]]:

@@ -1,16 +1,20 @@
-"""One HTML page about one run, self-contained: no script, no request, readable on a desk and on a phone.
+"""One HTML page about one run, self-contained: no request, readable on a desk and on a phone, and without its script.
 
 ``render_report`` is a pure function of ``ReportData``; the page is ``report.html`` beside this file, with
-every value escaped. Further sections need a field here and a block there.
+``report.css`` and ``report.js`` in it and every value escaped. Further sections need a field here and a block there.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from scorerec.evaluate import tables
 from scorerec.evaluate.examples import Example
@@ -34,6 +38,8 @@ class ReportData:
         informativeness: how well the evidence alone tells the labels, per split.
         seeds: the methods over several seeds, where there are several.
         plots: pictures, already drawn.
+        stages: one row of text per stage, as its column names say: seconds, tokens.
+        costs: the same per method: what training and scoring took.
         facts: stage -> what it reported about itself.
         configuration: the resolved configuration.
         examples: some rows with their evidence.
@@ -47,6 +53,8 @@ class ReportData:
     informativeness: Sequence[Informativeness] = ()
     seeds: Sequence[SeedSummary] = ()
     plots: Sequence[Plot] = ()
+    stages: Sequence[tables.Row] = ()
+    costs: Sequence[tables.Row] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     configuration: Mapping[str, object] = field(default_factory=dict)
     examples: Sequence[Example] = ()
@@ -80,8 +88,13 @@ def render_report(data: ReportData) -> str:
         kind=kind,
         columns=columns,
     )
+    script = _part("report.js")
     return environment.get_template("report.html").render(
         data=data,
+        style=_part("report.css"),
+        script=script,
+        # The browser runs this script and no other, whatever a title may hold.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         comparison=data.comparison,
         warnings=[*data.warnings, *suspicious_evidence(data.informativeness)],
         whiskers={metric: whiskers(data.comparison.methods, metric) for metric in ("auc", "uauc")},
@@ -181,6 +194,10 @@ def plain(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(plain(entry) for entry in value)
     return str(value)
+
+
+def _part(name: str) -> Markup:
+    return Markup((resources.files("scorerec.evaluate") / name).read_text(encoding="utf-8"))
 
 
 def _left_out(comparison: Comparison) -> str:

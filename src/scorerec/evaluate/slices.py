@@ -1,4 +1,4 @@
-"""Metrics on parts of the rows: users and items that training knew, and those that it did not."""
+"""Metrics on parts of the rows: by what training knew of user and item, by history length and popularity."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from scorerec.core.errors import DataError
 from scorerec.evaluate.measure import measure
 from scorerec.evaluate.results import SliceResult
 from scorerec.evaluate.rows import JudgedRows
+
+LIKED_BEFORE = "items the user liked before"
+TRAINING_ROWS = "training rows of the item"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,43 @@ def warm_and_cold(rows: JudgedRows, interactions: pa.Table) -> list[Slice]:
         Slice("cold item", ~warm_item),
         Slice("warm user and item", warm_user & warm_item),
     ]
+
+
+def quantile_slices(name: str, values: NDArray[np.int64], n_parts: int = 4) -> list[Slice]:
+    """Return up to ``n_parts`` slices of about equal size by a count; equal counts stay together.
+
+    Args:
+        name: what is counted, such as "liked before".
+        values: (N,) counts of the rows.
+        n_parts: how many, at most.
+
+    >>> [(part.name, part.rows.tolist()) for part in quantile_slices("liked before", np.array([0, 9, 0, 3]), 2)]
+    [('liked before: 0', [True, False, True, False]), ('liked before: 3 to 9', [False, True, False, True])]
+    """
+    if not len(values):
+        return []
+    edges = np.unique(np.quantile(values, np.arange(1, n_parts) / n_parts, method="lower"))
+    part = np.searchsorted(edges, values, side="left")
+    slices = []
+    for number in np.unique(part):
+        rows = part == number
+        low, high = int(values[rows].min()), int(values[rows].max())
+        slices.append(Slice(f"{name}: {low:,}" + (f" to {high:,}" if high > low else ""), rows))
+    return slices
+
+
+def history_and_popularity(rows: JudgedRows, interactions: pa.Table, n_before: NDArray[np.int64]) -> list[Slice]:
+    """Return slices by how much the user had liked before, and by how many training rows the item has.
+
+    Args:
+        rows: the rows to divide.
+        interactions: INTERACTIONS, all splits.
+        n_before: (N,) items that the user had liked before each row.
+    """
+    train = interactions.filter(pc.equal(interactions["split"], "train"))
+    counts = {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(train["item_id"])}
+    popularity = np.array([counts.get(item, 0) for item in rows.item_ids], np.int64)
+    return [*quantile_slices(LIKED_BEFORE, n_before), *quantile_slices(TRAINING_ROWS, popularity)]
 
 
 def measure_slices(rows: JudgedRows, slices: Iterable[Slice]) -> list[SliceResult]:

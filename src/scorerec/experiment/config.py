@@ -53,7 +53,7 @@ class EvaluationConfig(Config):
 
     split: Literal["valid", "test"] = Field("test", description="rows that are judged; valid while tuning")
     n_resamples: int = Field(1000, ge=10, description="bootstrap resamples of users")
-    n_examples: int = Field(12, ge=0, description="rows whose evidence the report shows")
+    n_examples: int = Field(40, ge=0, description="rows whose evidence the report shows")
 
 
 class ExperimentConfig(Config):

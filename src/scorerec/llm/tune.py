@@ -160,6 +160,7 @@ def told(course: Course, backbone: Backbone, n_rows: int, seconds: float) -> dic
     return {
         "trained_parameters": sum(weights),
         "training_rows": n_rows,
+        "rows_seen": course.rows_seen,
         "mean_tokens": round(course.mean_tokens, 1),
         "rows_per_second": round(course.rows_seen / seconds, 1),
         "training_losses": [round(loss, 4) for loss in course.losses],

@@ -6,8 +6,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from scorerec.evaluate.plots import calibration_plot, roc_plot
+from scorerec.evaluate.plots import (
+    Curve,
+    calibration_plot,
+    histogram_plot,
+    roc_plot,
+    slice_plot,
+    training_plot,
+)
 from scorerec.evaluate.rows import JudgedRows, judged_rows
+from scorerec.evaluate.slices import Slice, measure_slices
 
 
 @pytest.fixture
@@ -45,3 +53,30 @@ def test_many_rows_make_a_small_picture():
     scores = {"m": random.random(20_000)}
     rows = JudgedRows("test", names, names, names, np.arange(20_000), labels, scores)
     assert len(roc_plot(rows).svg) < 40_000
+
+
+def words(plot) -> str:
+    return " ".join(ElementTree.fromstring(plot.svg).itertext())
+
+
+def test_scores_are_drawn_apart_by_label_for_each_method(rows):
+    plot = histogram_plot(rows, ["SCORE", "item-mean"])
+    assert all(name in words(plot) for name in ("SCORE", "item-mean", "liked", "not liked"))
+    assert plot.is_wide
+    assert histogram_plot(rows, ["SCORE"]).svg == histogram_plot(rows, ["SCORE"]).svg
+
+
+def test_parts_are_drawn_in_their_order(rows):
+    half = np.arange(7) < 4
+    slices = measure_slices(rows, [Slice("liked before: 0 to 3", half), Slice("liked before: 4 to 9", ~half)])
+    plot = slice_plot(slices, "liked before", ["SCORE"])
+    assert plot is not None
+    assert words(plot).index("0 to 3") < words(plot).index("4 to 9")
+    assert slice_plot(slices, "training rows", ["SCORE"]) is None
+
+
+def test_every_training_has_its_picture():
+    plot = training_plot(
+        [Curve("crm", [0.7, 0.6], [0.5, 0.6]), Curve("car", [3.0]), Curve("a", [1.0]), Curve("b", [1.0])]
+    )
+    assert all(name in words(plot) for name in ("crm", "car", "validation AUC", "training loss"))

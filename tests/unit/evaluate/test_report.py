@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html import unescape
 
@@ -54,16 +56,43 @@ def test_nothing_can_break_out_of_its_place(rows, comparison):
             examples=[example],
         )
     )
-    assert "<script" not in page
+    assert re.findall("<script.*", page) == ['<script>"use strict";']  # our own
     assert 'onload="' not in page
     assert page.count("&lt;script&gt;") > 15
 
 
 def test_the_page_fetches_nothing(rows, comparison):
     page = render_report(ReportData("t", comparison, plots=[roc_plot(rows)]))
-    assert all(source.startswith("data:") for source in re.findall(r'(?:src|href)="([^"]*)', page))
+    assert all(source.startswith("data:") for source in re.findall(r'src="([^"]*)', page))
+    assert all(place.startswith("#") for place in re.findall(r'href="([^"]*)', page))
     assert not re.search(r"<link|<script|<iframe|@import|url\(|http://|https://", page)
     assert "default-src 'none'" in page
+
+
+def test_the_one_script_is_the_one_that_the_browser_is_told_to_run(comparison):
+    example = Example("t", "u", "x", 1, {"SCORE": 0.9}, (), (), (), PROMPT)
+    page = render_report(ReportData("t", comparison, examples=[example]))
+    (script,) = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert not re.search(r"fetch\(|XMLHttp|import|innerHTML|eval", script)
+
+
+def test_examples_say_what_the_filter_asks_for(comparison):
+    right = Example("t", "u", "x", 1, {"SCORE": 0.9}, (), (), (), PROMPT)
+    wrong = Example("t", "u", "y", 0, {"SCORE": 0.9}, (), (), (), PROMPT)
+    page = render_report(ReportData("t", comparison, examples=[right, wrong]))
+    assert 'data-label="liked" data-verdict="right"' in page
+    assert 'data-label="not liked" data-verdict="wrong"' in page
+    for place in re.findall(r'href="#([^"]*)', page):
+        assert f'id="{place}"' in page
+
+
+def test_costs_and_stages_are_tables(comparison):
+    costs, stages = [{"method": "SCORE", "training, s": "12"}], [{"stage": "crm", "seconds": "40"}]
+    page = render_report(ReportData("t", comparison, costs=costs, stages=stages, facts={"crm": {"epochs": 3}}))
+    assert "<td>12</td>" in page
+    assert "<td>40</td>" in page
 
 
 def test_the_prompt_is_shown_exactly_as_read(comparison):
@@ -95,7 +124,7 @@ def test_evidence_that_peeks_is_said_loudly(comparison, train, is_said):
 
 def test_a_bare_report_has_no_empty_sections(comparison):
     page = render_report(ReportData("t", comparison))
-    headings = re.findall("<h2>(.*?)</h2>", page)
+    headings = re.findall("<h2[^>]*>(.*?)</h2>", page)
     assert headings == ["Methods on test rows", "Paired differences"]
     assert "left out: 1 with one row, 1 with one class" in page
 

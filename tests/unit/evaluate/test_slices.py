@@ -5,7 +5,13 @@ import pytest
 
 from scorerec.core.errors import DataError
 from scorerec.evaluate.rows import judged_rows
-from scorerec.evaluate.slices import Slice, measure_slices, warm_and_cold
+from scorerec.evaluate.slices import (
+    Slice,
+    history_and_popularity,
+    measure_slices,
+    quantile_slices,
+    warm_and_cold,
+)
 
 
 @pytest.fixture
@@ -40,3 +46,20 @@ def test_an_empty_slice_is_shown(rows):
 def test_a_slice_of_another_length(rows):
     with pytest.raises(DataError, match="wanted one flag for each of 7 rows"):
         measure_slices(rows, [Slice("short", np.ones(3, bool))])
+
+
+def test_counts_are_cut_into_parts_that_hold_every_row_once():
+    values = np.array([5, 0, 0, 0, 0, 0, 1, 40])
+    parts = quantile_slices("count", values)
+    assert sum(part.rows.astype(int) for part in parts).tolist() == [1] * 8
+    assert [part.name for part in parts] == ["count: 0", "count: 1", "count: 5 to 40"]
+    assert [part.name for part in quantile_slices("count", np.array([3, 3]))] == ["count: 3"]
+    assert quantile_slices("count", np.array([], int)) == []
+
+
+def test_history_and_popularity_are_those_of_the_row(world, rows):
+    parts = history_and_popularity(rows, world.interactions, np.array([0, 0, 0, 5, 5, 9, 9]))
+    by_name = {part.name: part.rows.tolist() for part in parts}
+    assert by_name["items the user liked before: 0"] == [True] * 3 + [False] * 4
+    cold = next(part.rows for name, part in zip(by_name, parts, strict=True) if name == "training rows of the item: 0")
+    assert cold.tolist() == [False, True, False, False, True, False, False]

@@ -7,6 +7,7 @@ import os
 import platform
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,17 +24,25 @@ from scorerec.core.tables import (
     SEGMENT,
     TARGETS,
 )
-from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.comparison import REFERENCES, compare
 from scorerec.evaluate.examples import EvidenceTables, Example, choose_examples, read_examples
 from scorerec.evaluate.informativeness import evidence_informativeness
-from scorerec.evaluate.plots import calibration_plot, roc_plot
+from scorerec.evaluate.plots import (
+    Plot,
+    calibration_plot,
+    histogram_plot,
+    roc_plot,
+    slice_plot,
+    training_plot,
+)
 from scorerec.evaluate.report import ReportData, render_report
-from scorerec.evaluate.results import Informativeness
+from scorerec.evaluate.results import Comparison, Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
-from scorerec.evaluate.slices import warm_and_cold
+from scorerec.evaluate.slices import LIKED_BEFORE, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import SCORE, method_seconds
 from scorerec.experiment.runner import Context, Stage
+from scorerec.experiment.stages.expenses import cost_rows, stage_rows, training_curves
 from scorerec.experiment.stages.parts import model_folder
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
@@ -51,7 +60,7 @@ def _report(context: Context, draft: Draft) -> None:
     comparison = compare(
         rows,
         SCORE,
-        slices=warm_and_cold(rows, interactions),
+        slices=[*warm_and_cold(rows, interactions), *_history_and_popularity(rows, interactions, targets)],
         seconds=method_seconds(inputs, config.chosen_methods),
         n_resamples=config.evaluation.n_resamples,
         seed=config.seed,
@@ -77,13 +86,37 @@ def _report(context: Context, draft: Draft) -> None:
             stand_ins=stand_ins(config),
             warnings=[warning for part in facts.values() for warning in part.get("warnings", ())],
             informativeness=informativeness,
-            plots=[roc_plot(rows), calibration_plot(rows)],
+            plots=_plots(context, rows, comparison),
+            stages=stage_rows(inputs, config),
+            costs=cost_rows(inputs, config.chosen_methods),
             facts=facts,
             configuration=config.model_dump(mode="json"),
             examples=_examples(context, rows),
         )
     )
     (draft.path / PAGE).write_text(page, encoding="utf-8")
+
+
+def _history_and_popularity(rows: JudgedRows, interactions: pa.Table, targets: pa.Table) -> list[Slice]:
+    liked_before = dict(zip(interactions["row_id"].to_pylist(), interactions["n_before"].to_pylist(), strict=True))
+    of_target = dict(zip(targets["target_id"].to_pylist(), targets["row_id"].to_pylist(), strict=True))
+    n_before = np.array([liked_before[of_target[target_id]] for target_id in rows.target_ids], np.int64)
+    return history_and_popularity(rows, interactions, n_before)
+
+
+def _plots(context: Context, rows: JudgedRows, comparison: Comparison) -> list[Plot]:
+    """Draw the curves; of many methods, those that learn from text or behaviour, and the two references."""
+    methods = context.config.chosen_methods
+    drawn = [method.name for method in methods if method.name in REFERENCES or method.kind in ("conventional", "llm")]
+    models = [name for name in drawn if name not in REFERENCES]
+    by_part = [slice_plot(comparison.slices, name, drawn) for name in (LIKED_BEFORE, TRAINING_ROWS)]
+    return [
+        roc_plot(rows, drawn),
+        calibration_plot(rows, drawn),
+        *(plot for plot in by_part if plot is not None),
+        histogram_plot(rows, models),
+        training_plot(training_curves(context.inputs)),
+    ]
 
 
 def machine(threads: int) -> str:
@@ -168,4 +201,4 @@ def report_stage(config: ExperimentConfig) -> Stage:
     """Return the stage that reports on the methods of this experiment."""
     stages = dict.fromkeys(stage for method in config.chosen_methods for stage in method.needs)
     reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "prompts-score", *stages))
-    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report)
+    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=2)
