@@ -61,14 +61,14 @@ def prepare(
         _print_json({**prepared.notes, "expected": expected and dataclasses.asdict(expected)})
         return
     for line in prepared.headlines:
-        console.print(escape(line), soft_wrap=True)
+        _say(line)
     columns = ["rows", "users", "items", "positive_rate", "warm"]
     rows = [[name, *(part[column] for column in columns)] for name, part in prepared.notes["parts"].items()]
     _print_rows(["part", *columns], rows)
     if expected:
-        console.print(escape(f"Beside {expected.origin}:"), soft_wrap=True)
+        _say(f"Beside {expected.origin}:")
         _print_rows(["count", "here", "paper", "difference"], [[*row, row[1] - row[2]] for row in expected.rows])
-    console.print(f"Written to {out}/interactions.parquet and {out}/items.parquet")
+    _say(f"Written to {out}/interactions.parquet and {out}/items.parquet")
 
 
 @app.command()
@@ -89,12 +89,12 @@ def run(
         _print_json({"run": str(outcome.folder), "results": outcome.results})
         return
     for line in outcome.headlines:
-        console.print(escape(line), soft_wrap=True)
+        _say(line)
     if outcome.table:
         _print_rows(list(outcome.table[0]), [list(row.values()) for row in outcome.table])
-        console.print(f"Report: {outcome.folder}/report.html")
+        _say(f"Report: {outcome.folder}/report.html")
     else:
-        console.print(f"Run: {outcome.folder}")
+        _say(f"Run: {outcome.folder}")
 
 
 @app.command()
@@ -130,7 +130,7 @@ def report(folder: RunFolder) -> None:
     """Write the HTML report of a run anew and say where it is."""
     from scorerec.experiment import actions
 
-    console.print(str(actions.write_report(folder)))
+    _say(str(actions.write_report(folder)))
 
 
 @app.command()
@@ -148,7 +148,7 @@ def prompt(
         return
     for part in shown:
         console.rule(f"[bold]{escape(part.name)}[/bold]: {escape(part.reader)}, {part.n_tokens} tokens", align="left")
-        console.print(escape(part.text), soft_wrap=True)
+        _say(part.text)
 
 
 @app.command()
@@ -166,13 +166,12 @@ def recommend(
         _print_json(dataclasses.asdict(result))
         return
     for line in result.headlines:
-        console.print(escape(line), soft_wrap=True)
+        _say(line)
     for place, item in enumerate(result.items, start=1):
-        console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}")
+        console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}", soft_wrap=True)
         for shown in item.evidence:
             also = " (who liked this item too)" if shown.has_item else ""
-            titles = escape(", ".join(shown.titles))
-            console.print(f"   similar user {escape(shown.user_id)}{also}: {titles}", soft_wrap=True)
+            _say(f"   similar user {shown.user_id}{also}: {', '.join(shown.titles)}")
 
 
 @app.command()
@@ -188,7 +187,7 @@ def add(
     if as_json:
         _print_json(dataclasses.asdict(added))
         return
-    console.print(
+    _say(
         f"Added {added.interactions} interactions of {added.users} users, {added.liked} of them liked; "
         f"their {added.behaviours} behaviours are in the index"
     )
@@ -209,7 +208,7 @@ def forget(
         _print_json(dataclasses.asdict(forgotten))
         return
     for line in forgotten.lines():
-        console.print(escape(line), soft_wrap=True)
+        _say(line)
 
 
 @app.command()
@@ -226,7 +225,7 @@ def compare(
         _print_json(dataclasses.asdict(compared))
         return
     for line in compared.headlines:
-        console.print(escape(line), soft_wrap=True)
+        _say(line)
     _print_rows(["method", "metric", str(first), str(second), "difference", "p"], compared.rows)
 
 
@@ -242,7 +241,7 @@ def scores(
     """Write the scores of a run into a file: one line per judged row and method."""
     from scorerec.experiment.scores import write_scores
 
-    console.print(f"{write_scores(folder, out, methods or None):,} scores written to {out}")
+    _say(f"{write_scores(folder, out, methods or None):,} scores written to {out}")
 
 
 @app.command()
@@ -274,7 +273,7 @@ def results(
         keep_results(folder, keep)
     markdown.parent.mkdir(parents=True, exist_ok=True)
     markdown.write_text(results_page(keep), encoding="utf-8")
-    console.print(str(markdown))
+    _say(str(markdown))
 
 
 @app.callback()
@@ -319,6 +318,11 @@ def _tell(progress: Any) -> None:
     if progress.state != "running" or notes.is_terminal:
         note = f"  {progress.note}" if progress.note else ""
         notes.print(f"{progress.state:>8}  {escape(progress.stage)}{seconds}{escape(note)}", soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    """Print a line as it is: a path that a terminal's width breaks cannot be copied."""
+    console.print(escape(line), soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue
 
@@ -17,6 +17,9 @@ from scorerec.assess.limits import RateLimit, estimate_tokens, spent_on
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError, ConfigError
 from scorerec.text.segments import Segment, render
+
+if TYPE_CHECKING:
+    import openai
 
 _HOPELESS = {
     401: "the key is not accepted",
@@ -81,6 +84,7 @@ class ChatAssessor:
     """
 
     is_llm = True
+    section = "assess.chat"  # of the configuration, for messages
 
     def __init__(self, config: ChatConfig, environment: Mapping[str, str] = os.environ):
         # Imported here: it takes two seconds, which only those who ask an LLM should wait for.
@@ -136,7 +140,7 @@ class ChatAssessor:
         if isinstance(answer, AssessmentError):
             raise answer
         try:
-            reply = read_reply(answer)
+            reply = self._read(answer)
         except ReplyError as failure:
             self._tokens.correct(failure.tokens.received)
             raise
@@ -150,13 +154,9 @@ class ChatAssessor:
         """Return the body of the endpoint's answer, or what went wrong."""
         errors = self._openai
         try:
-            response = self._client.chat.completions.with_raw_response.create(
-                model=self.config.model,
-                messages=[{"role": "user", "content": text}],
-                extra_body=self.config.sent_parameters,
-            )
+            response = self._create(self._client, text)
         except errors.APITimeoutError:
-            return ReplyError("timeout", f"nothing came for {self.config.timeout} s; raise assess.chat.timeout")
+            return ReplyError("timeout", f"nothing came for {self.config.timeout} s; raise {self.section}.timeout")
         except errors.APIConnectionError as error:
             told = self._told(f"{error} {error.__cause__ or ''}")
             return ReplyError(self._attempts.kind(error.__cause__), f"{told}; check {self.config.base_url_variable}")
@@ -165,6 +165,22 @@ class ChatAssessor:
         except (errors.OpenAIError, ValueError) as error:
             return ReplyError("unreadable", self._told(f"the endpoint sent no chat completion: {error}"))
         return response.content
+
+    def _create(self, client: openai.OpenAI, text: str) -> Any:
+        """Make the call and return the SDK's raw response."""
+        return client.chat.completions.with_raw_response.create(
+            model=self.config.model,
+            messages=[{"role": "user", "content": text}],
+            extra_body=self.config.sent_parameters,
+        )
+
+    def _read(self, body: bytes) -> Reply:
+        """Return what is wanted of the body of an answer.
+
+        Raises:
+            ReplyError: it is not there, or cannot be used.
+        """
+        return read_reply(body)
 
     def _refusal(self, status: int, code: object, message: str) -> AssessmentError:
         hopeless = _HOPELESS[402] if code == _NO_CREDIT else _HOPELESS.get(status)

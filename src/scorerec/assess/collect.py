@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,14 +25,10 @@ from scorerec.text.describe import Describer
 from scorerec.text.wording import DomainWords
 
 
-class AssessConfig(Config):
-    """Who assesses, and how much."""
+class AskingConfig(Config):
+    """Which LLM is asked, how many failures are borne, and what may be spent."""
 
-    assessor: Literal["metadata", "openai"] = Field(
-        default="metadata", description="item metadata (not an LLM), or an OpenAI-compatible endpoint"
-    )
-    n_targets: int = Field(default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer")
-    chat: ChatConfig = Field(default=ChatConfig(), description="the LLM that the assessor openai asks")
+    chat: ChatConfig = Field(default=ChatConfig(), description="the LLM that is asked")
     n_rounds: int = Field(default=10, ge=1, description="how often a prompt is asked whose reply cannot be used")
     patience: int = Field(default=50, ge=1, description="calls that may fail in a row before the collection stops")
     max_unanswered: float = Field(
@@ -46,7 +42,7 @@ class AssessConfig(Config):
     price_out: float | None = Field(default=None, ge=0, description="price of a million tokens that come back")
 
     @model_validator(mode="after")
-    def _budget_can_be_kept(self) -> AssessConfig:
+    def _budget_can_be_kept(self) -> Self:
         if self.budget_money is not None and (self.price_in is None or self.price_out is None):
             raise ValueError("budget_money needs price_in and price_out, the prices of a million tokens")
         if (self.budget_money or self.budget_tokens) and self.chat.max_tokens is None:
@@ -63,8 +59,6 @@ class AssessConfig(Config):
     @property
     def decisive(self) -> dict[str, Any]:
         """The settings that decide which replies there are; not how fast, how dearly and from where they come."""
-        if self.assessor == "metadata":
-            return self.model_dump(mode="json", include={"assessor", "n_targets"})
         return self.model_dump(mode="json", exclude=_INDECISIVE)
 
     def budget(self, spent: Tokens) -> Budget:
@@ -85,6 +79,22 @@ _INDECISIVE: dict[str, Any] = {
         "tokens_per_minute",
     },
 }
+
+
+class AssessConfig(AskingConfig):
+    """Who assesses, and how much."""
+
+    assessor: Literal["metadata", "openai"] = Field(
+        default="metadata", description="item metadata (not an LLM), or an OpenAI-compatible endpoint"
+    )
+    n_targets: int = Field(default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer")
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide which replies there are."""
+        if self.assessor == "metadata":
+            return self.model_dump(mode="json", include={"assessor", "n_targets"})
+        return super().decisive
 
 
 _DEFAULT = AssessConfig()
@@ -117,7 +127,7 @@ def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
 
 
 def collect(
-    requests: Sequence[Request], assessor: Assessor, store: ReplyStore | None = None, config: AssessConfig = _DEFAULT
+    requests: Sequence[Request], assessor: Assessor, store: ReplyStore | None = None, config: AskingConfig = _DEFAULT
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the assessments of all requests that were answered, in their order, and what happened.
 

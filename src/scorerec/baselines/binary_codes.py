@@ -104,16 +104,18 @@ def learn_codes(interactions: pa.Table, config: BinLLMConfig, seed: int) -> tupl
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     best_auc, best_epoch, kept, curve = -1.0, 0, {}, []
     for epoch in progress(range(1, config.epochs + 1), "learning binary codes", config.epochs, "epoch"):
-        order = rng.permutation(len(train))
+        order, total = rng.permutation(len(train)), 0.0
         for start in range(0, len(train), config.batch_size):
             rows = train.take(order[start : start + config.batch_size])
             logits = model.logits(rows, min(1.0, config.hardening * (epoch - 1)), rng)
             optimiser.zero_grad()
-            functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(rows.label)).backward()
+            loss = functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(rows.label))
+            loss.backward()
             optimiser.step()
+            total += float(loss.detach()) * len(rows)
         with torch.inference_mode():
             auc = float(roc_auc_score(valid.label, model.logits(valid).numpy()))
-        curve.append(round(auc, 4))
+        curve.append({"epoch": epoch, "loss": total / len(train), "valid_auc": auc})
         if auc > best_auc:
             best_auc, best_epoch = auc, epoch
             kept = {name: value.clone() for name, value in model.state_dict().items()}

@@ -23,6 +23,7 @@ from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import ALL_METHODS, DEFAULT_METHODS, Method, choose_methods
 from scorerec.llm.embedded import EmbeddedConfig
 from scorerec.llm.tune import LLMConfig
+from scorerec.pipeline.endpoint import EndpointConfig
 from scorerec.pipeline.prompting import PromptConfig
 from scorerec.pipeline.reading import ReadingConfig
 from scorerec.rerank.sare import SAREConfig
@@ -77,6 +78,7 @@ class ExperimentConfig(Config):
     reading: ReadingConfig = ReadingConfig()
     llm: LLMConfig = LLMConfig()
     baselines: BaselinesConfig = BaselinesConfig()
+    endpoint: EndpointConfig = EndpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @field_validator("methods")

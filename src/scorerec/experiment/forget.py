@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
-from scorerec.core.tables import ITEMS, QUERIES, TARGETS
+from scorerec.core.tables import ITEMS, PROMPTS, QUERIES, TARGETS
 from scorerec.experiment.live import LIVE, forget_live
 from scorerec.experiment.runner import RECORD, Run
+from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 from scorerec.experiment.stages.evaluation import PAGE, RESULTS
 from scorerec.experiment.stages.parts import MODEL
 from scorerec.experiment.traces import Traces
+from scorerec.pipeline.endpoint import as_asked
 from scorerec.pipeline.prompting import Prompter
 from scorerec.text.segments import render
 
@@ -146,9 +148,10 @@ def _made_from(store: ArtifactStore, data: str) -> list[Artifact]:
 
 
 def _forget_replies(path: Path, runs: Collection[Run], traces: Traces) -> int:
-    """Forget what an assessor was asked about the user, whichever run drew the question."""
+    """Forget what an assessor or a distant LM was asked about the user, whichever run drew the question."""
     prompts: set[str] = set()
     for run in runs if path.is_file() else ():
+        prompts.update(_asked_of_endpoints(run, traces))
         if "corpus" in run.artifacts:
             targets = run.artifact("corpus").table(TARGETS)
             wanted = pa.array(sorted(traces.ids["target_id"]), pa.string())
@@ -160,6 +163,17 @@ def _forget_replies(path: Path, runs: Collection[Run], traces: Traces) -> int:
         return 0
     with ReplyStore(path) as store:
         return store.forget(prompts)
+
+
+def _asked_of_endpoints(run: Run, traces: Traces) -> Iterator[str]:
+    """Yield the texts that the endpoint was sent for the user's rows, or with the user's behaviours in them."""
+    for scores, prompts in ENDPOINT_PROMPTS.items():
+        if scores in run.artifacts:
+            asked = as_asked(run.artifact(prompts).table(PROMPTS), run.config.llm.budget)
+            for target_id, segments in asked.items():
+                theirs = any(segment.behaviour_id in traces.ids["behaviour_id"] for segment in segments)
+                if theirs or target_id in traces.ids["target_id"]:
+                    yield render(segments)
 
 
 def _drop_from_record(run: Run, dropped: Collection[Path]) -> None:

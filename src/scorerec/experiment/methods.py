@@ -62,6 +62,7 @@ ALL_METHODS = {
         *(Method(key, name, "simple", ("simple",), "reference") for key, name in _SIMPLE.items()),
         Method("crm", "CRM", "crm-scores", ("crm", "crm-scores"), "conventional"),
         Method("icl", "ICL (untuned)", "scores-icl", ("backbone", "prompts-llm", "scores-icl"), "llm"),
+        Method("endpoint", "endpoint LLM without CI", "scores-endpoint", ("prompts-llm", "scores-endpoint"), "llm"),
         _prompted("llm", LLM, "llm"),
         _prompted("llara", "LLaRA", "llm", ("crm",)),
         _prompted("collm", "CoLLM", "llm", ("crm", "prompts-llm", "tuned-llm")),
@@ -73,6 +74,13 @@ ALL_METHODS = {
         _variant("shuffled", "shuffled evidence", "control", (*_CAR, *_SARE)),
         _prompted("empty", "evidence without content", "control", (*_CAR, *_SARE, "prompts-score")),
         _variant("oracle", "oracle (knows the label)", "bound", _CAR),
+        Method(
+            "endpoint-score",
+            "endpoint LLM with CI",
+            "scores-endpoint-score",
+            (*_CAR, *_SARE, "prompts-score", "scores-endpoint-score"),
+            "llm",
+        ),
         _prompted("score", SCORE, "llm", (*_CAR, *_SARE)),
     )
 }

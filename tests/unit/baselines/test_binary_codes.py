@@ -45,6 +45,8 @@ def test_codes_tell_tastes_apart_and_mixed_up_they_tell_nothing():
     config = BinLLMConfig(n_bits=16, dimension=8, epochs=30, hardening=0.1, batch_size=256)
     model, facts = learn_codes(table, config, seed=0)
     assert facts["valid_auc_of_codes"] > 0.75
+    assert facts["curve"][-1]["loss"] < facts["curve"][0]["loss"]
+    assert facts["curve"][facts["best_epoch"] - 1]["valid_auc"] == facts["valid_auc_of_codes"]
     rows = split_rows(table, model.catalogue, "test")
     with torch.inference_mode():
         assert roc_auc_score(rows.label, model.logits(rows)) > 0.75

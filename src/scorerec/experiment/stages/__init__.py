@@ -2,10 +2,17 @@
 
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Stage
-from scorerec.experiment.stages import baselines, evidence, language_model, tables, variants
+from scorerec.experiment.stages import baselines, endpoint, evidence, language_model, tables, variants
 from scorerec.experiment.stages.evaluation import report_stage
 
-ALL_STAGES = (*tables.STAGES, *evidence.STAGES, *language_model.STAGES, *variants.STAGES, *baselines.STAGES)
+ALL_STAGES = (
+    *tables.STAGES,
+    *evidence.STAGES,
+    *language_model.STAGES,
+    *variants.STAGES,
+    *baselines.STAGES,
+    *endpoint.STAGES,
+)
 
 
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
