@@ -169,6 +169,7 @@ STAGES = (
         ("data", "corpus"),
         lambda config: {**_HISTORY(config), "codes": config.baselines.binllm.model_dump(mode="json")},
         _binllm_prompts,
+        version=2,
     ),
     Stage("tuned-binllm", ("corpus", "tuned-llm", "prompts-binllm"), settings_without_evidence, _binllm),
     Stage("scores-binllm", ("corpus", "prompts-binllm", "tuned-binllm"), settings_without_evidence, _binllm_scores),
