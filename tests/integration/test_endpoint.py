@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
+import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from scorerec.core.errors import AssessmentError, ModelError
-from scorerec.core.tables import SCORES
-from scorerec.experiment.config import load_experiment
+from scorerec.core.tables import PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.experiment.forget import forget
-from scorerec.experiment.runner import Runner
-from scorerec.experiment.stages import stages_of
+from scorerec.experiment.stages.evidence import REPLIES
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.score import Scorer
 from scorerec.nn.batching import pad
+from scorerec.pipeline.endpoint import as_asked
+from scorerec.text.segments import render
 
 KEY = "sk-secret-of-a-distant-model"
 METHODS = 'methods=["item-mean","item+user-mean","crm","llm","score","endpoint","endpoint-score"]'
@@ -90,6 +92,14 @@ def serving(server: FakeServer) -> Iterator[FakeServer]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def root(outcome: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the finished run: other tests look at what lies beside it."""
+    copy = tmp_path_factory.mktemp("endpoint") / "runs"
+    shutil.copytree(outcome.root, copy)
+    return copy
+
+
 @pytest.fixture
 def server(outcome: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     scorer = Scorer.load(outcome.artifacts["tuned-score"].path / "model", outcome.config.llm)
@@ -106,10 +116,10 @@ def p_yes(artifact: Any) -> dict[str, float]:
 
 @pytest.mark.parametrize("kind", ["completion", "chat"])
 def test_a_distant_model_gives_the_scores_of_the_same_model_here(
-    outcome: Any, experiment: Any, server: FakeServer, kind: str
+    root: Path, outcome: Any, experiment: Any, server: FakeServer, kind: str
 ) -> None:
     changes = METHODS, f"endpoint.kind={kind}", "endpoint.top_logprobs=600", f"name=endpoint-{kind}"
-    run = experiment.run(outcome.root, *changes, to="scores-endpoint-score")
+    run = experiment.run(root, *changes, to="scores-endpoint-score")
     distant, near = p_yes(run.artifacts["scores-endpoint-score"]), p_yes(outcome.artifacts["scores-score"])
     assert 0 < len(distant) < len(near)  # the judged split alone: each row may cost money
     assert distant == pytest.approx({target: near[target] for target in distant}, abs=1e-4)
@@ -117,23 +127,21 @@ def test_a_distant_model_gives_the_scores_of_the_same_model_here(
     assert (facts["n_without_answer"], facts["is_llm"], facts["tokens_out"]) == (0, True, facts["n_prompts_asked"])
 
     asked = server.n_calls
-    again = experiment.run(outcome.root, *changes, "llm.max_tokens=511", to="scores-endpoint-score")
+    again = experiment.run(root, *changes, "llm.max_tokens=511", to="scores-endpoint-score")
     assert "scores-endpoint-score" in again.ran
     assert server.n_calls == asked  # every reply was kept
-    for path in outcome.root.rglob("*"):
+    for path in root.rglob("*"):
         if path.is_file():
             assert KEY.encode() not in path.read_bytes()
 
 
-def test_answers_that_are_not_likely_enough_are_an_error(outcome: Any, experiment: Any, server: FakeServer) -> None:
+def test_answers_that_are_not_likely_enough_are_an_error(root: Path, experiment: Any, server: FakeServer) -> None:
     server.likely = lambda text, count: {"Perhaps": -0.1, "Maybe": -3.0}  # type: ignore[method-assign]
     with pytest.raises(ModelError, match="neither Yes nor No among the 21 likeliest tokens"):
-        experiment.run(outcome.root, METHODS, "endpoint.top_logprobs=21", "name=odd", to="scores-endpoint")
+        experiment.run(root, METHODS, "endpoint.top_logprobs=21", "name=odd", to="scores-endpoint")
 
 
-def test_an_endpoint_without_log_probabilities_ends_it_at_once(
-    outcome: Any, experiment: Any, server: FakeServer
-) -> None:
+def test_an_endpoint_without_log_probabilities_ends_it_at_once(root: Path, experiment: Any, server: FakeServer) -> None:
     answer = server.answer
 
     def without(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -143,17 +151,33 @@ def test_an_endpoint_without_log_probabilities_ends_it_at_once(
 
     server.answer = without  # type: ignore[method-assign]
     with pytest.raises(AssessmentError, match="sent no log-probabilities; wanted one that knows logprobs"):
-        experiment.run(outcome.root, METHODS, "endpoint.top_logprobs=22", "name=dumb", to="scores-endpoint")
+        experiment.run(root, METHODS, "endpoint.top_logprobs=22", "name=dumb", to="scores-endpoint")
     assert server.n_calls <= 16
 
 
-def test_a_forgotten_user_is_in_no_kept_reply(experiment: Any, server: FakeServer, tmp_path: Any) -> None:
-    config = load_experiment("ml-1m", experiment.settings(METHODS, "endpoint.kind=completion", "name=run"))
-    runner = Runner(stages_of(config), config, tmp_path)
-    runner.run("scores-endpoint-score")
-    titles = [b"Restless"]
-    before = sum((tmp_path / "replies.sqlite").read_bytes().count(title) for title in titles)
-    forgotten = forget(tmp_path / "run", "u0003")
-    assert before > 0
-    assert forgotten.replies > 0
-    assert os.environ["SCOREREC_API_KEY"] == KEY
+def test_a_forgotten_user_is_in_no_kept_reply(root: Path, experiment: Any, server: FakeServer, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "runs")
+    run = experiment.run(tmp_path / "runs", METHODS, "endpoint.kind=completion", "name=run", to="scores-endpoint-score")
+    user = "u0003"
+    corpus, asked = run.artifacts["corpus"], run.artifacts["scores-endpoint-score"].table(SCORES)["target_id"]
+    users = dict(zip(*(corpus.table(QUERIES)[name].to_pylist() for name in ("query_id", "user_id")), strict=True))
+    theirs = {row["target_id"] for row in corpus.table(TARGETS).to_pylist() if users[row["query_id"]] == user} & set(
+        asked.to_pylist()
+    )
+    prompts = read_prompts_of(run, theirs)
+    assert kept(tmp_path / "runs", prompts) == len(prompts) > 0
+    forget(tmp_path / "runs" / "run", user)
+    assert kept(tmp_path / "runs", prompts) == 0
+
+
+def read_prompts_of(run: Any, targets: set[str]) -> list[str]:
+    """Return the texts that the endpoint was sent for these rows."""
+    asked = as_asked(run.artifacts["prompts-score"].table(PROMPTS), run.config.llm.budget)
+    return [render(segments) for name, segments in asked.items() if name in targets]
+
+
+def kept(root: Path, prompts: Sequence[str]) -> int:
+    """Return how many of the prompts are in the store of replies."""
+    with closing(sqlite3.connect(root / REPLIES)) as database:
+        found = {prompt for (prompt,) in database.execute("SELECT prompt FROM replies")}
+    return sum(prompt in found for prompt in prompts)
