@@ -99,15 +99,19 @@ def run(
 
 @app.command()
 def cost(source: Source, changes: Changes = None, root: Root = Path("runs"), as_json: AsJson = False) -> None:
-    """Say what the assessments would still ask of an LLM and cost; nothing is asked, and no key is needed."""
-    from scorerec.experiment.cost import assessment_cost
+    """Say what a run would still take: memory, time, and calls to an LLM; nothing is asked, and no key is needed."""
+    from scorerec.experiment.cost import experiment_cost
 
-    estimate = dataclasses.asdict(assessment_cost(source, changes or [], root, _tell))
+    found = experiment_cost(source, changes or [], root, _tell)
     if as_json:
-        _print_json(estimate)
+        _print_json(dataclasses.asdict(found))
         return
-    shown = {name: value for name, value in estimate.items() if value is not None}
-    _print_rows(["assessments", "estimate"], [[name.replace("_", " "), value] for name, value in shown.items()])
+    _print_rows(["stage", "estimate"], [[part.stage, part.line] for part in found.stages])
+    if found.assessments:
+        shown = {name: value for name, value in dataclasses.asdict(found.assessments).items() if value is not None}
+        _print_rows(["assessments", "estimate"], [[name.replace("_", " "), value] for name, value in shown.items()])
+    else:
+        _say("Assessments: by item metadata, which costs nothing; --set assess.assessor=openai shows what an LLM would")
 
 
 @app.command()

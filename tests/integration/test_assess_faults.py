@@ -316,7 +316,7 @@ def test_the_key_reaches_no_file_no_log_and_no_message(
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         assert scorerec(monkeypatch, "cost") == 0
-        assert json.loads(capfd.readouterr().out)["n_to_ask"] > 30
+        assert json.loads(capfd.readouterr().out)["assessments"]["n_to_ask"] > 30
         assert not (tmp_path / "runs" / "faulty").exists()  # a look ahead is no run
         for plan, status in zip(plans, (1, 1, 0), strict=True):
             server.plan = plan
@@ -324,7 +324,7 @@ def test_the_key_reaches_no_file_no_log_and_no_message(
             shown += "".join(capfd.readouterr())
         assert scorerec(monkeypatch, "cost") == 0
         cost = capfd.readouterr()
-        assert json.loads(cost.out)["n_to_ask"] == 0
+        assert json.loads(cost.out)["assessments"]["n_to_ask"] == 0
     shown += "".join(cost) + caplog.text + "".join(str(vars(record)) for record in caplog.records)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     on_disk = b"".join(path.read_bytes() for path in files)
@@ -359,7 +359,7 @@ def test_rates_budgets_and_rounds_are_no_reason_to_assess_again(
     assert set(server.asked.values()) == {1}
 
 
-def test_a_look_ahead_needs_no_key_but_an_llm_to_ask(
+def test_a_look_ahead_needs_no_key_and_says_what_every_stage_takes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -367,8 +367,13 @@ def test_a_look_ahead_needs_no_key_but_an_llm_to_ask(
     for name in ("SCOREREC_API_BASE_URL", "SCOREREC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     assert scorerec(monkeypatch, "cost", "assess.price_in=1.0", "assess.price_out=2.0") == 0
-    told = json.loads(capfd.readouterr().out)
+    told = json.loads(capfd.readouterr().out)["assessments"]
     assert told["most_tokens_out"] == told["n_to_ask"] * 1024
     assert told["most_money"] == round((told["tokens_in"] + 2 * told["most_tokens_out"]) / 1e6, 4)
-    assert scorerec(monkeypatch, "cost", "assess.assessor=metadata") == 1
-    assert "assess.assessor=openai" in " ".join(capfd.readouterr().err.split())
+    assert scorerec(monkeypatch, "cost", "assess.assessor=metadata") == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told["assessments"] is None
+    by_stage = {part["stage"]: part for part in told["stages"]}
+    assert {"rankings", "backbone", "tuned-llm", "scores-llm", "tuned-score", "scores-score"} <= set(by_stage)
+    assert all(part["seconds"] > 0 and part["gibibytes"] > 0 and part["rows"] > 0 for part in by_stage.values())
+    assert by_stage["tuned-score"]["tokens"] > by_stage["tuned-llm"]["tokens"]

@@ -14,6 +14,7 @@ from scorerec.data.prepare import prepare
 from scorerec.evaluate.results import Comparison
 from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
+from scorerec.experiment.estimate import estimate_run
 from scorerec.experiment.expected import Counts, compare
 from scorerec.experiment.runner import Progress, Run, Runner
 from scorerec.experiment.stages import stages_of
@@ -79,10 +80,12 @@ def run_experiment(
     to: str | None,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> Outcome:
-    """Run an experiment up to ``to`` (default: all of it) below ``root``."""
+    """Run an experiment up to ``to`` (default: all of it) below ``root``; say before what it will take."""
     config = load_experiment(source, changes)
     use_threads(config.threads)
     runner = Runner(stages_of(config), config, root)
+    for part in estimate_run(runner, to, tell):
+        tell(Progress(part.stage, "estimate", None, None, part.line))
     artifacts = runner.run(to, tell)
     if "report" not in artifacts:
         return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], None)

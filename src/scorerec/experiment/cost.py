@@ -1,42 +1,51 @@
-"""The dry run of the assessments: what they would cost, without a call and without a key."""
+"""The dry run: what computing and assessments would still take and cost, without a call and without a key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from scorerec.assess.estimate import Estimate, estimate
+from scorerec.assess.estimate import Estimate as AssessmentEstimate
+from scorerec.assess.estimate import estimate
 from scorerec.assess.plan import make_plan
 from scorerec.assess.store import ReplyStore
-from scorerec.core.errors import ConfigError
-from scorerec.experiment.config import load_experiment
+from scorerec.experiment.config import ExperimentConfig, load_experiment
+from scorerec.experiment.estimate import Estimate, estimate_run
 from scorerec.experiment.runner import Context, Progress, Runner
-from scorerec.experiment.stages import tables
+from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evidence import REPLIES, assessment_requests
 
 
-def assessment_cost(
-    source: str,
-    changes: Sequence[str],
-    root: Path,
-    tell: Callable[[Progress], None] = lambda _: None,
-) -> Estimate:
-    """Return what the assessments of an experiment would still ask and cost.
+@dataclass(frozen=True)
+class Cost:
+    """Attributes: ``stages``: memory and time of each; ``assessments``: calls and money, None where no LLM is asked."""
 
-    Runs the stages before them, which only read data. The key is not needed; the endpoint is where replies are
-    kept, since it decides which of them count.
+    stages: list[Estimate]
+    assessments: AssessmentEstimate | None
+
+
+def experiment_cost(
+    source: str, changes: Sequence[str], root: Path, tell: Callable[[Progress], None] = lambda _: None
+) -> Cost:
+    """Return what an experiment would still take.
+
+    Runs the stages that only read data. A key is not needed; the endpoint is where replies are kept, since it decides
+    which of them count.
 
     Raises:
-        ConfigError: no LLM is to be asked; or replies are kept, and the environment names no endpoint.
+        ConfigError: replies are kept, and the environment names no endpoint.
+        ModelError: a model is neither on this machine nor in its hub.
     """
     config = load_experiment(source, changes)
-    if config.assess.assessor != "openai":
-        raise ConfigError(
-            f"assess.assessor is {config.assess.assessor!r}, which costs nothing; to see what an LLM would cost, "
-            "add --set assess.assessor=openai"
-        )
-    artifacts = Runner(tables.STAGES, config, root).run("corpus", tell, record=False)
-    requests = assessment_requests(Context(config, artifacts, root))
+    runner = Runner(stages_of(config), config, root)
+    asks = config.assess.assessor == "openai"
+    return Cost(estimate_run(runner, None, tell), _assessments(config, runner, tell) if asks else None)
+
+
+def _assessments(config: ExperimentConfig, runner: Runner, tell: Callable[[Progress], None]) -> AssessmentEstimate:
+    root = runner.store.root.parent
+    requests = assessment_requests(Context(config, runner.run("corpus", tell, record=False), root))
     if not (root / REPLIES).is_file():
         return estimate(make_plan(requests, {}, None), config.assess)
     with ReplyStore(root / REPLIES) as store:

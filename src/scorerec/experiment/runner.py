@@ -63,11 +63,11 @@ class Progress:
 
     Attributes:
         stage: its name.
-        state: ``done`` before, ``running``, ``ran`` now, ``missing``, ``damaged`` or, where another process makes it,
-            ``waiting``.
+        state: ``done`` before, ``running``, ``ran`` now, ``missing``, ``damaged``, ``estimate`` of what it will take
+            or, where another process makes it, ``waiting``.
         seconds: that it took.
         path: of its artifact; of a damaged one, where it was put aside.
-        note: what is damaged, or who is waited for.
+        note: what is damaged, what it will take, or who is waited for.
     """
 
     stage: str
@@ -145,6 +145,14 @@ class Runner:
             if record:
                 self._record(artifacts)
         return artifacts
+
+    def missing(self, to: str | None = None) -> list[str]:
+        """Return the stages that ``run(to)`` would run.
+
+        Raises:
+            ConfigError: ``to`` names no stage.
+        """
+        return [stage.name for stage in self._needed(to) if self._status(stage.name).state != "done"]
 
     def _status(self, stage: str) -> Progress:
         try:

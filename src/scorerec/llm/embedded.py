@@ -68,7 +68,8 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
     tokenizer = train_tokenizer(texts, config.vocabulary, config.units)
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "embedded-lm"))
-        model = LlamaForCausalLM(_llama(config, tokenizer))
+        special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+        model = LlamaForCausalLM(llama_config(config, len(tokenizer), **special))
         losses, n_tokens = _read(model, tokenizer, texts, config, seed)
     with quiet_transformers():
         model.save_pretrained(str(out))
@@ -87,9 +88,10 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
     }
 
 
-def _llama(config: EmbeddedConfig, tokenizer: Any) -> LlamaConfig:
+def llama_config(config: EmbeddedConfig, n_tokens: int, **special: int) -> LlamaConfig:
+    """Return the library's configuration of the model, with a vocabulary of ``n_tokens``; ids of special tokens."""
     settings = LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=n_tokens,
         hidden_size=config.width,
         intermediate_size=config.inner_width,
         num_hidden_layers=config.layers,
@@ -97,9 +99,7 @@ def _llama(config: EmbeddedConfig, tokenizer: Any) -> LlamaConfig:
         num_key_value_heads=config.heads,
         max_position_embeddings=config.max_positions,
         tie_word_embeddings=config.is_tied,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        **special,
     )
     setattr(settings, EMBEDDED_MARK, True)
     return settings

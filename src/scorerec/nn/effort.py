@@ -1,0 +1,147 @@
+"""What reading and tuning transformers will take in memory and time, before any weight is loaded."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig
+
+from scorerec.core.errors import ModelError
+
+_EFFICIENCY = 0.5  # of a run of its model's own matrix products: what is left when attention, norms and copies are paid
+_TRIAL_SECONDS = 0.05
+_MOST_TRIAL_TOKENS = {"cpu": 1024, "cuda": 8192}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a transformer.
+
+    Attributes:
+        parameters: of the whole model.
+        weights_per_token: of those, the ones that every token is multiplied with: no embeddings, no output layer.
+        layers: transformer blocks.
+        width: hidden values per token.
+        inner_width: width inside the feed-forward layers.
+        vocabulary: tokens.
+    """
+
+    parameters: int
+    weights_per_token: int
+    layers: int
+    width: int
+    inner_width: int
+    vocabulary: int
+
+
+def model_shape(name: str | Path, *, is_causal: bool) -> Shape:
+    """Return the size of a model on disk or in a hub; its configuration alone is read.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    try:
+        return shape_of(AutoConfig.from_pretrained(name), is_causal=is_causal)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelError(
+            f"{str(name)!r}: its size cannot be told ({reason}). Give a local folder, or a Hugging Face id that this "
+            "machine can reach"
+        ) from error
+
+
+def shape_of(config: PreTrainedConfig, *, is_causal: bool) -> Shape:
+    """Return the size of the model that a configuration describes; its weights are never there."""
+    with torch.device("meta"):
+        model = (AutoModelForCausalLM if is_causal else AutoModel).from_config(config)
+    embeddings = model.get_input_embeddings().weight
+    body = sum(weight.numel() for weight in model.base_model.parameters())
+    return Shape(
+        parameters=model.num_parameters(),
+        weights_per_token=body - embeddings.numel(),
+        layers=config.num_hidden_layers,
+        width=config.hidden_size,
+        inner_width=config.intermediate_size,
+        vocabulary=embeddings.shape[0],
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """Rows that a model reads, and rows that it learns from.
+
+    Attributes:
+        shape: of the model.
+        tokens: of a row.
+        rows_read: rows that are read without learning, repetitions counted.
+        rows_trained: rows that are learnt from, repetitions counted.
+        batch: rows at once.
+        trained: parameters that are learnt.
+        value_bytes: of a weight and of an activation.
+        is_checkpointed: whether activations are computed twice, to save memory.
+        logits_per_row: positions whose logits are computed.
+    """
+
+    shape: Shape
+    tokens: float
+    rows_read: float
+    rows_trained: float
+    batch: int
+    trained: int
+    value_bytes: int = 4
+    is_checkpointed: bool = False
+    logits_per_row: float = 1.0
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions.
+
+        Reading takes 2 per weight and token. Learning takes as many for the gradient of the activations, and for
+        that of the weights where they are learnt.
+        """
+        passes = 2.0 + self.trained / self.shape.parameters + self.is_checkpointed
+        return self._forward_flops * (self.rows_read + self.rows_trained * passes)
+
+    @property
+    def _forward_flops(self) -> float:
+        shape = self.shape
+        attention = 4.0 * self.tokens * shape.width * shape.layers
+        logits = 2.0 * shape.width * shape.vocabulary * self.logits_per_row
+        return self.tokens * (2.0 * shape.weights_per_token + attention) + logits
+
+    @property
+    def bytes(self) -> float:
+        """Peak memory beside the program itself: weights, gradients and AdamW's two moments, activations, logits."""
+        shape, tokens = self.shape, self.batch * self.tokens
+        block = tokens * (8.0 * shape.width + 4.0 * shape.inner_width) * self.value_bytes
+        if not self.rows_trained:
+            activations = block
+        elif self.is_checkpointed:
+            activations = block + tokens * shape.width * shape.layers * self.value_bytes
+        else:
+            activations = block * shape.layers
+        logits = 3.0 * self.batch * self.logits_per_row * shape.vocabulary * 4
+        return shape.parameters * self.value_bytes + self.trained * 12.0 + activations + logits
+
+    def seconds(self, device: torch.device) -> float:
+        """Return the time it takes on a device whose speed is tried out now, at the model's own shape."""
+        return self.flops / (_EFFICIENCY * _matrix_rate(self, device))
+
+
+def _matrix_rate(work: Work, device: torch.device) -> float:
+    """Return the operations per second of one matrix product as the feed-forward layers compute it."""
+    n_tokens = max(1, min(int(work.batch * work.tokens), _MOST_TRIAL_TOKENS[device.type]))
+    dtype = torch.bfloat16 if work.value_bytes == 2 else torch.float32
+    with torch.inference_mode():
+        rows = torch.ones(n_tokens, work.shape.width, dtype=dtype, device=device)
+        weights = torch.ones(work.shape.width, work.shape.inner_width, dtype=dtype, device=device)
+        float((rows @ weights)[0, 0])  # what comes first is slow
+        fastest, begin = math.inf, time.perf_counter()
+        while (start := time.perf_counter()) - begin < _TRIAL_SECONDS:
+            float((rows @ weights)[0, 0])  # waits for the device
+            fastest = min(fastest, time.perf_counter() - start)
+    return 2.0 * n_tokens * work.shape.width * work.shape.inner_width / fastest

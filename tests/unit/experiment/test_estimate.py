@@ -1,0 +1,72 @@
+"""The estimate of the paper's preset, from configurations of its models alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import LlamaConfig, MPNetConfig, XLMRobertaConfig
+
+from scorerec.core.errors import ModelError
+from scorerec.experiment.config import load_experiment
+from scorerec.experiment.estimate import Estimate, estimate_run
+from scorerec.experiment.runner import Runner
+from scorerec.experiment.stages import stages_of
+
+WORLD = (
+    'data.source={name="synthetic", n_users=20, n_items=100}',
+    'data.split={by="months", train=[0, 9], valid=[10, 10], test=[11, 11]}',
+    "evidence.text_embedder=embedded:minilm",
+)
+
+
+def runner(folder: Path, *changes: str) -> Runner:
+    config = load_experiment("ml-1m-paper", [*WORLD, *changes])
+    return Runner(stages_of(config), config, folder / "runs")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[str]:
+    """Return settings that name folders with a config.json and nothing else."""
+    size: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    kinds = {
+        "llm.backbone": LlamaConfig(vocab_size=500, intermediate_size=64, **size),
+        "car.model": MPNetConfig(vocab_size=500, intermediate_size=64, **size),
+        "sare.model": XLMRobertaConfig(vocab_size=500, intermediate_size=64, **size),
+    }
+    for key, config in kinds.items():
+        config.save_pretrained(tmp_path / key)
+    return [f"{key}={tmp_path / key}" for key in kinds]
+
+
+def test_every_stage_with_a_transformer_is_estimated(tmp_path: Path, models: list[str]) -> None:
+    found = {part.stage: part for part in estimate_run(runner(tmp_path, *models), None, lambda _: None)}
+    heavy = {"car", "candidates", "rankings", "sare", "contexts"}
+    assert set(found) == heavy | {"tuned-llm", "scores-llm", "tuned-score", "scores-score"}
+    n_targets = found["contexts"].rows / 10  # K_e pairs of each target for a cross-encoder, valid and test for the LM
+    assert n_targets > found["scores-score"].rows > 0
+    assert found["tuned-score"].tokens > found["tuned-llm"].tokens
+    assert "parameters" in found["car"].line
+
+
+def test_only_what_is_still_to_come_is_estimated(tmp_path: Path, models: list[str]) -> None:
+    assert [part.stage for part in estimate_run(runner(tmp_path, *models), "candidates", lambda _: None)] == [
+        "car",
+        "candidates",
+    ]
+    assert estimate_run(runner(tmp_path, *models), "corpus", lambda _: None) == []
+
+
+def test_a_model_that_is_not_there_is_noticed_before_anything_is_trained(tmp_path: Path, models: list[str]) -> None:
+    missing = [*models, f"llm.backbone={tmp_path / 'nowhere'}"]
+    with pytest.raises(ModelError, match=r"nowhere.*its size cannot be told"):
+        estimate_run(runner(tmp_path, *missing), None, lambda _: None)
+
+
+def test_more_memory_than_there_is_is_said() -> None:
+    line = Estimate("tuned-score", 8_030_261_248, 33_891, 600, 7200, 40.0, "a card", 24.0).line
+    assert line == (
+        "8 billion parameters, 33,891 rows of about 600 tokens: about 2.0 h and 40.0 GiB on a card, "
+        "which has 24.0 GiB: lower the batch size or max_tokens"
+    )
