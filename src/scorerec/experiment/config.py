@@ -41,6 +41,13 @@ class EvidenceConfig(Config):
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
 
 
+class RecommendingConfig(Config):
+    """What the method ``score-at`` does otherwise when it recommends than when it was trained."""
+
+    n_candidates: int | None = Field(None, ge=1, description="K_e; None: as in training")
+    n_context_users: int | None = Field(None, ge=0, description="K_s; None: as in training")
+
+
 class BaselinesConfig(Config):
     """What the LLM baselines have of their own; backbone, budget and tuning are those of ``llm``."""
 
@@ -75,6 +82,7 @@ class ExperimentConfig(Config):
     assess: AssessConfig = AssessConfig()
     sare: SAREConfig = SAREConfig()
     embedded_lm: EmbeddedConfig = EmbeddedConfig()
+    recommending: RecommendingConfig = RecommendingConfig()
     reading: ReadingConfig = ReadingConfig()
     llm: LLMConfig = LLMConfig()
     baselines: BaselinesConfig = BaselinesConfig()

@@ -75,6 +75,13 @@ ALL_METHODS = {
         _prompted("empty", "evidence without content", "control", (*_CAR, *_SARE, "prompts-score")),
         _variant("oracle", "oracle (knows the label)", "bound", _CAR),
         Method(
+            "score-at",
+            "SCORE, other numbers of users",
+            "scores-score-at",
+            (*_CAR, *_SARE, "backbone", "prompts-score", "tuned-score", "prompts-score-at", "scores-score-at"),
+            "ablation",
+        ),
+        Method(
             "endpoint-score",
             "endpoint LLM with CI",
             "scores-endpoint-score",

@@ -2,7 +2,7 @@
 
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Stage
-from scorerec.experiment.stages import baselines, endpoint, evidence, language_model, tables, variants
+from scorerec.experiment.stages import baselines, endpoint, evidence, language_model, recommending, tables, variants
 from scorerec.experiment.stages.evaluation import report_stage
 
 ALL_STAGES = (
@@ -12,6 +12,7 @@ ALL_STAGES = (
     *variants.STAGES,
     *baselines.STAGES,
     *endpoint.STAGES,
+    *recommending.STAGES,
 )
 
 

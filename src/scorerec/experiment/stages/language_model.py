@@ -74,7 +74,8 @@ def _tuned(prompts: str, context: Context, draft: Draft) -> None:
     draft.facts.update(tune(model, table, labels, config.llm, out, config.seed))
 
 
-def _scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:
+def write_scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:
+    """Score the judged rows of one stage's prompts with the LM that another stage tuned."""
     targets = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
     table = context.inputs[prompts].table(PROMPTS)
     judged = table.filter(pa.compute.is_in(table["target_id"], targets["target_id"].combine_chunks()))
@@ -124,7 +125,7 @@ def method_stages(suffix: str, name: str, prompts: Stage, has_evidence: bool = T
             scores,
             ("corpus", "backbone", prompts.name, tuned),
             lambda _: {},
-            partial(_scores, tuned, prompts.name, name),
+            partial(write_scores, tuned, prompts.name, name),
         ),
     )
 
