@@ -265,19 +265,58 @@ def evaluate(
 
 
 @app.command()
-def results(
-    folders: Annotated[list[Path] | None, typer.Argument(metavar="[RUN]...", help="runs whose results to keep")] = None,
-    keep: Annotated[Path, typer.Option(help="folder of kept per-seed results")] = Path("docs/results"),
-    markdown: Annotated[Path, typer.Option(help="page to write")] = Path("docs/results.md"),
+def reproduce(
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="table2, table3, fig3, fig4, fig5, checks or all")],
+    source: Annotated[
+        str, typer.Argument(metavar="[PRESET|FILE]", help="the experiment", autocompletion=complete.sources)
+    ] = "ml-1m",
+    changes: Changes = None,
+    root: Root = Path("runs"),
+    page: Annotated[Path, typer.Option(help="page to write; records are kept in the folder of this name")] = Path(
+        "docs/results.md"
+    ),
+    seeds: Annotated[str, typer.Option(help="of Table 2 and Fig. 3; the others take the first")] = "0,1,2",
+    retune: Annotated[bool, typer.Option(help="Fig. 4: tune anew for each number of users")] = False,
+    run: Annotated[bool, typer.Option(help="make what is missing; --no-run only writes the page again")] = True,
+    as_json: AsJson = False,
 ) -> None:
-    """Keep the results of runs as small files, and rebuild the page of results from all that are kept."""
-    from scorerec.experiment.results import keep_results, results_page
+    """Reproduce a table or figure of the paper, method by method; what is kept is not made again."""
+    from scorerec.experiment.reproduce import command
+    from scorerec.experiment.reproduce.run import Reproduction
 
-    for folder in folders or []:
-        keep_results(folder, keep)
-    markdown.parent.mkdir(parents=True, exist_ok=True)
-    markdown.write_text(results_page(keep), encoding="utf-8")
-    _say(str(markdown))
+    job = Reproduction(source, changes or [], root, page, _tell)
+    done = command.reproduce(what, job, command.read_seeds(seeds), retune=retune, run=run)
+    if as_json:
+        _print_json({"page": str(done.page), "failures": done.failures, "tables": done.tables()})
+    else:
+        for name, rows in done.texts().items():
+            _say(name)
+            _print_rows(list(rows[0]), [list(row.values()) for row in rows])
+        _say(str(done.page))
+    if done.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def attention(
+    folder: RunFolder,
+    row: Annotated[int, typer.Option(metavar="ROW_ID", help="row_id of the interactions table")],
+    method: Annotated[str, typer.Option(help="score, llm or llara")] = "score",
+    layer: Annotated[
+        list[int] | None, typer.Option(help="from 0; several are averaged (default: middle third)")
+    ] = None,
+    head: Annotated[list[int] | None, typer.Option(help="from 0; several are averaged (default: all)")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where the LM looks when it answers for one row: the share of each part of the prompt, and of each token."""
+    from scorerec.experiment.attention import SPANS, Look, row_attention
+
+    found = row_attention(folder, row, method, Look(layer, head))
+    if as_json:
+        _print_json(found.as_json())
+        return
+    _print_rows(["part", "share"], [[SPANS[span], f"{share:.1%}"] for span, share in found.shares.items() if share])
+    _print_rows(["token", "part", "share"], [[repr(t.text), SPANS[t.kind], f"{t.weight:.1%}"] for t in found.tokens])
 
 
 @app.callback()

@@ -19,7 +19,6 @@ from scorerec.evaluate.plots import Plot
 from scorerec.evaluate.report import ReportData, render_report
 from scorerec.evaluate.results import Informativeness
 from scorerec.evaluate.rows import JudgedRows
-from scorerec.evaluate.seeds import over_seeds
 from scorerec.evaluate.slices import Slice
 from scorerec.text.segments import Segment
 
@@ -98,7 +97,6 @@ def fixed_data() -> ReportData:
             )
             for split, auc in [("train", 0.741), ("valid", None), ("test", 0.583)]
         ],
-        seeds=over_seeds([comparison, comparison.model_copy(update={"seed": 1})]),
         plots=[Plot("ROC", "ROC curves on test rows", "<svg/>")],
         facts={
             "car": {"recall at 10": {"tuned": 0.34, "untuned": 0.21}},

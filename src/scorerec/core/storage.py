@@ -72,8 +72,8 @@ def _nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))  # noqa: PTH110
 
 
-def replace_file(path: Path, content: str) -> None:
-    """Write a text file in one step in the place of what is there; it is on the disk on return.
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, in one step in the place of what is there; it is on the disk on return.
 
     Raises:
         ArtifactError: it cannot be written.
@@ -81,7 +81,7 @@ def replace_file(path: Path, content: str) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two processes may write the same file
     with told_clearly(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(content, encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
         sync(partial)
         partial.replace(path)
         sync(path.parent)

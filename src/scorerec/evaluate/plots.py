@@ -109,7 +109,7 @@ def slice_plot(slices: Sequence[SliceResult], name: str, methods: Sequence[str])
     parts = list(dict.fromkeys(result.slice for result in found))
     if len(parts) < 2:
         return None
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")
         axes = figure.add_subplot(xlabel=name, ylabel="UAUC")
     for number, method in enumerate(methods):
@@ -155,7 +155,7 @@ def training_plot(curves: Sequence[Curve]) -> Plot:
 def _grid(n_pictures: int, n_columns: int = 3) -> tuple[Figure, list[Axes]]:
     """Return a figure of small pictures side by side."""
     n_rows = -(-n_pictures // n_columns)
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(8.4, 2.2 * n_rows), layout="constrained")
         places = [figure.add_subplot(n_rows, n_columns, number + 1) for number in range(n_pictures)]
     for axes in places:
@@ -183,7 +183,7 @@ def _roc(rows: JudgedRows, method: str) -> tuple[Floats, Floats]:
 
 
 def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(4.6, 4.2), layout="constrained")
         axes = figure.add_subplot(xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8, linestyle="--")
@@ -193,14 +193,15 @@ def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:
 
 def _plot(figure: Figure, axes: Axes, title: str, description: str) -> Plot:
     stream = io.StringIO()
-    with _style():
+    with plot_style():
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return Plot(title, description, stream.getvalue())
 
 
-def _style() -> AbstractContextManager[None]:
+def plot_style() -> AbstractContextManager[None]:
+    """Return the style of all pictures, for a with block."""
     # Ids from a fixed salt, and text as text: equal input gives equal bytes.
     return mpl.rc_context(
         {"svg.hashsalt": "scorerec", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}

@@ -20,7 +20,7 @@ from scorerec.evaluate import tables
 from scorerec.evaluate.examples import Example
 from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
-from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, SeedSummary
+from scorerec.evaluate.results import Comparison, Informativeness, MethodResult
 from scorerec.text.segments import Segment, render
 
 
@@ -36,7 +36,6 @@ class ReportData:
             not a pretrained LLM".
         warnings: what a reader must know before trusting the numbers.
         informativeness: how well the evidence alone tells the labels, per split.
-        seeds: the methods over several seeds, where there are several.
         plots: pictures, already drawn.
         stages: one row of text per stage, as its column names say: seconds, tokens.
         costs: the same per method: what training and scoring took.
@@ -51,7 +50,6 @@ class ReportData:
     stand_ins: Sequence[str] = ()
     warnings: Sequence[str] = ()
     informativeness: Sequence[Informativeness] = ()
-    seeds: Sequence[SeedSummary] = ()
     plots: Sequence[Plot] = ()
     stages: Sequence[tables.Row] = ()
     costs: Sequence[tables.Row] = ()
@@ -102,7 +100,6 @@ def render_report(data: ReportData) -> str:
         difference_rows=tables.difference_rows(data.comparison),
         slice_rows=tables.slice_rows(data.comparison),
         informativeness_rows=tables.informativeness_rows(data.informativeness),
-        seed_rows=tables.seed_rows(data.seeds),
     )
 
 

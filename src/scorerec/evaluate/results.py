@@ -95,18 +95,17 @@ class Spread(Result):
 
     mean: float
     deviation: float | None = Field(description="sample standard deviation over seeds; None for one seed")
+    interval: Interval | None = Field(description="over draws of seeds and users")
 
 
-class SeedSummary(Result):
-    """One method over several seeds; a metric is None where some seed has none."""
+class PairedDifference(Result):
+    """One method minus another in one metric, over the seeds that both have."""
 
-    method: str
-    seeds: tuple[int, ...]
-    auc: Spread | None
-    uauc: Spread | None
-    log_loss: Spread | None
-    calibration_error: Spread | None
-    seconds: Spread | None
+    value: float
+    interval: Interval | None
+    p_value: float = Field(description="two-sided; not corrected for number")
+    detectable: float = Field(description="smallest true difference that a test at 5% finds four times in five")
+    n_seeds: int
 
 
 class Informativeness(Result):

@@ -1,55 +1,96 @@
-"""One table out of several seeds: mean and deviation of every metric, over comparisons of the same rows."""
+"""One number out of several seeds: mean, deviation, and intervals that know of seeds and of users.
+
+A run is one draw of what chance does in training, a test set one draw of users. Both are drawn again here: seeds with
+replacement, and under each draw of seeds the draw of users that ``significance.resample_users`` made. Few seeds say
+little of the chance between seeds: with three, its share of the variance comes out a third too small.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import erfc, sqrt
 
 import numpy as np
 
 from scorerec.core.errors import DataError
-from scorerec.evaluate.results import Comparison, MethodResult, SeedSummary, Spread
+from scorerec.core.randomness import generator
+from scorerec.evaluate.metrics import Floats
+from scorerec.evaluate.results import Interval, PairedDifference, Spread
+
+LEVEL = 0.95
+_POWER = 1.959964 + 0.841621  # quantiles of the normal for a two-sided test at 5% that finds a difference 4 times in 5
 
 
-def over_seeds(comparisons: Sequence[Comparison]) -> list[SeedSummary]:
-    """Return each method's metrics over the seeds, in the order of the first comparison.
+@dataclass(frozen=True)
+class Seeded:
+    """One method over seeds.
+
+    Attributes:
+        rows: fingerprint of the rows that it was measured on.
+        values: metric -> seed -> the metric on all users.
+        draws: metric -> seed -> the metric under each draw of users, (B,), NaN where a draw lacks a class.
+    """
+
+    rows: str
+    values: Mapping[str, Mapping[int, float]]
+    draws: Mapping[str, Mapping[int, Floats]]
+
+
+def spread(method: Seeded, metric: str) -> Spread | None:
+    """Return mean, deviation and interval of one metric; None where a seed has none."""
+    values = list(method.values[metric].values())
+    if not values or any(np.isnan(values)):
+        return None
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(mean=float(np.mean(values)), deviation=deviation, interval=_interval(_means(method, metric)))
+
+
+def difference(method: Seeded, against: Seeded, metric: str) -> PairedDifference | None:
+    """Return ``method`` minus ``against`` over the seeds that both have, on the same rows, users and draws.
+
+    The p-value is that of a normal distribution with the deviation of the draws: it has no smallest value, as shares
+    of draws have, so that a correction for many comparisons is possible.
 
     Raises:
-        DataError: there are none, two have the same seed, or they differ in rows or methods.
+        DataError: they were measured on different rows.
     """
-    if not comparisons:
-        raise DataError("no comparisons: give the results of at least one seed")
-    first = comparisons[0]
-    names = [result.method for result in first.methods]
-    seeds = tuple(comparison.seed for comparison in comparisons)
-    if len(set(seeds)) < len(seeds):
-        raise DataError(f"the seeds {seeds} are not all different; give one result per seed")
-    for other in comparisons[1:]:
-        if other.rows_fingerprint != first.rows_fingerprint:
-            raise DataError(
-                f"seeds {first.seed} and {other.seed} were measured on different rows "
-                f"({first.rows_fingerprint} and {other.rows_fingerprint}); a mean over them says nothing"
-            )
-        if {result.method for result in other.methods} != set(names):
-            raise DataError(f"seeds {first.seed} and {other.seed} do not compare the same methods")
-    return [_summary(name, seeds, [comparison.method(name) for comparison in comparisons]) for name in names]
-
-
-def _summary(method: str, seeds: tuple[int, ...], results: Sequence[MethodResult]) -> SeedSummary:
-    return SeedSummary(
-        method=method,
-        seeds=seeds,
-        auc=_spread(result.auc for result in results),
-        uauc=_spread(result.uauc for result in results),
-        log_loss=_spread(result.log_loss for result in results),
-        calibration_error=_spread(result.calibration_error for result in results),
-        seconds=_spread(result.seconds for result in results),
+    if method.rows != against.rows:
+        raise DataError(
+            f"measured on different rows ({method.rows} and {against.rows}): a difference would say nothing; reproduce "
+            "both from the same data and settings"
+        )
+    common = method.values[metric].keys() & against.values[metric].keys()
+    values = [method.values[metric][seed] - against.values[metric][seed] for seed in sorted(common)]
+    if not values or any(np.isnan(values)):
+        return None
+    paired = Seeded(
+        method.rows,
+        {metric: dict(zip(sorted(common), values, strict=True))},
+        {metric: {seed: method.draws[metric][seed] - against.draws[metric][seed] for seed in sorted(common)}},
+    )
+    draws = _means(paired, metric)
+    mean, error = float(np.mean(values)), float(np.nanstd(draws))
+    return PairedDifference(
+        value=mean,
+        interval=_interval(draws),
+        p_value=erfc(abs(mean) / error / sqrt(2)) if error > 0 else float(mean == 0),
+        detectable=_POWER * error,
+        n_seeds=len(common),
     )
 
 
-def _spread(values: Iterable[float | None]) -> Spread | None:
-    known = list(values)
-    numbers = [value for value in known if value is not None]
-    if len(numbers) < len(known):
+def _means(method: Seeded, metric: str) -> Floats:
+    """Return the mean over a draw of seeds, under each draw of users, (B,)."""
+    draws = np.stack(list(method.draws[metric].values()))  # (S, B)
+    n_seeds, n_draws = draws.shape
+    chosen = generator(0, "resample seeds", n_seeds).integers(n_seeds, size=(n_seeds, n_draws))
+    return np.asarray(draws[chosen, np.arange(n_draws)].mean(axis=0))
+
+
+def _interval(draws: Floats) -> Interval | None:
+    usable = draws[~np.isnan(draws)]
+    if not len(usable):
         return None
-    deviation = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
-    return Spread(mean=float(np.mean(numbers)), deviation=deviation)
+    low, high = np.quantile(usable, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(low=float(low), high=float(high), n_resamples=len(usable))

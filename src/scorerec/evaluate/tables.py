@@ -12,8 +12,6 @@ from scorerec.evaluate.results import (
     Informativeness,
     Interval,
     Measured,
-    SeedSummary,
-    Spread,
 )
 
 Row = dict[str, str]
@@ -75,22 +73,6 @@ def informativeness_rows(found: Sequence[Informativeness]) -> list[Row]:
     return list(rows.values())
 
 
-def seed_rows(summaries: Sequence[SeedSummary]) -> list[Row]:
-    """Return one row per method over seeds: mean ± deviation."""
-    return [
-        {
-            "method": summary.method,
-            "AUC": _spread(summary.auc),
-            "UAUC": _spread(summary.uauc),
-            "log loss": _spread(summary.log_loss),
-            "calibration error": _spread(summary.calibration_error),
-            "seconds": NONE if summary.seconds is None else seconds(summary.seconds.mean),
-            "seeds": str(len(summary.seeds)),
-        }
-        for summary in summaries
-    ]
-
-
 def users_left_out(measured: Measured) -> str:
     """Say who is in UAUC and who is not.
 
@@ -121,24 +103,13 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
-def comparison_csv(comparison: Comparison) -> str:
-    """Return every number of the methods in full precision, one line per method."""
-    records = []
-    for result in comparison.methods:
-        record = {
-            "seed": comparison.seed,
-            "split": comparison.split,
-            **result.model_dump(exclude={"reasons"}),
-        }
-        left_out = record.pop("left_out")
-        for metric in ("auc", "uauc"):
-            interval = record.pop(f"{metric}_interval") or {"low": None, "high": None}
-            record |= {f"{metric}_low": interval["low"], f"{metric}_high": interval["high"]}
-        records.append(record | {f"left_out_{reason}": count for reason, count in left_out.items()})
+def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as CSV, every number in full precision; what a row lacks is empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["method", *(key for key in records[0] if key != "method")], lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -173,12 +144,6 @@ def signed(entry: Difference | None) -> str:
         return NONE
     bounds = "" if entry.interval is None else f" [{entry.interval.low:+.4f}, {entry.interval.high:+.4f}]"
     return f"{entry.value:+.4f}{bounds}"
-
-
-def _spread(spread: Spread | None) -> str:
-    if spread is None:
-        return NONE
-    return number(spread.mean) + ("" if spread.deviation is None else f" ± {spread.deviation:.4f}")
 
 
 def _cell(text: str) -> str:

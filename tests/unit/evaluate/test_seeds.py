@@ -1,46 +1,71 @@
+"""Several seeds, by hand, and against what is known of resampling."""
+
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from scorerec.core.errors import DataError
-from scorerec.evaluate.comparison import compare
-from scorerec.evaluate.rows import judged_rows
-from scorerec.evaluate.seeds import over_seeds
+from scorerec.evaluate.seeds import Seeded, difference, spread
 
 
-@pytest.fixture
-def by_seed(world):
-    def one(seed: int, last: float):
-        changed = world.scores_table("SCORE", [0.9, 0.2, 0.3, 0.8, 0.7, 0.4, last])
-        rows = judged_rows(world.interactions, world.targets, [*world.scores[:2], changed])
-        return compare(rows, "SCORE", seconds={"SCORE": 10.0 + seed}, n_resamples=10, seed=seed)
-
-    return one
+def seeded(values: dict[int, float], draws: dict[int, list[float]], rows: str = "rows") -> Seeded:
+    arrays = {seed: np.array(entry, float) for seed, entry in draws.items()}
+    return Seeded(rows, {"auc": values}, {"auc": arrays})
 
 
-def test_mean_and_deviation(by_seed):
-    # The last row (disliked) beats one, then none, of the three liked ones: AUC 11/12 and 12/12.
-    summaries = over_seeds([by_seed(0, 0.75), by_seed(1, 0.1)])
-    ours = summaries[-1]
-    assert (ours.method, ours.seeds) == ("SCORE", (0, 1))
-    assert ours.auc.mean == pytest.approx((11 / 12 + 1) / 2)
-    assert ours.auc.deviation == pytest.approx((1 / 12) / 2**0.5)
-    assert ours.seconds.mean == 10.5
-    assert summaries[0].auc.deviation == 0.0
-    assert summaries[0].seconds is None
+def normal(mean: float, deviation: float, seed: int, n: int = 4000) -> list[float]:
+    return list(np.random.default_rng(seed).normal(mean, deviation, n))
 
 
-def test_one_seed_has_no_deviation(by_seed):
-    assert over_seeds([by_seed(0, 0.1)])[0].auc.deviation is None
+def test_mean_deviation_and_interval_of_one_and_of_several_seeds() -> None:
+    one = spread(seeded({0: 0.7}, {0: [0.6, 0.7, 0.8]}), "auc")
+    assert one is not None
+    assert (one.mean, one.deviation) == (0.7, None)
+    assert one.interval is not None
+    assert one.interval.low == pytest.approx(0.605)  # 2.5% of the way from 0.6 to 0.8
+    two = spread(seeded({0: 0.6, 1: 0.8}, {0: [0.6] * 400, 1: [0.8] * 400}), "auc")
+    assert two is not None
+    assert (two.mean, two.deviation) == (pytest.approx(0.7), pytest.approx(0.02**0.5))
+    assert two.interval is not None
+    assert (two.interval.low, two.interval.high) == (0.6, 0.8)  # a quarter of the draws takes the same seed twice
 
 
-def test_refusals(world, by_seed):
-    with pytest.raises(DataError, match="at least one seed"):
-        over_seeds([])
-    with pytest.raises(DataError, match="not all different"):
-        over_seeds([by_seed(0, 0.1), by_seed(0, 0.2)])
-    one = by_seed(0, 0.1)
-    with pytest.raises(DataError, match="different rows"):
-        over_seeds([one, by_seed(1, 0.1).model_copy(update={"rows_fingerprint": "other"})])
-    with pytest.raises(DataError, match="same methods"):
-        over_seeds([one, by_seed(1, 0.1).model_copy(update={"methods": one.methods[:2]})])
+def test_a_difference_is_paired_by_seed_and_draw() -> None:
+    base = {seed: normal(0.7, 0.02, seed) for seed in (0, 1)}
+    better = {seed: [value + 0.01 for value in entry] for seed, entry in base.items()}
+    found = difference(seeded({0: 0.71, 1: 0.71}, better), seeded({0: 0.70, 1: 0.70}, base), "auc")
+    assert found is not None
+    assert found.value == pytest.approx(0.01)
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == (pytest.approx(0.01), pytest.approx(0.01))
+    assert found.p_value < 1e-6
+    assert found.n_seeds == 2
+
+
+def test_p_value_and_smallest_detectable_difference_are_those_of_the_normal() -> None:
+    nothing = seeded({0: 0.0}, {0: [0.0] * 4000})
+    found = difference(seeded({0: 0.02}, {0: normal(0.02, 0.01, 0)}), nothing, "auc")
+    assert found is not None
+    assert found.p_value == pytest.approx(0.0455, abs=0.004)  # two standard errors
+    assert found.detectable == pytest.approx(0.028, rel=0.03)
+    same = difference(nothing, nothing, "auc")
+    assert same is not None
+    assert (same.value, same.p_value) == (0.0, 1.0)
+
+
+def test_only_seeds_that_both_have_are_compared() -> None:
+    one = seeded({0: 0.6, 1: 0.9}, {0: [0.6] * 9, 1: [0.9] * 9})
+    other = seeded({1: 0.8, 2: 0.1}, {1: [0.8] * 9, 2: [0.1] * 9})
+    found = difference(one, other, "auc")
+    assert found is not None
+    assert (found.value, found.n_seeds) == (pytest.approx(0.1), 1)
+    assert difference(one, seeded({7: 0.5}, {7: [0.5]}), "auc") is None
+
+
+def test_what_cannot_be_measured_is_none_and_other_rows_are_an_error() -> None:
+    missing = seeded({0: float("nan")}, {0: [float("nan")] * 3})
+    assert spread(missing, "auc") is None
+    assert difference(missing, missing, "auc") is None
+    with pytest.raises(DataError, match="measured on different rows"):
+        difference(seeded({0: 0.5}, {0: [0.5]}), seeded({0: 0.5}, {0: [0.5]}, "others"), "auc")

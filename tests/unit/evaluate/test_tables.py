@@ -8,7 +8,6 @@ from scorerec.evaluate import tables
 from scorerec.evaluate.comparison import compare
 from scorerec.evaluate.informativeness import evidence_informativeness
 from scorerec.evaluate.rows import judged_rows
-from scorerec.evaluate.seeds import over_seeds
 from scorerec.evaluate.slices import warm_and_cold
 
 
@@ -45,24 +44,18 @@ def test_informativeness_has_a_column_per_split(world):
     assert rows[0]["train"] == "0.5000"
 
 
-def test_seeds(comparison):
-    rows = tables.seed_rows(over_seeds([comparison, comparison.model_copy(update={"seed": 1})]))
-    assert rows[2]["AUC"] == "1.0000 ± 0.0000"
-    assert rows[2]["seeds"] == "2"
-
-
 def test_markdown_keeps_a_cell_in_its_place():
     text = tables.markdown([{"a": "x|y\nz", "b": "1"}, {"a": "w"}])
     assert text.splitlines() == ["| a | b |", "| --- | ---: |", "| x\\|y z | 1 |", "| w | – |"]
     assert tables.markdown([]) == ""
 
 
-def test_csv_has_full_precision(comparison):
-    records = list(csv.DictReader(tables.comparison_csv(comparison).splitlines()))
-    assert [record["method"] for record in records] == ["item-mean", "item+user-mean", "SCORE"]
-    assert float(records[0]["auc"]) == comparison.methods[0].auc
-    assert records[0]["seconds"] == ""
-    assert records[2]["left_out_one_class"] == "1"
+def test_csv_has_full_precision_and_gaps():
+    text = tables.as_csv([{"method": "a, b", "auc": 1 / 3}, {"method": "c", "uauc": None, "auc": 0.5}])
+    assert list(csv.DictReader(text.splitlines())) == [
+        {"method": "a, b", "auc": "0.3333333333333333", "uauc": ""},
+        {"method": "c", "auc": "0.5", "uauc": ""},
+    ]
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (0.0004, "< 0.001"), (0.25, "0.250")])

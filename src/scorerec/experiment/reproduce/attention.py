@@ -1,0 +1,93 @@
+"""Figure 5: attention over history, collaborative information and target, SCORE beside LLaRA."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from scorerec.core.storage import replace_file
+from scorerec.core.tables import QUERIES, TARGETS
+from scorerec.evaluate.plots import COLOURS, plot_style
+from scorerec.evaluate.tables import NONE, markdown
+from scorerec.experiment.attention import SPANS, STAGES_OF, Attention, Look, attend, sampled_test_rows
+from scorerec.experiment.reproduce.figures import Picture, picture
+from scorerec.experiment.runner import Runner
+from scorerec.llm.attention import TokenWeight
+
+_NAMES = {"score": "SCORE", "llara": "LLaRA"}
+_MOST_TICKS = 12
+_LEAST_HISTORY = 5  # titles of the row that is shown
+
+
+def make_attention(runner: Runner, path: Path) -> None:
+    """Compute what SCORE and LLaRA look at in one test row, and keep it in ``path``."""
+    stages = [stage for method in _NAMES for stage in STAGES_OF[method]]
+    artifacts = {"corpus": runner.run("corpus", record=False)["corpus"]}
+    for stage in stages:
+        artifacts[stage] = runner.run(stage, record=False)[stage]
+    targets, queries = (artifacts["corpus"].table(schema) for schema in (TARGETS, QUERIES))
+    lengths = dict(zip(queries["query_id"].to_pylist(), queries["n_before"].to_pylist(), strict=True))
+    long = targets.filter([lengths[query] >= _LEAST_HISTORY for query in targets["query_id"].to_pylist()])
+    (row,) = sampled_test_rows(long if long.num_rows else targets, 1)
+    found = [attend(runner.config, artifacts, method, row["row_id"][0].as_py(), Look()) for method in _NAMES]
+    replace_file(path, json.dumps([entry.as_json() for entry in found]) + "\n")
+
+
+def read_attention(path: Path) -> list[Attention]:
+    """Return what ``make_attention`` kept; nothing where it kept nothing."""
+    if not path.is_file():
+        return []
+    return [
+        Attention(
+            entry["method"],
+            entry["row_id"],
+            [TokenWeight(**token) for token in entry["tokens"]],
+            entry["n_rows"],
+            entry["mean_shares"],
+        )
+        for entry in json.loads(path.read_text(encoding="utf-8"))
+    ]
+
+
+def attention_text(found: Sequence[Attention]) -> str:
+    """Return the shares of the spans as a table, of the row and on the mean."""
+    rows = []
+    for span, name in SPANS.items():
+        row = {"span": name}
+        for entry in found:
+            n_tokens = sum(token.kind == span for token in entry.tokens)
+            method = _NAMES[entry.method]
+            row[f"{method}: this row"] = f"{entry.shares[span]:.1%}" if n_tokens else NONE
+            row[f"{method}: its tokens"] = str(n_tokens)
+            row[f"{method}: mean of {entry.n_rows} rows"] = f"{entry.mean_shares[span]:.1%}"
+        rows.append(row)
+    return (
+        f"Row {found[0].row_id}, drawn at random from the test rows of users who had liked five titles. Attention "
+        "of the position where the answer is read, mean of all heads of the middle third of the layers.\n\n"
+        + markdown(rows)
+    )
+
+
+def attention_figure(found: Sequence[Attention]) -> Picture:
+    """Draw the weight of every token, coloured by its span; one picture per method."""
+    with plot_style():
+        figure = Figure(figsize=(8.4, 2.6 * len(found)), layout="constrained")
+        places = [figure.add_subplot(len(found), 1, number + 1) for number in range(len(found))]
+    colours = {span: COLOURS[place % len(COLOURS)] for place, span in enumerate(SPANS)}
+    for axes, entry in zip(places, found, strict=True):
+        for span, name in SPANS.items():
+            at = [place for place, token in enumerate(entry.tokens) if token.kind == span]
+            if at:
+                label = f"{name}: {entry.shares[span]:.0%}"
+                axes.bar(at, [entry.tokens[place].weight for place in at], 1.0, color=colours[span], label=label)
+        strongest = sorted(range(len(entry.tokens)), key=lambda place: -entry.tokens[place].weight)[:_MOST_TICKS]
+        texts = [entry.tokens[place].text.strip()[:18].replace("$", r"\$") for place in strongest]
+        axes.set_xticks(strongest, texts, rotation=60, ha="right", fontsize=6)
+        axes.set_title(_NAMES[entry.method], fontsize=9)
+        axes.set_ylabel("attention")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return picture("fig5", "Attention on each token of a test prompt, SCORE above LLaRA, coloured by span", figure)

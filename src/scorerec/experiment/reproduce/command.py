@@ -1,0 +1,136 @@
+"""`scorerec reproduce`: make what is missing, and write the page from everything that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scorerec.core.errors import ArtifactError, ConfigError, ScorerecError
+from scorerec.experiment.config import load_experiment
+from scorerec.experiment.reproduce.attention import (
+    attention_figure,
+    attention_text,
+    make_attention,
+    read_attention,
+)
+from scorerec.experiment.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
+from scorerec.experiment.reproduce.plan import OVER_SEEDS, TABLES, Row, rows_of
+from scorerec.experiment.reproduce.records import read_records
+from scorerec.experiment.reproduce.run import Job, Reproduction
+from scorerec.experiment.reproduce.summary import summarise
+
+_ATTENTION = "attention.json"
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """Attributes: ``sections``: what was asked for; ``page``: where all of it stands; ``failures``: row -> reason."""
+
+    sections: Sequence[Section]
+    page: Path
+    failures: dict[str, str]
+
+    def texts(self) -> dict[str, list[dict[str, str]]]:
+        """Return title -> rows for a terminal: what fits its width; the page has the rest."""
+        columns = ("method", "AUC", "UAUC", "SCORE's AUC minus its", "seconds")
+        return {
+            part.title: [{name: row[name] for name in columns} for row in text_rows(part)]
+            for part in self.sections
+            if part.lines
+        }
+
+    def tables(self) -> dict[str, list[dict[str, object]]]:
+        """Return name -> rows with every number."""
+        return {part.name: flat_rows(part.lines) for part in self.sections}
+
+
+def read_seeds(text: str) -> list[int]:
+    """Return seeds from ``0,1,2``.
+
+    Raises:
+        ConfigError: that is not what it is.
+    """
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(
+            f"seeds: wanted different whole numbers with commas between them, such as 0,1,2, got {text!r}"
+        )
+    return seeds
+
+
+def reproduce(
+    what: str, job: Reproduction, seeds: Sequence[int] = (0, 1, 2), *, retune: bool = False, run: bool = True
+) -> Reproduced:
+    """Reproduce a table or figure of the paper, or all.
+
+    What is kept and was made with the same settings is not made again.
+
+    Args:
+        what: table2, table3, fig3, fig4, fig5, checks or all.
+        job: of which experiment, and where everything goes.
+        seeds: of Table 2 and Fig. 3; the others take the first.
+        retune: Fig. 4: tune anew for each K_e and K_s.
+        run: whether missing records are made; otherwise the page is written from those that are there.
+
+    Raises:
+        ConfigError: there is no such table.
+        ArtifactError: nothing is kept, and nothing shall be run.
+    """
+    wanted = TABLES if what == "all" else (what,)
+    plans = {table: rows_of(table, retune) for table in dict.fromkeys((*wanted, *TABLES))}
+    kept, page = job.kept, job.page
+    failures = job.make(_jobs(wanted, plans, seeds)) if run else {}
+    if run and "fig5" in wanted:
+        failures |= _attention(job, seeds[0], kept)
+    records = read_records(kept)
+    about = compared_with(records)
+    if about is None:
+        reasons = "; ".join(f"{key}: {reason}" for key, reason in failures.items()) or "run without --no-run"
+        raise ArtifactError(f"{kept}: there are no records to make a page of ({reasons})")
+    config = load_experiment(job.source, job.changes)
+    sections = []
+    for table in TABLES:
+        lines = summarise(table, plans[table], seeds, records, failures, config.expected)
+        if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
+            sections.append(Section(table, lines))
+    looked = read_attention(kept / _ATTENTION)
+    if looked:
+        figure = Section("fig5", [], [attention_figure(looked)], attention_text(looked))
+        sections = [part for part in sections if part.name != "fig5"]
+        sections.insert(sum(part.name != "checks" for part in sections), figure)
+    notes = page.parent / f"{page.stem}-notes.md"
+    Page(
+        title=config.name,
+        command=f"scorerec reproduce all {job.source}",
+        record=about,
+        sections=sections,
+        notes=notes.read_text(encoding="utf-8") if notes.is_file() else "",
+        folder=page.stem,
+        seeds=seeds,
+    ).write(page)
+    return Reproduced([part for part in sections if part.name in wanted], page, failures)
+
+
+def _attention(job: Reproduction, seed: int, kept: Path) -> dict[str, str]:
+    """Make Fig. 5 unless it is kept; return why it failed, if it did."""
+    if not (kept / _ATTENTION).is_file():
+        try:
+            make_attention(job.runner(Job(Row("fig5", "LLaRA", "llara"), seed)), kept / _ATTENTION)
+        except ScorerecError as error:
+            return {"fig5": str(error)}
+    return {}
+
+
+def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int]) -> list[Job]:
+    """Return the rows that are wanted: first all of the first seed, so that every table has something early."""
+    return [
+        Job(row, seed)
+        for place, seed in enumerate(seeds)
+        for table in wanted
+        if place == 0 or table in OVER_SEEDS
+        for row in plans[table]
+    ]

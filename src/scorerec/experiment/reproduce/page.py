@@ -1,0 +1,214 @@
+"""Writes what was reproduced: a page in Markdown, CSV of every table, figures as PNG and SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scorerec.core.storage import replace_file
+from scorerec.evaluate.significance import METRICS
+from scorerec.evaluate.tables import NONE, as_csv, markdown, p_value, seconds, users_left_out
+from scorerec.experiment.reproduce.figures import Picture, variants_figure, varied_figure
+from scorerec.experiment.reproduce.plan import DEFAULT_K_E, DEFAULT_K_S, SCORE
+from scorerec.experiment.reproduce.records import Record
+from scorerec.experiment.reproduce.summary import NOT_RUN, Line
+
+_TITLES = {
+    "table2": "Table 2: all systems",
+    "table3": "Table 3: other recommenders behind Eq. 4",
+    "fig3": "Figure 3: variants of SCORE, and controls",
+    "fig4": "Figure 4: numbers of users retrieved (K_e) and shown (K_s)",
+    "fig5": "Figure 5: attention",
+    "checks": "Checks: strict order of ties, and a corpus without anything later",
+}
+_SAYS = {
+    "table2": "Bold: best; underlined: second, among the methods that are compared (not the references). "
+    "*SCORE's gain*: of the mean of AUC and UAUC, the paper's Rel. Imp.",
+    "table3": "LLaRA reads the item vectors of the recommender, SCORE its neighbours.",
+    "fig3": "Controls show evidence that knows nothing; the oracle chooses evidence by the label and is a bound.",
+    "fig4": "Varied when recommending: everything is trained with K_e = 10 and K_s = 2.",
+    "checks": "*Strict ties*: rows of the same second are not history for each other. *As-of corpus*: other users' "
+    "behaviours up to the week before the row, instead of the training period.",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table or figure: its name, its lines, and pictures that were drawn otherwise."""
+
+    name: str
+    lines: Sequence[Line]
+    pictures: Sequence[Picture] = ()
+    text: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return _TITLES[self.name]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is written.
+
+    Attributes:
+        title: of the page: the experiment.
+        command: that makes it.
+        record: of any row, for what all have in common.
+        sections: in their order.
+        notes: what the numbers say, in somebody's words; Markdown.
+        folder: where pictures and CSV lie, relative to the page.
+    """
+
+    title: str
+    command: str
+    record: Record
+    sections: Sequence[Section]
+    notes: str = ""
+    folder: str = "results"
+    seeds: Sequence[int] = field(default_factory=tuple)
+
+    def write(self, path: Path) -> None:
+        """Write the page to ``path``, and everything else below the folder beside it."""
+        parts = [self._head()]
+        for section in self.sections:
+            below = path.parent / self.folder
+            parts.append(f"## {section.title}\n")
+            if section.lines:
+                parts += [markdown(text_rows(section)) + "\n", *_failures(section)]
+                replace_file(below / f"{section.name}.csv", as_csv(flat_rows(section.lines)))
+            for picture in (*_drawn(section), *section.pictures):
+                for form, data in (("svg", picture.svg), ("png", picture.png)):
+                    replace_file(below / f"{picture.name}.{form}", data)
+                parts.append(f"![{picture.description}]({self.folder}/{picture.name}.svg)\n")
+            if section.text or section.name in _SAYS:
+                parts.append((section.text or _SAYS[section.name]) + "\n")
+        if self.notes:
+            parts.append(self.notes)
+        replace_file(path, "\n".join(parts).rstrip() + "\n")
+
+    def _head(self) -> str:
+        record, measured = self.record, self.record.measured
+        lines = [
+            f"# Results: {self.title}\n",
+            f"_Written by `{self.command}` from the records in `{self.folder}/`, one per row and seed. Do not edit._\n",
+            f"{measured.n_rows:,} {record.split} rows of {measured.n_users:,} users. {users_left_out(measured)}.\n",
+            *(f"- Stand-in: {line}" for line in record.stand_ins),
+            f"- Machine: {record.machine}",
+            "- Brackets: 95% intervals over draws of seeds and users, equal for all rows. Differences are SCORE minus "
+            "the row, on the same rows, seeds and draws; p is two-sided, after Holm's correction for the table. "
+            "*Detectable*: the smallest true difference in AUC that a test at 5% would find four times in five.",
+            "- The paper's numbers are those of its 8B backbone on its own run of the same data.\n",
+        ]
+        return "\n".join(lines)
+
+
+def text_rows(section: Section) -> list[dict[str, str]]:
+    """Return the lines of a section as text, the best and second best marked in Table 2."""
+    marks = _marks(section.lines) if section.name == "table2" else {}
+    has_paper = any(line.paper for line in section.lines)
+    rows = []
+    for line in section.lines:
+        row = {"": line.row.category} if section.name == "table2" else {}
+        row["method"] = line.row.name
+        if section.name == "table2":
+            row["reads"] = _reads(line)
+        for metric in METRICS:
+            row[metric.upper()] = _mean(line, metric, marks.get((line.row.key, metric), "{}"))
+        for metric in METRICS:
+            row[f"SCORE's {metric.upper()} minus its"] = _difference(line, metric)
+        if section.name == "table2":
+            row["SCORE's gain"] = NONE if line.improvement is None else f"{line.improvement:+.2%}"
+        found = line.differences.get("auc")
+        row["detectable"] = NONE if found is None else f"{found.detectable:.4f}"
+        if has_paper:
+            row["paper, 8B"] = NONE if line.paper is None else f"{line.paper[0]:.4f} / {line.paper[1]:.4f}"
+        row["seconds"] = seconds(line.seconds)
+        row["seeds"] = str(len(line.seeds))
+        rows.append(row)
+    return rows
+
+
+def flat_rows(lines: Sequence[Line]) -> list[dict[str, object]]:
+    """Return every number of the lines in full precision, for CSV."""
+    rows = []
+    for line in lines:
+        row: dict[str, object] = {
+            "key": line.row.key,
+            "method": line.row.name,
+            "category": line.row.category,
+            "reads": _reads(line),
+            "seeds": " ".join(map(str, line.seeds)),
+            "failure": line.failure,
+        }
+        for metric in METRICS:
+            found, against = line.spreads.get(metric), line.differences.get(metric)
+            interval = found.interval if found else None
+            row |= {
+                metric: found.mean if found else None,
+                f"{metric}_deviation": found.deviation if found else None,
+                f"{metric}_low": interval.low if interval else None,
+                f"{metric}_high": interval.high if interval else None,
+                f"score_minus_{metric}": against.value if against else None,
+                f"score_minus_{metric}_low": against.interval.low if against and against.interval else None,
+                f"score_minus_{metric}_high": against.interval.high if against and against.interval else None,
+                f"score_minus_{metric}_p": against.p_value if against else None,
+                f"score_minus_{metric}_p_holm": line.adjusted.get(metric),
+                f"score_minus_{metric}_detectable": against.detectable if against else None,
+                f"paper_{metric}": line.paper[METRICS.index(metric)] if line.paper else None,
+            }
+        rows.append(row | {"relative_improvement": line.improvement, "seconds": line.seconds})
+    return rows
+
+
+def _reads(line: Line) -> str:
+    return line.row.knows + (" + users of the corpus" if line.row.reads_others else "")
+
+
+def _mean(line: Line, metric: str, mark: str) -> str:
+    found = line.spreads.get(metric)
+    if found is None:
+        return line.failure.split(" (")[0].split(":")[0] or NONE
+    text = mark.format(f"{found.mean:.4f}")
+    if found.deviation is not None:
+        text += f" ± {found.deviation:.4f}"
+    return text if found.interval is None else f"{text} [{found.interval.low:.3f}, {found.interval.high:.3f}]"
+
+
+def _difference(line: Line, metric: str) -> str:
+    found = line.differences.get(metric)
+    if found is None:
+        return NONE
+    bounds = "" if found.interval is None else f" [{found.interval.low:+.3f}, {found.interval.high:+.3f}]"
+    return f"{found.value:+.4f}{bounds}, p {p_value(line.adjusted.get(metric))}"
+
+
+def _marks(lines: Sequence[Line]) -> dict[tuple[str, str], str]:
+    """Return the mark of the best and of the second best, per metric, references left out."""
+    found = {}
+    for metric in METRICS:
+        compared = [line for line in lines if line.row.category != "References" and line.mean(metric) is not None]
+        order = sorted(compared, key=lambda line: -(line.mean(metric) or 0.0))
+        found.update({(line.row.key, metric): mark for line, mark in zip(order, ("**{}**", "<u>{}</u>"), strict=False)})
+    return found
+
+
+def _failures(section: Section) -> list[str]:
+    return [f"- {line.row.name}: {line.failure}\n" for line in section.lines if line.failure not in ("", NOT_RUN)]
+
+
+def _drawn(section: Section) -> list[Picture]:
+    """Draw what a section shows as a figure in the paper."""
+    if section.name == "fig3":
+        return [variants_figure([line for line in section.lines if line.mean("auc") is not None])]
+    if section.name == "fig4":
+        by_name: Mapping[str, Line] = {line.row.name: line for line in section.lines}
+        return [varied_figure(by_name, DEFAULT_K_E, DEFAULT_K_S)]
+    return []
+
+
+def compared_with(records: Mapping[tuple[str, int], Record]) -> Record | None:
+    """Return the record that speaks for all: SCORE's, or any."""
+    ours = [record for (key, _), record in records.items() if key == SCORE.key]
+    return next(iter(ours or records.values()), None)

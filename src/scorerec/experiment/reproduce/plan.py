@@ -1,0 +1,148 @@
+"""Which rows the paper's tables and figures have, and which settings make each row."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from scorerec.core.errors import ConfigError
+from scorerec.experiment.methods import ALL_METHODS
+
+Knowledge = Literal["own likes", "own likes and dislikes", "the label"]
+_OF_DISLIKES = {"item+user-mean", "boosted-trees"}
+
+
+class Row(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        key: names its records.
+        name: as tables show it; that of the paper, where the paper has it.
+        method: the method that makes its scores.
+        changes: settings that differ from the experiment's.
+        category: heading in Table 2.
+    """
+
+    key: str
+    name: str
+    method: str
+    changes: tuple[str, ...] = ()
+    category: str = ""
+
+    @property
+    def knows(self) -> Knowledge:
+        """What of the user a method reads beside the rows it was trained on."""
+        if ALL_METHODS[self.method].kind == "bound":
+            return "the label"
+        return "own likes and dislikes" if self.method in _OF_DISLIKES else "own likes"
+
+    @property
+    def reads_others(self) -> bool:
+        """Whether other users' behaviours are retrieved for it."""
+        return any(stage.startswith(("contexts", "prompts-score")) for stage in ALL_METHODS[self.method].needs)
+
+
+def _plain(category: str, **names: str) -> tuple[Row, ...]:
+    keys = {name.replace("_", "-"): shown for name, shown in names.items()}
+    return tuple(Row(key, shown, key, (), category) for key, shown in keys.items())
+
+
+def _crm(model: str, name: str) -> Row:
+    return Row(model, name, "crm", (f"crm.model={model}",), "Conventional models")
+
+
+ITEM_MEAN = Row("item-mean", "item mean", "item-mean", (), "References")
+ITEM_USER_MEAN = Row("item+user-mean", "item + user mean", "item+user-mean", (), "References")
+SCORE = Row("score", "SCORE", "score", (), "Ours")
+REFERENCES = (ITEM_MEAN, ITEM_USER_MEAN)
+_SASREC = _crm("sasrec", "SASRec")
+
+TABLE_2 = (
+    *REFERENCES,
+    *_plain(
+        "References",
+        user_knn="user-kNN",
+        ease="EASE",
+        boosted_trees="boosted trees on counts",
+        title_regression="regression on MiniLM titles",
+    ),
+    _crm("mf", "MF"),
+    _crm("lightgcn", "LightGCN"),
+    _crm("din", "DIN"),
+    _crm("gru4rec", "GRU4Rec"),
+    _crm("core", "CORE"),
+    _SASREC,
+    *_plain("LLM-based models", icl="ICL", llm="TALLRec", llara="LLaRA", collm="CoLLM", binllm="BinLLM"),
+    SCORE,
+)
+
+
+def _with_crm(model: str, name: str) -> tuple[Row, Row]:
+    """LLaRA and SCORE on one CRM."""
+    if model == "sasrec":
+        return Row("llara", f"{name}, LLaRA", "llara"), Row("score", f"{name}, SCORE", "score")
+    changes = (f"crm.model={model}",)
+    return (
+        Row(f"llara-{model}", f"{name}, LLaRA", "llara", changes),
+        Row(f"score-{model}", f"{name}, SCORE", "score", changes),
+    )
+
+
+TABLE_3 = (*_with_crm("sasrec", "SASRec"), *_with_crm("lightgcn", "LightGCN"), *_with_crm("din", "DIN"))
+FIGURE_3 = (
+    Row("base", "SCORE-base", "base"),
+    Row("cf", "SCORE-cf", "cf"),
+    Row("rerank", "SCORE-rerank", "rerank"),
+    SCORE,
+    Row("random", "control: random users", "random"),
+    Row("shuffled", "control: evidence of other rows", "shuffled"),
+    Row("empty", "control: evidence without content", "empty"),
+    Row("oracle", "bound: oracle (knows the label)", "oracle"),
+)
+DEFAULT_K_E, DEFAULT_K_S = 10, 2
+K_E, K_S = (5, 10, 15, 20), (1, 2, 3, 4)
+
+
+def _at(n_candidates: int, n_context_users: int, retune: bool) -> Row:
+    name = f"K_e = {n_candidates}, K_s = {n_context_users}"
+    section = "evidence" if retune else "recommending"
+    changes = (f"{section}.n_candidates={n_candidates}", f"{section}.n_context_users={n_context_users}")
+    key = f"{'retuned' if retune else 'score'}-ke{n_candidates}-ks{n_context_users}"
+    return Row(key, name, "score" if retune else "score-at", changes)
+
+
+def figure_4(retune: bool = False) -> tuple[Row, ...]:
+    """Return the points of Fig. 4: numbers varied when recommending, or in training too."""
+    points = [*((n, DEFAULT_K_S) for n in K_E), *((DEFAULT_K_E, n) for n in K_S)]
+    return tuple(_at(*point, retune) for point in dict.fromkeys(points))
+
+
+_STRICT = ("data.ties=strict",)
+CHECKS = (
+    *(Row(f"{row.key}-strict", f"{row.name}, strict ties", row.method, (*row.changes, *_STRICT)) for row in REFERENCES),
+    Row("sasrec-strict", "SASRec, strict ties", "crm", (*_SASREC.changes, *_STRICT)),
+    Row("llm-strict", "TALLRec, strict ties", "llm", _STRICT),
+    Row("score-strict", "SCORE, strict ties", "score", _STRICT),
+    Row("score-as-of", "SCORE, as-of corpus", "score", ("corpus.kind=as-of",)),
+)
+
+TABLES = ("table2", "table3", "fig3", "fig4", "fig5", "checks")
+OVER_SEEDS = ("table2", "fig3")  # the others take the first seed alone, unless more are asked for
+
+
+def rows_of(table: str, retune: bool = False) -> tuple[Row, ...]:
+    """Return the rows of one table or figure; none for Fig. 5, which shows one prompt.
+
+    Raises:
+        ConfigError: there is no such table.
+    """
+    known = {
+        "table2": TABLE_2,
+        "table3": (*REFERENCES, *TABLE_3),
+        "fig3": (*REFERENCES, *FIGURE_3),
+        "fig4": (*REFERENCES, *figure_4(retune)),
+        "fig5": (),
+        "checks": CHECKS,
+    }
+    if table not in known:
+        raise ConfigError(f"no {table!r} to reproduce; there are {', '.join([*known, 'all'])}")
+    return known[table]

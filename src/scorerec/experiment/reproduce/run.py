@@ -1,0 +1,128 @@
+"""Makes the records that are missing, one method and seed after the other; one that fails takes no other down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from scorerec.core.artifacts import fingerprint
+from scorerec.core.errors import ScorerecError
+from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
+from scorerec.evaluate.rows import judged_rows
+from scorerec.experiment.config import ExperimentConfig, load_experiment
+from scorerec.experiment.methods import ALL_METHODS, method_seconds
+from scorerec.experiment.reproduce.plan import Row
+from scorerec.experiment.reproduce.records import Record, keep_record, make_record, read_records
+from scorerec.experiment.runner import Progress, Runner
+from scorerec.experiment.stages import stages_of
+from scorerec.experiment.stages.evaluation import machine, stand_ins
+from scorerec.nn.devices import use_threads
+
+_ALWAYS = ("item-mean", "item+user-mean", "score")
+
+
+class Job(NamedTuple):
+    """One row of a table for one seed."""
+
+    row: Row
+    seed: int
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Where rows come from and where their records go.
+
+    Attributes:
+        source: a preset or file.
+        changes: settings that differ in all rows.
+        root: of runs and artifacts.
+        page: Markdown that is written; it has every table that anything is kept for.
+        tell: hears what happens.
+    """
+
+    source: str
+    changes: Sequence[str]
+    root: Path
+    page: Path
+    tell: Callable[[Progress], None] = lambda _: None
+
+    @property
+    def kept(self) -> Path:
+        """The folder of records: called as the page without its ending."""
+        return self.page.parent / self.page.stem
+
+    def config(self, job: Job) -> ExperimentConfig:
+        """Return the settings of one row and seed."""
+        methods = ", ".join(f'"{key}"' for key in dict.fromkeys((*_ALWAYS, job.row.method)))
+        own = (f"methods=[{methods}]", f"seed={job.seed}", *job.row.changes)
+        return load_experiment(self.source, [*self.changes, *own])
+
+    def runner(self, job: Job) -> Runner:
+        """Return what runs the stages of one row and seed."""
+        config = self.config(job)
+        return Runner(stages_of(config), config, self.root)
+
+    def is_kept(self, job: Job, records: dict[tuple[str, int], Record]) -> bool:
+        """Whether a record is there that was made with the present settings."""
+        record = records.get((job.row.key, job.seed))
+        if record is None:
+            return False
+        runner = self.runner(job)
+        return record.fingerprint == fingerprint(runner.identities[ALL_METHODS[job.row.method].stage])
+
+    def make(self, jobs: Iterable[Job]) -> dict[str, str]:
+        """Make the records of these jobs that are not kept; return row -> why it failed."""
+        records = read_records(self.kept)
+        wanted = [job for job in dict.fromkeys(jobs) if not self.is_kept(job, records)]
+        known = {key: record.seconds for (key, _), record in records.items()}
+        failures: dict[str, str] = {}
+        took: list[float] = []
+        for place, job in enumerate(wanted):
+            name = f"{job.row.key}, seed {job.seed}"
+            left = f"{place + 1} of {len(wanted)}; {_left(wanted[place:], known, took)}"
+            self.tell(Progress(name, "begins", None, None, left))
+            start = time.monotonic()
+            try:
+                record = self._record(job)
+            except Exception as error:  # whatever it is, the other rows are worth having
+                kind = "" if isinstance(error, ScorerecError) else f"{type(error).__name__}: "
+                failures[job.row.key] = f"failed (seed {job.seed}): {kind}{error}"
+                self.tell(Progress(name, "failed", None, None, f"{kind}{error}"))
+                continue
+            keep_record(self.kept, record)
+            took.append(time.monotonic() - start)
+            note = f"AUC {record.measured.auc or float('nan'):.4f}, UAUC {record.measured.uauc or float('nan'):.4f}"
+            self.tell(Progress(name, "ran", round(took[-1], 1), None, note))
+        return failures
+
+    def _record(self, job: Job) -> Record:
+        """Run what the scores of one job need, and measure them."""
+        runner = self.runner(job)
+        config = runner.config
+        (method,) = (method for method in config.chosen_methods if method.key == job.row.method)
+        use_threads(config.threads)
+        artifacts = runner.run(method.stage, record=False)
+        scores = artifacts[method.stage].table(SCORES)
+        own = scores.filter([name == method.name for name in scores["method"].to_pylist()])
+        tables = runner.run("corpus", record=False)
+        interactions, targets = tables["data"].table(INTERACTIONS), tables["corpus"].table(TARGETS)
+        rows = judged_rows(interactions, targets, [own], config.evaluation.split)
+        about = {
+            "seconds": method_seconds(artifacts, [method])[method.name],
+            "stand_ins": stand_ins(config),
+            "machine": machine(config.threads),
+        }
+        return make_record(job.row.key, job.seed, artifacts[method.stage].fingerprint, rows, method.name, about)
+
+
+def _left(wanted: Sequence[Job], known: dict[str, float], took: Sequence[float]) -> str:
+    """Say how long the rest may take, from earlier records of the same rows, or else from the mean so far."""
+    mean = sum(took) / len(took) if took else None
+    parts = [known.get(job.row.key, mean) for job in wanted]
+    if any(part is None for part in parts):
+        return "time left not known yet"
+    minutes = sum(part for part in parts if part is not None) / 60
+    return f"at most about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"

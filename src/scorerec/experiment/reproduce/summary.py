@@ -1,0 +1,144 @@
+"""From kept records to the rows of one table: means, intervals, differences to SCORE, and the paper's numbers."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from scorerec.evaluate.results import PairedDifference, Spread
+from scorerec.evaluate.seeds import Seeded, difference, spread
+from scorerec.evaluate.significance import METRICS, holm
+from scorerec.experiment.reproduce.plan import SCORE, Row
+from scorerec.experiment.reproduce.records import Record
+
+NOT_RUN = "not run"
+Records = Mapping[tuple[str, int], Record]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table.
+
+    Attributes:
+        row: what it is.
+        seeds: that it was measured on.
+        spreads: metric -> mean, deviation and interval; None where it could not be measured.
+        differences: metric -> SCORE minus this row; empty for SCORE.
+        adjusted: metric -> p-value of that difference after Holm's correction for the table.
+        improvement: SCORE over this row, of the mean of both metrics, as in the paper's Rel. Imp.
+        paper: AUC and UAUC in the paper.
+        seconds: training and scoring, mean over seeds.
+        failure: why there is nothing, where there is nothing.
+    """
+
+    row: Row
+    seeds: tuple[int, ...]
+    spreads: Mapping[str, Spread | None]
+    differences: Mapping[str, PairedDifference]
+    adjusted: Mapping[str, float]
+    improvement: float | None
+    paper: tuple[float, float] | None
+    seconds: float | None
+    failure: str = ""
+
+    def mean(self, metric: str) -> float | None:
+        """Return the mean over seeds, or None."""
+        found = self.spreads.get(metric)
+        return None if found is None else found.mean
+
+
+def summarise(
+    table: str,
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    records: Records,
+    failures: Mapping[str, str],
+    dataset: str,
+) -> list[Line]:
+    """Return the lines of a table.
+
+    Args:
+        table: its name, for the paper's numbers.
+        rows: its rows.
+        seeds: wanted; a row may have fewer.
+        records: what is kept.
+        failures: row -> why it failed this time.
+        dataset: "ml-1m", "games" or another, for the paper's numbers.
+
+    Raises:
+        DataError: a row was measured on other rows of the data than SCORE.
+    """
+    found = {row.key: seeded(records, row.key, seeds) for row in rows}
+    ours = seeded(records, SCORE.key, seeds)
+    paper = paper_numbers(dataset, table)
+    differences = {
+        key: {metric: difference(ours, one, metric) for metric in METRICS}
+        for key, one in found.items()
+        if one is not None and ours is not None and key != SCORE.key and one.rows == ours.rows
+    }
+    adjusted = _adjusted(differences)
+    lines = []
+    for row in rows:
+        one = found[row.key]
+        kept = [records[row.key, seed] for seed in seeds if (row.key, seed) in records]
+        spreads = {metric: None if one is None else spread(one, metric) for metric in METRICS}
+        lines.append(
+            Line(
+                row=row,
+                seeds=tuple(record.seed for record in kept),
+                spreads=spreads,
+                differences={m: d for m, d in differences.get(row.key, {}).items() if d is not None},
+                adjusted=adjusted.get(row.key, {}),
+                improvement=_improvement(ours, one) if row.key in differences else None,
+                paper=paper.get(row.key),
+                seconds=float(np.mean([record.seconds for record in kept])) if kept else None,
+                failure=failures.get(row.key, "" if kept else NOT_RUN),
+            )
+        )
+    return lines
+
+
+def seeded(records: Records, key: str, seeds: Sequence[int]) -> Seeded | None:
+    """Return one row over seeds; None where nothing is kept of it."""
+    kept = [records[key, seed] for seed in seeds if (key, seed) in records]
+    if not kept:
+        return None
+    values = {
+        "auc": {record.seed: _or_nan(record.measured.auc) for record in kept},
+        "uauc": {record.seed: _or_nan(record.measured.uauc) for record in kept},
+    }
+    draws = {
+        metric: {record.seed: np.array(record.draws[metric], float) for record in kept} for metric in METRICS
+    }  # None becomes NaN
+    return Seeded(kept[0].rows_fingerprint, values, draws)
+
+
+def paper_numbers(dataset: str, table: str) -> dict[str, tuple[float, float]]:
+    """Return row -> (AUC, UAUC) of one of the paper's tables; empty for other data and for figures."""
+    text = resources.files("scorerec.experiment.reproduce").joinpath("paper.toml").read_text(encoding="utf-8")
+    return {key: (auc, uauc) for key, (auc, uauc) in tomllib.loads(text).get(dataset, {}).get(table, {}).items()}
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _improvement(ours: Seeded | None, one: Seeded | None) -> float | None:
+    if ours is None or one is None:
+        return None
+    means = [np.mean([np.mean(list(which.values[metric].values())) for metric in METRICS]) for which in (ours, one)]
+    return None if np.isnan(means).any() else float(means[0] / means[1] - 1)
+
+
+def _adjusted(differences: Mapping[str, Mapping[str, PairedDifference | None]]) -> dict[str, dict[str, float]]:
+    """Correct the p-values of a table, of each metric for itself."""
+    found: dict[str, dict[str, float]] = {}
+    for metric in METRICS:
+        known = {key: entry.p_value for key, by in differences.items() if (entry := by[metric]) is not None}
+        for key, value in zip(known, holm(list(known.values())), strict=True):
+            found.setdefault(key, {})[metric] = value
+    return found

@@ -1,0 +1,110 @@
+"""Records, tables and figures of a small run; what is kept is not made again, what fails takes nothing down."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scorerec.core.errors import ArtifactError, ConfigError
+from scorerec.experiment.reproduce import command
+from scorerec.experiment.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
+from scorerec.experiment.reproduce.records import read_records
+from scorerec.experiment.reproduce.run import Reproduction
+from scorerec.experiment.runner import Progress
+
+FEWER = Row("score-ke10-ks1", "K_e = 10, K_s = 1", "score-at", ("recommending.n_context_users=1",))
+BROKEN = Row("broken", "broken", "crm", ("crm.settings={n_heads=7}",))
+
+
+@pytest.fixture
+def told() -> list[Progress]:
+    return []
+
+
+@pytest.fixture
+def job(
+    outcome: Any, experiment: Any, told: list[Progress], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Reproduction:
+    """Return a reproduction in which Table 2 has three rows and one that fails, and Fig. 4 one point."""
+    shutil.copytree(outcome.root, tmp_path / "runs")
+    rows = {"table2": (ITEM_MEAN, ITEM_USER_MEAN, BROKEN, SCORE), "fig4": (SCORE, FEWER)}
+    monkeypatch.setattr(command, "rows_of", lambda table, retune: rows.get(table, ()))
+    page = tmp_path / "docs" / "results.md"
+    return Reproduction("ml-1m", experiment.settings(), tmp_path / "runs", page, told.append)
+
+
+def begun(told: list[Progress]) -> list[str]:
+    return [progress.stage for progress in told if progress.state == "begins"]
+
+
+def test_a_table_is_made_kept_and_written(job: Reproduction, told: list[Progress]) -> None:
+    done = command.reproduce("table2", job, (0,))
+    assert begun(told) == ["item-mean, seed 0", "item+user-mean, seed 0", "broken, seed 0", "score, seed 0"]
+    assert list(done.failures) == ["broken"]
+    records = read_records(job.kept)
+    assert sorted(records) == [("item+user-mean", 0), ("item-mean", 0), ("score", 0)]
+    record = records["score", 0]
+    assert min(record.draws["auc"]) < record.measured.auc < max(record.draws["auc"])  # type: ignore[type-var,operator]
+    page = job.page.read_text(encoding="utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith("| References | item mean"))
+    assert f"{records['item-mean', 0].measured.auc:.4f}" in line
+    assert "| failed |" in page
+    assert "- broken: failed (seed 0): " in page
+    assert "Stand-in: embedded LM" in page
+    with (job.kept / "table2.csv").open(encoding="utf-8", newline="") as file:
+        by_key = {row["key"]: row for row in csv.DictReader(file)}
+    minus = record.measured.auc - records["item-mean", 0].measured.auc  # type: ignore[operator]
+    assert float(by_key["item-mean"]["score_minus_auc"]) == pytest.approx(minus)
+    assert by_key["score"]["score_minus_auc"] == ""
+    assert by_key["broken"]["failure"].startswith("failed")
+
+    told.clear()
+    again = command.reproduce("table2", job, (0,))
+    assert begun(told) == ["broken, seed 0"]  # the others are kept
+    assert again.failures == done.failures
+    told.clear()
+    before = job.page.read_bytes()
+    command.reproduce("table2", job, (0,), run=False)
+    assert told == []
+    assert b"not run" in job.page.read_bytes()  # a failure is not kept
+    assert len(job.page.read_bytes()) < len(before)
+
+
+def test_other_settings_are_other_records(job: Reproduction, told: list[Progress], experiment: Any) -> None:
+    command.reproduce("table2", job, (0,))
+    told.clear()
+    other = Reproduction(
+        "ml-1m", [*experiment.settings(), "corpus.max_valid_targets=50"], job.root, job.page, told.append
+    )
+    assert not other.is_kept(command.Job(SCORE, 0), read_records(job.kept))
+    assert job.is_kept(command.Job(SCORE, 0), read_records(job.kept))
+
+
+def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:
+    done = command.reproduce("fig4", job, (0,))
+    assert not done.failures
+    assert (job.kept / "fig4.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (job.kept / "fig4.svg").read_bytes()
+    assert "results/fig4.svg" in job.page.read_text(encoding="utf-8")
+    command.reproduce("fig5", job, (0,))
+    page = job.page.read_text(encoding="utf-8")
+    assert "| item vectors (CI as soft tokens) |" in page
+    assert (job.kept / "fig5.svg").is_file()
+
+
+def test_nothing_to_show_and_nonsense_are_errors(job: Reproduction) -> None:
+    with pytest.raises(ArtifactError, match="no records to make a page of"):
+        command.reproduce("table2", job, (0,), run=False)
+    for text in ("", "a", "0,0", "-1"):
+        with pytest.raises(ConfigError, match="seeds: wanted different whole numbers"):
+            command.read_seeds(text)
+    assert command.read_seeds("2,0") == [2, 0]
+    job.kept.mkdir(parents=True)
+    (job.kept / "score-seed0.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"score-seed0.json: no record of results \(key: Field required\)"):
+        command.reproduce("table2", job, (0,))
+    assert set(TABLES) == {"table2", "table3", "fig3", "fig4", "fig5", "checks"}

@@ -1,0 +1,60 @@
+"""Every row of every table can be configured, and no system of the paper is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from scorerec.core.errors import ConfigError
+from scorerec.experiment.config import load_experiment
+from scorerec.experiment.methods import ALL_METHODS
+from scorerec.experiment.reproduce.plan import CHECKS, FIGURE_3, TABLE_2, TABLE_3, TABLES, Row, figure_4, rows_of
+from scorerec.experiment.reproduce.summary import paper_numbers
+
+EVERY_ROW = list(dict.fromkeys([*TABLE_2, *TABLE_3, *FIGURE_3, *CHECKS, *figure_4(), *figure_4(retune=True)]))
+
+
+@pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: row.key)
+def test_a_row_is_a_method_and_settings_that_exist(row: Row) -> None:
+    assert row.method in ALL_METHODS
+    load_experiment("ml-1m", row.changes)
+
+
+def test_a_key_names_one_row_of_settings() -> None:
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for row in EVERY_ROW:
+        assert found.setdefault(row.key, (row.method, row.changes)) == (row.method, row.changes)
+
+
+def test_every_system_of_the_papers_tables_has_a_row() -> None:
+    for dataset in ("ml-1m", "games"):
+        assert set(paper_numbers(dataset, "table2")) <= {row.key for row in TABLE_2}
+        assert set(paper_numbers(dataset, "table3")) == {row.key for row in TABLE_3}
+    assert paper_numbers("mine", "table2") == {}
+
+
+def test_figure_4_varies_one_number_at_a_time() -> None:
+    assert [row.key for row in figure_4()] == [
+        "score-ke5-ks2",
+        "score-ke10-ks2",
+        "score-ke15-ks2",
+        "score-ke20-ks2",
+        "score-ke10-ks1",
+        "score-ke10-ks3",
+        "score-ke10-ks4",
+    ]
+    assert all("evidence.n" in change for row in figure_4(retune=True) for change in row.changes)
+
+
+def test_what_a_method_may_know() -> None:
+    by_key = {row.key: row for row in EVERY_ROW}
+    assert by_key["item+user-mean"].knows == by_key["boosted-trees"].knows == "own likes and dislikes"
+    assert by_key["oracle"].knows == "the label"
+    assert by_key["sasrec"].knows == by_key["score"].knows == "own likes"
+    readers = {row.key for row in TABLE_2 if row.reads_others}
+    assert readers == {"score"} | ({"coral"} & set(by_key))
+
+
+def test_a_table_that_is_not_there() -> None:
+    assert all(rows_of(table) or table == "fig5" for table in TABLES)
+    with pytest.raises(ConfigError, match="no 'table9' to reproduce; there are table2, table3"):
+        rows_of("table9")
