@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
@@ -16,6 +17,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from scorerec.core.randomness import generator
 
 _UNKNOWN = "[UNK]"
+# Tests run side by side: a second thread would wait for a core that is taken, and everything with it.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ _SETTINGS = (
     "llm.epochs=1",
     "llm.max_train_rows=300",
     "llm.selections_per_epoch=1",
+    "baselines.coral={n_steps=60, random_steps=20, selections=1, max_valid_rows=50}",
     "evaluation.n_resamples=50",
 )
 

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from scorerec.assess.collect import AssessConfig
 from scorerec.baselines.binary_codes import BinLLMConfig
 from scorerec.baselines.collm import CoLLMConfig
+from scorerec.baselines.coral import CoRALConfig
 from scorerec.baselines.llara import LLaRAConfig
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
@@ -54,6 +55,7 @@ class BaselinesConfig(Config):
     llara: LLaRAConfig = LLaRAConfig()
     collm: CoLLMConfig = CoLLMConfig()
     binllm: BinLLMConfig = BinLLMConfig()
+    coral: CoRALConfig = CoRALConfig()
 
 
 class EvaluationConfig(Config):

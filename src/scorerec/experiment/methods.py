@@ -67,6 +67,13 @@ ALL_METHODS = {
         _prompted("llara", "LLaRA", "llm", ("crm",)),
         _prompted("collm", "CoLLM", "llm", ("crm", "prompts-llm", "tuned-llm")),
         _prompted("binllm", "BinLLM", "llm", ("prompts-llm", "tuned-llm")),
+        Method(
+            "coral",
+            "CoRAL",
+            "scores-coral",
+            ("crm", "neighbours", "backbone", "prompts-llm", "tuned-llm", "policy-coral", "scores-coral"),
+            "llm",
+        ),
         _variant("base", "SCORE-base", "ablation", ("candidates-base",)),
         _variant("cf", "SCORE-cf", "ablation", ("crm", "candidates-cf")),
         _variant("rerank", "SCORE-rerank", "ablation", _CAR),

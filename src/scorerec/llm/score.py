@@ -111,7 +111,7 @@ class Scorer:
         found = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
         batches = batches_by_length(lengths, batch_size=self.batch_size)
         own = processes.share(batches)
-        for batch in progress(own, "scoring", len(own), unit="batch"):
+        for batch in progress(own, "scoring", len(own), unit="batch") if len(own) > 1 else own:
             logits = self.backbone.last_logits(pad([rows[index] for index in batch], side="left"))
             pair = logits[:, [answers.yes, answers.no]].double()  # (B, 2)
             found[batch] = torch.softmax(pair, dim=1)[:, 0]

@@ -76,7 +76,7 @@ def fine_tune(
     watch = _Watch(keeps=checkpoint is not None)
     model.model_card_data.widget = [{"text": ""}]  # not empty, or the trainer makes examples behind a bar of its own
     key = training_key({"rows": _digest(task, examples), "config": config.model_dump(mode="json"), "seed": seed})
-    with _folder(checkpoint, key) as folder, _borrowed_randomness():
+    with _folder(checkpoint, key) as folder, borrowed_randomness():
         trainer = _trainer_class(model)(
             model=model,
             args=_arguments(model, config, seed, folder),
@@ -176,8 +176,8 @@ class _Watch(TrainerCallback):
 
 
 @contextmanager
-def _borrowed_randomness() -> Iterator[None]:
-    """Put the global generators, which the trainer seeds, back as they were."""
+def borrowed_randomness() -> Iterator[None]:
+    """Put the global generators, which trainers of libraries seed, back as they were."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng():

@@ -168,6 +168,11 @@ class Prompter:
             for target_id, history, item in requests(targets, queries)
         )
 
+    def reacted(self, history: Sequence[str], target: str, reactions: Sequence[features.Reactions]) -> list[Segment]:
+        """Return P^b of one row with what other users thought of some items."""
+        basic = prompts.basic(self._history(history), target, self.describer, self.words)
+        return features.reacted(basic, reactions, self.describer, self.words)
+
     def self_assessing(self, targets: pa.Table, queries: pa.Table) -> list[tuple[str, list[Segment]]]:
         """Return (target_id, P^r) for each target."""
         return [

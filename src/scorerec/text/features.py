@@ -6,6 +6,7 @@ The wording is ours, in the style of P^b; the methods' own prompts are for other
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from scorerec.text.describe import Describer
 from scorerec.text.prompts import basic
@@ -42,6 +43,59 @@ def featured(
         Segment("wording", f", whose feature is {item}"),
         *segments[place + 1 :],
     ]
+
+
+class Reactions(NamedTuple):
+    """What some users thought of an item; users are numbers, from 1 on.
+
+    Attributes:
+        item_id: the item.
+        liked_by: who liked it.
+        not_liked_by: who rated it and did not like it.
+    """
+
+    item_id: str
+    liked_by: Sequence[int]
+    not_liked_by: Sequence[int]
+
+
+def reacted(
+    segments: Sequence[Segment], reactions: Sequence[Reactions], describer: Describer, words: DomainWords
+) -> list[Segment]:
+    """Return P^b with a sentence for each item on which retrieved users had a mind.
+
+    Args:
+        segments: P^b.
+        reactions: in the order in which they are told; those of nobody are left out.
+        describer: writes the titles.
+        words: the words of the domain.
+    """
+    place = next(index for index, segment in enumerate(segments) if segment.kind == "target")
+    sentences = [
+        Segment("wording", _sentence(entry, describer.item(entry.item_id), words))
+        for entry in reactions
+        if entry.liked_by or entry.not_liked_by
+    ]
+    return [*segments[: place - 1], *sentences, *segments[place - 1 :]]
+
+
+def _sentence(entry: Reactions, title: str, words: DomainWords) -> str:
+    """Say who liked one item and who did not.
+
+    >>> from scorerec.text.wording import DOMAINS
+    >>> _sentence(Reactions("7", (1, 3), (2,)), "'Ran (1985)'", DOMAINS["movie"])
+    ". User 1 and user 3 have given high ratings to the movie 'Ran (1985)', user 2 has not"
+    """
+    liked, not_liked = _users(entry.liked_by), _users(entry.not_liked_by)
+    verbs = tuple("has" if len(users) == 1 else "have" for users in (entry.liked_by, entry.not_liked_by))
+    what = f"{words.liked_by_others} the {words.singular} {title}"
+    if not liked:
+        return f". {not_liked.capitalize()} {verbs[1]} not {what}"
+    return f". {liked.capitalize()} {verbs[0]} {what}" + (f", {not_liked} {verbs[1]} not" if not_liked else "")
+
+
+def _users(numbers: Sequence[int]) -> str:
+    return " and ".join(f"user {number}" for number in numbers)
 
 
 def marked(segments: Sequence[Segment], mark: Callable[[str], str]) -> list[Segment]:

@@ -38,7 +38,8 @@ class Row(NamedTuple):
     @property
     def reads_others(self) -> bool:
         """Whether other users' behaviours are retrieved for it."""
-        return any(stage.startswith(("contexts", "prompts-score")) for stage in ALL_METHODS[self.method].needs)
+        of_others = ("contexts", "prompts-score", "policy")
+        return any(stage.startswith(of_others) for stage in ALL_METHODS[self.method].needs)
 
 
 def _plain(category: str, **names: str) -> tuple[Row, ...]:
@@ -71,7 +72,7 @@ TABLE_2 = (
     _crm("gru4rec", "GRU4Rec"),
     _crm("core", "CORE"),
     _SASREC,
-    *_plain("LLM-based models", icl="ICL", llm="TALLRec", llara="LLaRA", collm="CoLLM", binllm="BinLLM"),
+    *_plain("LLM-based models", icl="ICL", coral="CoRAL", llm="TALLRec", llara="LLaRA", collm="CoLLM", binllm="BinLLM"),
     SCORE,
 )
 

@@ -2,7 +2,16 @@
 
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Stage
-from scorerec.experiment.stages import baselines, endpoint, evidence, language_model, recommending, tables, variants
+from scorerec.experiment.stages import (
+    baselines,
+    coral,
+    endpoint,
+    evidence,
+    language_model,
+    recommending,
+    tables,
+    variants,
+)
 from scorerec.experiment.stages.evaluation import report_stage
 
 ALL_STAGES = (
@@ -11,6 +20,7 @@ ALL_STAGES = (
     *language_model.STAGES,
     *variants.STAGES,
     *baselines.STAGES,
+    *coral.STAGES,
     *endpoint.STAGES,
     *recommending.STAGES,
 )

@@ -31,14 +31,14 @@ from scorerec.llm.score import Scorer
 from scorerec.llm.tune import tune
 
 
-def _item_ids(context: Context) -> list[str]:
+def item_ids(context: Context) -> list[str]:
     """Return the items in the order in which their vectors are numbered."""
     return sorted(context.inputs["data"].table(ITEMS)["item_id"].to_pylist())
 
 
 def _marks(context: Context) -> tuple[dict[str, str], dict[str, str]]:
     """Return the mark of each query's user and of each item: items come first."""
-    items, queries = _item_ids(context), context.inputs["corpus"].table(QUERIES)["query_id"].to_pylist()
+    items, queries = item_ids(context), context.inputs["corpus"].table(QUERIES)["query_id"].to_pylist()
     users = {query: mark(len(items) + place) for place, query in enumerate(queries)}
     return users, {item: mark(place) for place, item in enumerate(items)}
 
@@ -46,13 +46,14 @@ def _marks(context: Context) -> tuple[dict[str, str], dict[str, str]]:
 def _vectors(context: Context, with_users: bool) -> npt.NDArray[np.float32]:
     """Return the CRM's vectors in the order of the marks, each kind centred and of one size."""
     model = load_crm(model_folder(context, "crm"))
-    parts = [_one_size(model.item_vectors(_item_ids(context)))]
+    parts = [one_size(model.item_vectors(item_ids(context)))]
     if with_users:
-        parts.append(_one_size(model.encode(context.inputs["corpus"].table(QUERIES)["item_ids"].to_pylist())))
+        parts.append(one_size(model.encode(context.inputs["corpus"].table(QUERIES)["item_ids"].to_pylist())))
     return np.concatenate(parts)
 
 
-def _one_size(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def one_size(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors centred, with unit deviation over all values."""
     centred = vectors - vectors.mean(0)
     return np.asarray(centred / max(float(centred.std()), 1e-12), np.float32)
 
@@ -112,7 +113,7 @@ def _binllm_prompts(context: Context, draft: Draft) -> None:
     config, corpus = context.config, context.inputs["corpus"]
     settings = config.baselines.binllm
     model, facts = learn_codes(context.inputs["data"].table(INTERACTIONS), settings, config.seed)
-    queries, items = corpus.table(QUERIES), _item_ids(context)
+    queries, items = corpus.table(QUERIES), item_ids(context)
     users = [write_code(bits, settings.form) for bits in model.user_codes(queries["item_ids"].to_pylist())]
     codes = [write_code(bits, settings.form) for bits in model.item_codes(items)]
     draft.write(

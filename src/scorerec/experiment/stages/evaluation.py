@@ -129,6 +129,8 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
     found = []
     if config.llm.backbone == "embedded":
         found.append("embedded LM: a small model trained from scratch by the run, not a pretrained LLM")
+        if "coral" in config.methods and config.baselines.coral.llm == "text-tuned":
+            found.append("CoRAL's frozen LM: the embedded LM tuned on text, not a general LLM")
     if config.assess.assessor == "metadata":
         found.append("metadata assessor: item metadata in sentences, not an LLM")
     if config.car.model.startswith("embedded:"):
