@@ -138,8 +138,8 @@ def estimate_stages(
                 parameters=work.shape.parameters,
                 rows=round(work.rows_read + work.rows_trained),
                 tokens=round(work.tokens),
-                seconds=round(work.seconds(chosen), 1),
-                gibibytes=round(work.bytes / 2**30, 2),
+                seconds=work.seconds(chosen),
+                gibibytes=work.bytes / 2**30,
                 device=torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else "the CPU",
                 device_gibibytes=round(_memory(chosen) / 2**30, 1),
             )
