@@ -49,9 +49,16 @@ class RecommendingConfig(Config):
     n_context_users: int | None = Field(None, ge=0, description="K_s; None: as in training")
 
 
+class TALLRecConfig(Config):
+    """TALLRec is the LM without CI; this is what the method ``dislikes`` has beside it."""
+
+    disliked_titles: int = Field(10, ge=1, description="most recent titles that the user rated and did not like")
+
+
 class BaselinesConfig(Config):
     """What the LLM baselines have of their own; backbone, budget and tuning are those of ``llm``."""
 
+    tallrec: TALLRecConfig = TALLRecConfig()
     llara: LLaRAConfig = LLaRAConfig()
     collm: CoLLMConfig = CoLLMConfig()
     binllm: BinLLMConfig = BinLLMConfig()

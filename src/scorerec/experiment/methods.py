@@ -64,6 +64,7 @@ ALL_METHODS = {
         Method("icl", "ICL (untuned)", "scores-icl", ("backbone", "prompts-llm", "scores-icl"), "llm"),
         Method("endpoint", "endpoint LLM without CI", "scores-endpoint", ("prompts-llm", "scores-endpoint"), "llm"),
         _prompted("llm", LLM, "llm"),
+        _prompted("dislikes", "LLM with own dislikes", "llm"),
         _prompted("llara", "LLaRA", "llm", ("crm",)),
         _prompted("collm", "CoLLM", "llm", ("crm", "prompts-llm", "tuned-llm")),
         _prompted("binllm", "BinLLM", "llm", ("prompts-llm", "tuned-llm")),

@@ -168,6 +168,21 @@ class Prompter:
             for target_id, history, item in requests(targets, queries)
         )
 
+    def with_dislikes(self, targets: pa.Table, queries: pa.Table, dislikes: Mapping[str, Sequence[str]]) -> pa.Table:
+        """Return P^b with what the user did not like, for each target (PROMPTS).
+
+        Args:
+            targets: TARGETS.
+            queries: QUERIES.
+            dislikes: target_id -> item ids, oldest first.
+        """
+        rows = []
+        for target_id, history, item in requests(targets, queries):
+            basic = prompts.basic(self._history(history), item, self.describer, self.words)
+            told = features.disliked(basic, dislikes[target_id], self.describer, self.words)
+            rows.append((target_id, told, len(history), 0))
+        return self._table(rows)
+
     def reacted(self, history: Sequence[str], target: str, reactions: Sequence[features.Reactions]) -> list[Segment]:
         """Return P^b of one row with what other users thought of some items."""
         basic = prompts.basic(self._history(history), target, self.describer, self.words)

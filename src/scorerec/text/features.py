@@ -79,6 +79,25 @@ def reacted(
     return [*segments[: place - 1], *sentences, *segments[place - 1 :]]
 
 
+def disliked(
+    segments: Sequence[Segment], item_ids: Sequence[str], describer: Describer, words: DomainWords
+) -> list[Segment]:
+    """Return P^b with the items that the user rated and did not like; P^b itself where there are none.
+
+    Args:
+        segments: P^b.
+        item_ids: oldest first.
+        describer: writes the titles.
+        words: the words of the domain.
+    """
+    if not item_ids:
+        return list(segments)
+    place = next(index for index, segment in enumerate(segments) if segment.kind == "target")
+    titles = ", ".join(map(describer.item, item_ids))
+    sentence = f". The user has not {words.liked} the following {words.plural}: [{titles}]"
+    return [*segments[: place - 1], Segment("wording", sentence), *segments[place - 1 :]]
+
+
 def _sentence(entry: Reactions, title: str, words: DomainWords) -> str:
     """Say who liked one item and who did not.
 

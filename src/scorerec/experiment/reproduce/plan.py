@@ -8,7 +8,7 @@ from scorerec.core.errors import ConfigError
 from scorerec.experiment.methods import ALL_METHODS
 
 Knowledge = Literal["own likes", "own likes and dislikes", "the label"]
-_OF_DISLIKES = {"item+user-mean", "boosted-trees"}
+_OF_DISLIKES = {"item+user-mean", "boosted-trees", "dislikes"}
 
 
 class Row(NamedTuple):
@@ -72,7 +72,16 @@ TABLE_2 = (
     _crm("gru4rec", "GRU4Rec"),
     _crm("core", "CORE"),
     _SASREC,
-    *_plain("LLM-based models", icl="ICL", coral="CoRAL", llm="TALLRec", llara="LLaRA", collm="CoLLM", binllm="BinLLM"),
+    *_plain(
+        "LLM-based models",
+        icl="ICL",
+        coral="CoRAL",
+        llm="TALLRec",
+        dislikes="TALLRec with own dislikes",
+        llara="LLaRA",
+        collm="CoLLM",
+        binllm="BinLLM",
+    ),
     SCORE,
 )
 

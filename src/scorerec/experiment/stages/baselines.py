@@ -21,11 +21,12 @@ from scorerec.baselines.virtual_tokens import mark
 from scorerec.core.artifacts import Draft
 from scorerec.core.tables import INTERACTIONS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.crm.registry import load_crm
+from scorerec.data.dislikes import dislikes_before
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
-from scorerec.experiment.stages.language_model import prompt_settings, settings_without_evidence
+from scorerec.experiment.stages.language_model import method_stages, prompt_settings, settings_without_evidence
 from scorerec.experiment.stages.parts import MODEL, backbone, model_folder, prompter
 from scorerec.llm.score import Scorer
 from scorerec.llm.tune import tune
@@ -73,6 +74,16 @@ def _judged_scores(context: Context, draft: Draft, scorer: Scorer, prompts: str,
 
 def _untuned_scores(context: Context, draft: Draft) -> None:
     _judged_scores(context, draft, Scorer.load(backbone(context), context.config.llm), "prompts-llm", "icl")
+
+
+def _prompts_with_dislikes(context: Context, draft: Draft) -> None:
+    config, corpus = context.config, context.inputs["corpus"]
+    targets, queries = corpus.table(TARGETS), corpus.table(QUERIES)
+    row_ids = targets["row_id"].to_pylist()
+    interactions, most = context.inputs["data"].table(INTERACTIONS), config.baselines.tallrec.disliked_titles
+    found = dislikes_before(interactions, row_ids, config.data.ties, most)
+    dislikes = {name: found[row_id] for name, row_id in zip(targets["target_id"].to_pylist(), row_ids, strict=True)}
+    draft.write(PROMPTS, prompter(context).with_dislikes(targets, queries, dislikes))
 
 
 def _llara_prompts(context: Context, draft: Draft) -> None:
@@ -153,6 +164,18 @@ def _settings(own: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
 _HISTORY = prompt_settings("history_titles")
 
 STAGES = (
+    *method_stages(
+        "dislikes",
+        ALL_METHODS["dislikes"].name,
+        Stage(
+            "prompts-dislikes",
+            ("data", "corpus"),
+            lambda config: {**_HISTORY(config), "disliked_titles": config.baselines.tallrec.disliked_titles},
+            _prompts_with_dislikes,
+            seeded=False,
+        ),
+        has_evidence=False,
+    ),
     Stage("scores-icl", ("corpus", "backbone", "prompts-llm"), settings_without_evidence, _untuned_scores),
     Stage("prompts-llara", ("data", "corpus"), _HISTORY, _llara_prompts, seeded=False),
     Stage("tuned-llara", ("data", "corpus", "crm", "backbone", "prompts-llara"), _settings("llara"), _llara),
