@@ -6,9 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from scorerec.core.tables import PROMPTS, SCORES
+from scorerec.core.errors import ConfigError
+from scorerec.core.tables import BEHAVIOURS, NEIGHBOURS, PROMPTS, SCORES
 
 METHODS = 'methods=["item-mean","item+user-mean","score","score-at"]'
 WANTED = ["prompts-score-at", "scores-score-at"]
@@ -44,3 +48,31 @@ def test_other_numbers_change_what_is_shown_and_train_nothing(root: Path, outcom
     assert columns(run.artifacts["scores-score-at"]) != columns(outcome.artifacts["scores-score"])
     none = experiment.run(root, METHODS, "name=wider", "recommending.n_candidates=20", to="scores-score-at")
     assert none.ran == WANTED
+
+
+def test_own_vectors_of_users_drive_eq_4(root: Path, experiment: Any, outcome: Any) -> None:
+    users = outcome.artifacts["neighbours"].table(BEHAVIOURS)["user_id"].to_pylist()
+    angles = np.linspace(0, np.pi / 2, len(users))
+    path = root.parent / "own.parquet"
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).tolist()
+    pq.write_table(pa.table({"user_id": users, "vector": vectors}), path)
+    changes = [f"evidence.user_vectors={path}", "car.n_prefixes=0", "name=own"]
+    run = experiment.run(root, *changes, to="neighbours")
+    assert run.ran == ["neighbours"]
+    found = run.artifacts["neighbours"].table(NEIGHBOURS).to_pylist()
+    nearest = {row["behaviour_id"]: row["neighbour_id"] for row in found if row["rank"] == 1}
+    assert nearest[users[0]] == users[1]  # the next on the quarter circle
+    with pytest.raises(ConfigError, match=r"set car\.n_prefixes=0"):
+        experiment.config(f"evidence.user_vectors={path}", "car.n_prefixes=1")
+
+
+def test_solved_examples_stand_before_the_question_of_an_untuned_lm(root: Path, experiment: Any) -> None:
+    methods = 'methods=["item-mean","item+user-mean","score","icl"]'
+    plain = experiment.run(root, methods, "name=icl", to="scores-icl")
+    shots = experiment.run(root, methods, "name=shots", "baselines.icl.shots=3", to="scores-icl")
+    assert shots.ran == ["scores-icl"]
+    examples = shots.artifacts["scores-icl"].facts["examples"]
+    assert [part.rsplit(" ", 1)[1] for part in examples.strip().split("\n\n")] == ["Yes", "No", "Yes"]
+    longer, shorter = (run.artifacts["scores-icl"].table(SCORES) for run in (shots, plain))
+    assert min(longer["n_tokens"].to_pylist()) > max(shorter["n_tokens"].to_pylist())
+    assert columns(shots.artifacts["scores-icl"]) != columns(plain.artifacts["scores-icl"])

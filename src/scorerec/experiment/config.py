@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from scorerec.assess.collect import AssessConfig
 from scorerec.baselines.binary_codes import BinLLMConfig
@@ -40,6 +40,9 @@ class EvidenceConfig(Config):
     n_candidates: int = Field(10, ge=1, description="K_e: users that CAR retrieves")
     n_context_users: int = Field(2, ge=0, description="K_s: users whose behaviours enter the prompt")
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
+    user_vectors: Path | None = Field(
+        None, description="Parquet with user_id and vector of every training user: drives Eq. 4 instead of the CRM"
+    )
 
 
 class RecommendingConfig(Config):
@@ -47,6 +50,12 @@ class RecommendingConfig(Config):
 
     n_candidates: int | None = Field(None, ge=1, description="K_e; None: as in training")
     n_context_users: int | None = Field(None, ge=0, description="K_s; None: as in training")
+
+
+class ICLConfig(Config):
+    """What the untuned LM reads beside P^b."""
+
+    shots: int = Field(0, ge=0, description="solved training rows before each prompt, liked and not liked in turn")
 
 
 class TALLRecConfig(Config):
@@ -58,6 +67,7 @@ class TALLRecConfig(Config):
 class BaselinesConfig(Config):
     """What the LLM baselines have of their own; backbone, budget and tuning are those of ``llm``."""
 
+    icl: ICLConfig = ICLConfig()
     tallrec: TALLRecConfig = TALLRecConfig()
     llara: LLaRAConfig = LLaRAConfig()
     collm: CoLLMConfig = CoLLMConfig()
@@ -97,6 +107,15 @@ class ExperimentConfig(Config):
     baselines: BaselinesConfig = BaselinesConfig()
     endpoint: EndpointConfig = EndpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _own_vectors_are_of_users_alone(self) -> ExperimentConfig:
+        if self.evidence.user_vectors is not None and self.car.n_prefixes:
+            raise ValueError(
+                "evidence.user_vectors has one vector per user, and car.n_prefixes wants some of earlier histories; "
+                "set car.n_prefixes=0"
+            )
+        return self
 
     @field_validator("methods")
     @classmethod

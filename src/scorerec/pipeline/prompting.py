@@ -216,6 +216,14 @@ class Prompter:
         return PROMPTS.check(table)
 
 
+def with_opening(table: pa.Table, opening: str) -> pa.Table:
+    """Return PROMPTS with a text before each."""
+    first = Segment("wording", opening)._asdict()
+    lists = [[first, *row] for row in table["segments"].to_pylist()]
+    place = table.column_names.index("segments")
+    return PROMPTS.check(table.set_column(place, "segments", pa.array(lists, pa.list_(SEGMENT))))
+
+
 def requests(targets: pa.Table, queries: pa.Table) -> Iterable[tuple[str, list[str], str]]:
     """Yield (target_id, history oldest first, item_id) for each target.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import vectors_schema
@@ -45,3 +47,34 @@ def vector_matrix(table: pa.Table, key: str, ids: Sequence[str]) -> npt.NDArray[
     if missing := [name for name in ids if name not in place]:
         raise DataError(f"{len(missing)} of {len(ids)} rows have no vector, the first is {key} {missing[0]!r}")
     return flat.reshape(-1, dimension)[[place[name] for name in ids]]
+
+
+def read_user_vectors(path: Path, users: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return one's own vectors of users, (N, d) float32, in the order of ``users``.
+
+    Args:
+        path: Parquet with ``user_id`` (text) and ``vector`` (lists of numbers, all of one length); others may be there.
+        users: who needs one.
+
+    Raises:
+        DataError: the file is missing or not that, or a user has no vector.
+    """
+    wanted = f"{path}: wanted a Parquet file with user_id (text) and vector (lists of numbers)"
+    try:
+        table = pq.read_table(path, columns=["user_id", "vector"])
+        rows = dict(zip(table["user_id"].cast(pa.string()).to_pylist(), table["vector"].to_pylist(), strict=True))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise DataError(f"{wanted}: {error}") from None
+    if missing := [user for user in users if user not in rows]:
+        raise DataError(f"{path}: {len(missing)} of {len(users)} training users have no vector, first {missing[0]!r}")
+    lengths = {user: len(row) if isinstance(row := rows[user], list) else 0 for user in users}
+    longest = max(lengths.values(), default=0)
+    if odd := next((user for user, length in lengths.items() if length != longest or not length), None):
+        raise DataError(f"{wanted}, all of one length: user {odd!r} has {lengths[odd]} numbers, others {longest}")
+    try:
+        vectors = np.array([rows[user] for user in users], np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{wanted}: {error}") from None
+    if len(wrong := np.flatnonzero(~np.isfinite(vectors).all(1))):
+        raise DataError(f"{path}: the vector of user {users[wrong[0]]!r} has a value that is no finite number")
+    return vectors

@@ -19,6 +19,7 @@ from scorerec.baselines.llara import load_llara, train_llara
 from scorerec.baselines.soft import Material
 from scorerec.baselines.virtual_tokens import mark
 from scorerec.core.artifacts import Draft
+from scorerec.core.randomness import generator
 from scorerec.core.tables import INTERACTIONS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.crm.registry import load_crm
 from scorerec.data.dislikes import dislikes_before
@@ -28,8 +29,12 @@ from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
 from scorerec.experiment.stages.language_model import method_stages, prompt_settings, settings_without_evidence
 from scorerec.experiment.stages.parts import MODEL, backbone, model_folder, prompter
+from scorerec.llm.answers import NO, YES
+from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.llm.tune import tune
+from scorerec.pipeline.prompting import with_opening
+from scorerec.text.segments import render
 
 
 def item_ids(context: Context) -> list[str]:
@@ -64,16 +69,39 @@ def _material(context: Context, prompts: str, with_users: bool) -> Material:
     return Material(context.inputs[prompts].table(PROMPTS), labels, _vectors(context, with_users))
 
 
-def _judged_scores(context: Context, draft: Draft, scorer: Scorer, prompts: str, key: str) -> None:
+def _judged_scores(context: Context, draft: Draft, scorer: Scorer, prompts: str, key: str, opening: str = "") -> None:
+    """Score the judged rows; ``opening`` stands before every prompt."""
     targets = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
     table = context.inputs[prompts].table(PROMPTS)
-    found = scorer.score(table.filter(pc.is_in(table["target_id"], targets["target_id"].combine_chunks())))
+    judged = table.filter(pc.is_in(table["target_id"], targets["target_id"].combine_chunks()))
+    found = scorer.score(with_opening(judged, opening) if opening else judged)
     names = pa.array([ALL_METHODS[key].name] * found.num_rows, pa.string())
     draft.write(SCORES, found.append_column("method", names))
 
 
 def _untuned_scores(context: Context, draft: Draft) -> None:
-    _judged_scores(context, draft, Scorer.load(backbone(context), context.config.llm), "prompts-llm", "icl")
+    scorer = Scorer.load(backbone(context), context.config.llm)
+    n_shots = context.config.baselines.icl.shots
+    opening = "".join(_solved_examples(context, scorer, n_shots))
+    _judged_scores(context, draft, scorer, "prompts-llm", "icl", opening)
+    if n_shots:
+        draft.facts["examples"] = opening
+
+
+def _solved_examples(context: Context, scorer: Scorer, count: int) -> list[str]:
+    """Return training rows with their answers, as the LM reads them: one that was liked, one that was not, ..."""
+    targets = in_splits(context.inputs["corpus"].table(TARGETS), ("train",))
+    order = generator(context.config.seed, "icl").permutation(targets.num_rows)
+    labels, names = targets["label"].to_pylist(), targets["target_id"].to_pylist()
+    of_label = {label: [names[place] for place in order if labels[place] == label] for label in (1, 0)}
+    drawn = [(of_label[label][place // 2], label) for place in range(count) for label in [1 - place % 2]]
+    table = context.inputs["prompts-llm"].table(PROMPTS)
+    rows = dict(zip(table["target_id"].to_pylist(), range(table.num_rows), strict=True))
+    (prompts,) = [read_prompts(table.take([rows[name] for name, _ in drawn]))] if drawn else [[]]
+    answers = [YES if label else NO for _, label in drawn]
+    return [
+        f"{render(read)} {answer}\n\n" for read, answer in zip(scorer.encoder.as_read(prompts), answers, strict=True)
+    ]
 
 
 def _prompts_with_dislikes(context: Context, draft: Draft) -> None:
@@ -161,6 +189,11 @@ def _settings(own: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
     }
 
 
+def _untuned_settings(config: ExperimentConfig) -> dict[str, Any]:
+    shots = config.baselines.icl.shots
+    return {**settings_without_evidence(config), **({"shots": shots} if shots else {})}
+
+
 _HISTORY = prompt_settings("history_titles")
 
 STAGES = (
@@ -176,7 +209,7 @@ STAGES = (
         ),
         has_evidence=False,
     ),
-    Stage("scores-icl", ("corpus", "backbone", "prompts-llm"), settings_without_evidence, _untuned_scores),
+    Stage("scores-icl", ("corpus", "backbone", "prompts-llm"), _untuned_settings, _untuned_scores),
     Stage("prompts-llara", ("data", "corpus"), _HISTORY, _llara_prompts, seeded=False),
     Stage("tuned-llara", ("data", "corpus", "crm", "backbone", "prompts-llara"), _settings("llara"), _llara),
     Stage("scores-llara", ("corpus", "prompts-llara", "tuned-llara"), settings_without_evidence, _llara_scores),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.car import train_car
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.neighbours import find_neighbours
-from scorerec.retrieve.vectors import vector_table
+from scorerec.retrieve.vectors import read_user_vectors, vector_table
 
 REPLIES = "replies.sqlite"  # below the folder of all runs, since it outlives them
 
@@ -69,7 +70,11 @@ def _crm_scores(context: Context, draft: Draft) -> None:
 def _neighbours(context: Context, draft: Draft) -> None:
     """Eq. 3-4 over one final training behaviour per user, whatever corpus is retrieved from."""
     behaviours = training_behaviours(context.inputs["data"].table(INTERACTIONS))
-    states = load_crm(model_folder(context, "crm")).encode(behaviours["item_ids"].to_pylist())
+    own = context.config.evidence.user_vectors
+    if own is None:
+        states = load_crm(model_folder(context, "crm")).encode(behaviours["item_ids"].to_pylist())
+    else:
+        states = read_user_vectors(own, behaviours["user_id"].to_pylist())
     vectors = vector_table("behaviour_id", behaviours["behaviour_id"].to_pylist(), states)
     draft.write(BEHAVIOURS, behaviours)
     draft.write(vectors_schema("behaviour_id", states.shape[1]), vectors)
@@ -168,6 +173,14 @@ def _contexts(context: Context, draft: Draft) -> None:
     )
 
 
+def _neighbours_settings(config: ExperimentConfig) -> dict[str, Any]:
+    own = config.evidence.user_vectors
+    settings: dict[str, Any] = {"n": config.evidence.n_neighbours}
+    if own is not None:  # their content decides, wherever they lie
+        settings["user_vectors"] = hashlib.sha256(own.read_bytes()).hexdigest() if own.is_file() else str(own)
+    return settings
+
+
 def _texts(config: ExperimentConfig) -> dict[str, Any]:
     """The settings that decide what an encoder reads of a behaviour."""
     return config.prompt.model_dump(mode="json", include={"domain", "describe", "behaviour_titles"})
@@ -181,7 +194,7 @@ def _asked(config: ExperimentConfig) -> dict[str, Any]:
 STAGES = (
     Stage("crm", ("data",), lambda config: config.crm.model_dump(mode="json"), _crm),
     Stage("crm-scores", ("corpus", "crm"), lambda _: {}, _crm_scores),
-    Stage("neighbours", ("data", "crm"), lambda config: {"n": config.evidence.n_neighbours}, _neighbours),
+    Stage("neighbours", ("data", "crm"), _neighbours_settings, _neighbours),
     Stage(
         "car",
         ("data", "corpus", "crm", "neighbours"),
