@@ -37,6 +37,7 @@ _SETTINGS = (
     "llm.max_train_rows=300",
     "llm.selections_per_epoch=1",
     "baselines.coral={n_steps=60, random_steps=20, selections=1, max_valid_rows=50}",
+    "baselines.encoder={frozen_layers=5, epochs=1, max_train_rows=16, max_valid_rows=16, max_tokens=96}",
     "evaluation.n_resamples=50",
 )
 

@@ -14,6 +14,7 @@ from scorerec.assess.collect import AssessConfig
 from scorerec.baselines.binary_codes import BinLLMConfig
 from scorerec.baselines.collm import CoLLMConfig
 from scorerec.baselines.coral import CoRALConfig
+from scorerec.baselines.encoder import EncoderScorerConfig
 from scorerec.baselines.llara import LLaRAConfig
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
@@ -73,6 +74,7 @@ class BaselinesConfig(Config):
     collm: CoLLMConfig = CoLLMConfig()
     binllm: BinLLMConfig = BinLLMConfig()
     coral: CoRALConfig = CoRALConfig()
+    encoder: EncoderScorerConfig = EncoderScorerConfig()
 
 
 class EvaluationConfig(Config):

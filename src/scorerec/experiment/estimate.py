@@ -19,6 +19,7 @@ from scorerec.core.tables import BEHAVIOURS, ITEMS, QUERIES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.runner import Progress, Runner
+from scorerec.experiment.stages.encoder import ENCODER_PROMPTS
 from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 from scorerec.experiment.stages.parts import EMBEDDED
 from scorerec.llm.embedded import llama_config
@@ -129,6 +130,7 @@ def estimate_stages(
         _encoder_works(config, wanted, tables),
         _reranker_works(config, wanted, tables),
         _lm_works(config, wanted, tables),
+        _encoder_scorer_works(config, wanted, tables),
     )
     for stage, device, work in works:
         chosen = choose_device(device)
@@ -187,7 +189,8 @@ def _reranker_works(config: ExperimentConfig, wanted: set[str], tables: _Tables)
 
 def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
     llm, is_embedded = config.llm, config.llm.backbone == EMBEDDED
-    stages = {method.key: [f"tuned-{method.key}", f"scores-{method.key}"] for method in ALL_METHODS.values()}
+    methods = [method for method in ALL_METHODS.values() if method.key not in ENCODER_PROMPTS]
+    stages = {method.key: [f"tuned-{method.key}", f"scores-{method.key}"] for method in methods}
     tuned_or_read = {stage for pair in stages.values() for stage in pair} - set(ENDPOINT_PROMPTS)
     if not wanted & (tuned_or_read | {"backbone"} if is_embedded else tuned_or_read):
         return
@@ -206,7 +209,7 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
     n_train = min(tables.train, llm.max_train_rows or tables.train) * llm.epochs
     n_valid = min(tables.valid, llm.max_valid_rows or tables.valid) * llm.epochs * llm.selections_per_epoch
     trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
-    for method in ALL_METHODS.values():
+    for method in methods:
         shows_others = any(stage.startswith("contexts") or stage == "prompts-score" for stage in method.needs)
         tokens = min(augmented if shows_others else basic, llm.max_tokens or math.inf)
         tuned, scores = stages[method.key]
@@ -215,6 +218,23 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
             yield tuned, llm.device, Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed)
         if scores in wanted & tuned_or_read:
             yield scores, llm.device, Work(shape, tokens, tables.judged, 0, llm.score_batch_size, 0, size)
+
+
+def _encoder_scorer_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
+    encoder = config.baselines.encoder
+    for key in ENCODER_PROMPTS:
+        if not {f"tuned-{key}", f"scores-{key}"} & wanted or (shape := _encoder_shape(encoder.model)) is None:
+            continue
+        titles = tables.history + (config.evidence.n_context_users * tables.evidence if key == "encoder-score" else 0)
+        tokens = min(encoder.max_tokens, _TOKENS_OF_WORDING / 2 + titles * tables.title)
+        n_train = min(tables.train, encoder.max_train_rows or tables.train) * encoder.epochs
+        n_valid = min(tables.valid, encoder.max_valid_rows or tables.valid) * encoder.epochs
+        trained = round(shape.parameters * (1 - encoder.frozen_layers / max(1, shape.layers)))
+        if f"tuned-{key}" in wanted:
+            work = Work(shape, tokens, n_valid, n_train, encoder.batch_size, trained)
+            yield f"tuned-{key}", encoder.device, work
+        if f"scores-{key}" in wanted:
+            yield f"scores-{key}", encoder.device, Work(shape, tokens, tables.test, 0, encoder.batch_size, 0)
 
 
 def _tables(config: ExperimentConfig, data: Artifact, corpus: Artifact) -> _Tables:

@@ -63,6 +63,13 @@ ALL_METHODS = {
         Method("crm", "CRM", "crm-scores", ("crm", "crm-scores"), "conventional"),
         Method("icl", "ICL (untuned)", "scores-icl", ("backbone", "prompts-llm", "scores-icl"), "llm"),
         Method("endpoint", "endpoint LLM without CI", "scores-endpoint", ("prompts-llm", "scores-endpoint"), "llm"),
+        Method(
+            "encoder",
+            "MiniLM encoder without CI",
+            "scores-encoder",
+            ("prompts-llm", "tuned-encoder", "scores-encoder"),
+            "llm",
+        ),
         _prompted("llm", LLM, "llm"),
         _prompted("dislikes", "LLM with own dislikes", "llm"),
         _prompted("llara", "LLaRA", "llm", ("crm",)),
@@ -82,6 +89,13 @@ ALL_METHODS = {
         _variant("shuffled", "shuffled evidence", "control", (*_CAR, *_SARE)),
         _prompted("empty", "evidence without content", "control", (*_CAR, *_SARE, "prompts-score")),
         _variant("oracle", "oracle (knows the label)", "bound", _CAR),
+        Method(
+            "encoder-score",
+            "MiniLM encoder with CI",
+            "scores-encoder-score",
+            (*_CAR, *_SARE, "prompts-score", "tuned-encoder-score", "scores-encoder-score"),
+            "llm",
+        ),
         Method(
             "score-at",
             "SCORE, other numbers of users",

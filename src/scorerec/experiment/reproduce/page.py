@@ -10,7 +10,7 @@ from scorerec.core.storage import replace_file
 from scorerec.evaluate.significance import METRICS
 from scorerec.evaluate.tables import NONE, as_csv, markdown, p_value, seconds, users_left_out
 from scorerec.experiment.reproduce.figures import Picture, variants_figure, varied_figure
-from scorerec.experiment.reproduce.plan import DEFAULT_K_E, DEFAULT_K_S, SCORE
+from scorerec.experiment.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, SCORE
 from scorerec.experiment.reproduce.records import Record
 from scorerec.experiment.reproduce.summary import NOT_RUN, Line
 
@@ -23,7 +23,7 @@ _TITLES = {
     "checks": "Checks: strict order of ties, and a corpus without anything later",
 }
 _SAYS = {
-    "table2": "Bold: best; underlined: second, among the methods that are compared (not the references). "
+    "table2": "Bold: best; underlined: second, among conventional and LLM-based models. "
     "*SCORE's gain*: of the mean of AUC and UAUC, the paper's Rel. Imp.",
     "table3": "LLaRA reads the item vectors of the recommender, SCORE its neighbours.",
     "fig3": "Controls show evidence that knows nothing; the oracle chooses evidence by the label and is a bound.",
@@ -188,7 +188,7 @@ def _marks(lines: Sequence[Line]) -> dict[tuple[str, str], str]:
     """Return the mark of the best and of the second best, per metric, references left out."""
     found = {}
     for metric in METRICS:
-        compared = [line for line in lines if line.row.category != "References" and line.mean(metric) is not None]
+        compared = [line for line in lines if line.row.category in COMPARED and line.mean(metric) is not None]
         order = sorted(compared, key=lambda line: -(line.mean(metric) or 0.0))
         found.update({(line.row.key, metric): mark for line, mark in zip(order, ("**{}**", "<u>{}</u>"), strict=False)})
     return found

@@ -83,7 +83,10 @@ TABLE_2 = (
         binllm="BinLLM",
     ),
     SCORE,
+    Row("encoder", "MiniLM encoder, without CI", "encoder", (), "Encoders, no LLMs"),
+    Row("encoder-score", "MiniLM encoder, with CI", "encoder-score", (), "Encoders, no LLMs"),
 )
+COMPARED = ("Conventional models", "LLM-based models", "Ours")  # categories in which the best are marked
 
 
 def _with_crm(model: str, name: str) -> tuple[Row, Row]:

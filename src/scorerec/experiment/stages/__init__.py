@@ -5,6 +5,7 @@ from scorerec.experiment.runner import Stage
 from scorerec.experiment.stages import (
     baselines,
     coral,
+    encoder,
     endpoint,
     evidence,
     language_model,
@@ -21,6 +22,7 @@ ALL_STAGES = (
     *variants.STAGES,
     *baselines.STAGES,
     *coral.STAGES,
+    *encoder.STAGES,
     *endpoint.STAGES,
     *recommending.STAGES,
 )
