@@ -7,33 +7,25 @@ state update of the paper, an MLP over what was chosen, is a part of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from scipy.sparse import csr_array
-from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from scorerec.core.config import Config
-from scorerec.core.errors import ConfigError
-from scorerec.core.progress import progress
-from scorerec.core.randomness import derived_seed, generator
-from scorerec.nn.fine_tuning import borrowed_randomness
 from scorerec.text.features import Reactions
-
-if TYPE_CHECKING:
-    from stable_baselines3 import DDPG
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-_FILE = "policy.safetensors"
+POLICY = "policy.safetensors"
 _REACH = 3.0  # actions lie in [-1, 1]; vectors have unit deviation
 _BLOCK = 1024  # rows that choose at once
 
@@ -166,54 +158,9 @@ def retrieve(policy: nn.Module, shelf: Shelf, questions: Questions, rounds: int)
     return found
 
 
-def train_coral(
-    shelf: Shelf, train: tuple[Questions, Ask], valid: tuple[Questions, Ask], config: CoRALConfig, out: Path, seed: int
-) -> dict[str, Any]:
-    """Learn a policy, keep the best one on validation rows, and save it.
-
-    Args:
-        shelf: what can be retrieved.
-        train: rows that are asked about in training, and the LM that answers.
-        valid: rows that select, likewise.
-        config: how.
-        out: folder of the result.
-        seed: decides weights, noise, and the order of the rows.
-
-    Returns:
-        Facts for the manifest.
-
-    Raises:
-        ConfigError: the library is not installed.
-    """
-    rng = generator(seed, "coral", "validation")
-    rows = np.sort(rng.permutation(len(valid[0].labels))[: config.max_valid_rows])
-    judged, aucs = valid[0].take(rows), list[float]()
-    kept: dict[str, torch.Tensor] = {}
-    with borrowed_randomness():
-        agent, environment = _agent(shelf, train, config, seed)
-        for _ in _parts(agent, config):
-            policy = agent.actor.mu
-            told = retrieve(policy, shelf, judged, config.rounds)
-            aucs.append(float(roc_auc_score(judged.labels, valid[1](rows.tolist(), told))))
-            if aucs[-1] == max(aucs):
-                kept = {name: weight.detach().clone() for name, weight in policy.state_dict().items()}
-    out.mkdir(parents=True, exist_ok=True)
-    save_file(kept, out / _FILE)
-    rewards = environment.rewards
-    tenth = max(1, len(rewards) // 10)
-    return {
-        "steps": len(rewards),
-        "episodes": environment.n_episodes,
-        "first_reward": float(np.mean(rewards[:tenth])),
-        "last_reward": float(np.mean(rewards[-tenth:])),
-        "validation_aucs": aucs,
-        "rows_seen": environment.n_asked,
-    }
-
-
 def load_policy(folder: Path) -> nn.Module:
-    """Return the policy that ``train_coral`` saved: observations (N, 4d) -> actions (N, 2d)."""
-    weights = load_file(folder / _FILE)
+    """Return the policy that ``coral_training.train_coral`` saved: observations (N, 4d) -> actions (N, 2d)."""
+    weights = load_file(folder / POLICY)
     places = sorted({int(name.split(".")[0]) for name in weights})
     layers: list[nn.Module] = []
     for place in places:
@@ -222,38 +169,3 @@ def load_policy(folder: Path) -> nn.Module:
     policy = nn.Sequential(*layers[:-1], nn.Tanh())
     policy.load_state_dict(weights)
     return policy.eval()
-
-
-def _parts(agent: DDPG, config: CoRALConfig) -> Iterator[int]:
-    """Learn part by part."""
-    ends = [round(config.n_steps * (part + 1) / config.selections) for part in range(config.selections)]
-    for end in progress(ends, "learning what to retrieve", len(ends), unit="part"):
-        agent.learn(end - agent.num_timesteps, reset_num_timesteps=False)
-        yield end
-
-
-def _agent(shelf: Shelf, train: tuple[Questions, Ask], config: CoRALConfig, seed: int) -> tuple[DDPG, Any]:
-    try:  # here, because few need it
-        from stable_baselines3 import DDPG
-        from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
-
-        from scorerec.baselines.coral_environment import Retrieval
-    except ImportError as error:
-        raise ConfigError(
-            f"CoRAL needs a library that is not installed ({error.name}): pip install 'scorerec[rl]'"
-        ) from None
-    environment = Retrieval(shelf, *train, config, generator(seed, "coral", "order"))
-    n_values = 2 * shelf.users.shape[1]
-    noise = OrnsteinUhlenbeckActionNoise(np.zeros(n_values), np.full(n_values, config.noise))
-    agent = DDPG(
-        "MlpPolicy",
-        environment,
-        learning_rate=config.learning_rate,
-        buffer_size=config.replay,
-        batch_size=config.batch_size,
-        learning_starts=config.random_steps,
-        action_noise=noise,
-        seed=derived_seed(seed, "coral") % 2**31,
-        device="cpu",  # its networks are small
-    )
-    return agent, environment

@@ -21,8 +21,8 @@ from scorerec.baselines.coral import (
     Trail,
     load_policy,
     retrieve,
-    train_coral,
 )
+from scorerec.baselines.coral_training import train_coral
 from scorerec.text.describe import Describer
 from scorerec.text.features import Reactions, reacted
 from scorerec.text.prompts import basic

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import coo_array
 
-from scorerec.baselines.coral import Ask, Questions, Shelf, load_policy, retrieve, train_coral
+from scorerec.baselines.coral import Ask, Questions, Shelf, load_policy, retrieve
 from scorerec.core.artifacts import Draft
+from scorerec.core.errors import ConfigError
 from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, QUERIES, SCORES, TARGETS
 from scorerec.crm.registry import load_crm
 from scorerec.experiment.config import ExperimentConfig
@@ -85,6 +86,12 @@ class _World:
 
 
 def _policy(context: Context, draft: Draft) -> None:
+    try:  # here, because few need it
+        from scorerec.baselines.coral_training import train_coral
+    except ImportError as error:
+        raise ConfigError(
+            f"CoRAL needs a library that is not installed ({error.name}): pip install 'scorerec[rl]'"
+        ) from None
     world, settings = _World(context), context.config.baselines.coral
     train, valid = (world.asked((split,))[1:] for split in ("train", "valid"))
     facts = train_coral(world.shelf, train, valid, settings, draft.path / MODEL, context.config.seed)
