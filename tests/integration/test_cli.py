@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 from scorerec import cli
 from scorerec.core.tables import INTERACTIONS, ITEMS
@@ -198,8 +199,8 @@ def test_wrong_usage_is_status_2(scorerec: Command) -> None:
 def test_help_names_every_command(scorerec: Command) -> None:
     done = scorerec("--help")
     assert done.status == 0
-    names = {command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback}
-    assert {"prepare", "run", "cost", "add", "forget", "compare", "scores"} < names
+    names = set(typer.main.get_command(cli.app).commands)
+    assert {"prepare", "run", "cost", "add", "forget", "compare", "scores", "reproduce", "attention"} < names
     assert [name for name in names if name not in done.out] == []
 
 
