@@ -128,9 +128,13 @@ def _or_nan(value: float | None) -> float:
 
 
 def _improvement(ours: Seeded | None, one: Seeded | None) -> float | None:
+    """Return by how much ours is better in the mean of both metrics, over the seeds that both have."""
     if ours is None or one is None:
         return None
-    means = [np.mean([np.mean(list(which.values[metric].values())) for metric in METRICS]) for which in (ours, one)]
+    common = ours.values[METRICS[0]].keys() & one.values[METRICS[0]].keys()
+    if not common:
+        return None
+    means = [np.mean([which.values[metric][seed] for metric in METRICS for seed in common]) for which in (ours, one)]
     return None if np.isnan(means).any() else float(means[0] / means[1] - 1)
 
 
