@@ -27,7 +27,7 @@ _SAYS = {
     "*SCORE's gain*: of the mean of AUC and UAUC, the paper's Rel. Imp.",
     "table3": "LLaRA reads the item vectors of the recommender, SCORE its neighbours.",
     "fig3": "Controls show evidence that knows nothing; the oracle chooses evidence by the label and is a bound.",
-    "fig4": "Varied when recommending, everything being trained with K_e = 10 and K_s = 2; with `--retune`, tuned anew.",
+    "fig4": "Varied when recommending, all being trained with K_e = 10 and K_s = 2; with `--retune`, tuned anew.",
     "checks": "*Strict ties*: rows of the same second are not history for each other. *As-of corpus*: other users' "
     "behaviours up to the week before the row, instead of the training period.",
 }
