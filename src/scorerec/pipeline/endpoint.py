@@ -50,14 +50,14 @@ def probability_of_yes(likely: Mapping[str, float]) -> Probability:
 
     >>> found = probability_of_yes({"Yes": -0.5, " Yes": -3.0, "No": -1.5, "Maybe": -4.0})
     >>> round(found.p_yes, 4), found.n_seen
-    (0.749, 2)
+    (0.7463, 2)
     >>> probability_of_yes({"Yes": 0.0, "yes": -9.0}).n_seen, probability_of_yes({"Maybe": 0.0}).p_yes
     (1, 0.5)
     """
     found = [
         np.exp([value for token, value in likely.items() if token.strip() == answer]).sum() for answer in (YES, NO)
     ]
-    n_seen = sum(value > 0 for value in found)
+    n_seen = sum(bool(value > 0) for value in found)
     last = float(np.exp(min(likely.values())))
     yes, no = (value if value > 0 else last for value in found)
     return Probability(float(yes / (yes + no)), n_seen)
