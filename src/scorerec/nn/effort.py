@@ -65,7 +65,7 @@ def shape_of(config: PreTrainedConfig, *, is_causal: bool) -> Shape:
         weights_per_token=body - embeddings.numel(),
         layers=config.num_hidden_layers,
         width=config.hidden_size,
-        inner_width=config.intermediate_size,
+        inner_width=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,  # GPT-2, OPT, ...
         vocabulary=embeddings.shape[0],
     )
 
@@ -134,7 +134,7 @@ class Work:
 
 def _matrix_rate(work: Work, device: torch.device) -> float:
     """Return the operations per second of one matrix product as the feed-forward layers compute it."""
-    n_tokens = max(1, min(int(work.batch * work.tokens), _MOST_TRIAL_TOKENS[device.type]))
+    n_tokens = max(1, min(int(work.batch * work.tokens), _MOST_TRIAL_TOKENS.get(device.type, 1024)))
     dtype = torch.bfloat16 if work.value_bytes == 2 else torch.float32
     with torch.inference_mode():
         rows = torch.ones(n_tokens, work.shape.width, dtype=dtype, device=device)

@@ -58,6 +58,8 @@ def probability_of_yes(likely: Mapping[str, float]) -> Probability:
         np.exp([value for token, value in likely.items() if token.strip() == answer]).sum() for answer in (YES, NO)
     ]
     n_seen = sum(bool(value > 0) for value in found)
+    if n_seen == 0:
+        return Probability(0.5, 0)
     last = float(np.exp(min(likely.values())))
     yes, no = (value if value > 0 else last for value in found)
     return Probability(float(yes / (yes + no)), n_seen)

@@ -48,7 +48,9 @@ def variants_figure(lines: Sequence[Line]) -> Picture:
                 continue
             colour = COLOURS[0] if line.row.key == "score" else COLOURS[7]
             interval = spread.interval
-            errors = [[spread.mean - interval.low], [interval.high - spread.mean]] if interval else None
+            errors = (
+                [[max(0.0, spread.mean - interval.low)], [max(0.0, interval.high - spread.mean)]] if interval else None
+            )
             axes.errorbar(spread.mean, place, xerr=errors, fmt="o", color=colour, capsize=2, markersize=4)
         axes.set_yticks(range(len(lines)), [line.row.name for line in reversed(lines)])
         axes.set_xlabel(metric.upper())

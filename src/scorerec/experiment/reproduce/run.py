@@ -71,6 +71,8 @@ class Reproduction:
         if record is None:
             return False
         runner = self.runner(job)
+        if record.split != runner.config.evaluation.split:
+            return False
         return record.fingerprint == fingerprint(runner.identities[ALL_METHODS[job.row.method].stage])
 
     def make(self, jobs: Iterable[Job]) -> dict[str, str]:
