@@ -1,9 +1,11 @@
-"""What tests of several rooms share: a tiny text encoder that needs no download."""
+"""What tests of several rooms share: a tiny text encoder that needs no download, and an experiment to run with it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +16,37 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from scorerec.core.artifacts import Artifact
 from scorerec.core.randomness import generator
+from scorerec.data.synthetic import SyntheticWorld
+from scorerec.experiment.config import ExperimentConfig, load_experiment
+from scorerec.experiment.runner import Progress, Runner
+from scorerec.experiment.stages import stages_of
 
+# Hardly two pairs of twins are asked about the same item, and nothing but taste tells the label.
+WORLD = SyntheticWorld(n_users=60, n_items=1200, quality_strength=0.0)
+_SETTINGS = (
+    'data.source={name="synthetic", n_users=60, n_items=1200, quality_strength=0.0}',
+    'data.split={by="months", train=[0, 9], valid=[10, 10], test=[11, 11]}',
+    "device=cpu",
+    "crm.recipe=library",
+    "crm.epochs=30",
+    "crm.batch_size=256",
+    "crm.learning_rate=0.01",
+    "crm.settings={dimension=32, inner_dimension=32, n_layers=1, n_heads=1}",
+    "car.epochs=2",
+    "car.learning_rate=0.01",
+    "assess.n_targets=200",
+    "sare.epochs=1",
+    "embedded_lm={vocabulary=600, width=16, layers=1, heads=1, inner_width=32}",
+    "reading.n_texts=300",
+    "llm.epochs=1",
+    "llm.max_train_rows=300",
+    "llm.selections_per_epoch=1",
+    "baselines.coral={n_steps=60, random_steps=20, selections=1, max_valid_rows=50}",
+    "baselines.encoder={frozen_layers=5, epochs=1, max_train_rows=16, max_valid_rows=16, max_tokens=96}",
+    "evaluation.n_resamples=50",
+)
 _UNKNOWN = "[UNK]"
 # Tests run side by side: a second thread would wait for a core that is taken, and everything with it.
 torch.set_num_threads(1)
@@ -38,3 +69,57 @@ def word_encoder() -> Callable[..., SentenceTransformer]:
         return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights)], device="cpu")
 
     return make
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Settings under which the stages are run.
+
+    Attributes:
+        models: where the encoder lies that stands in for all three.
+    """
+
+    models: Path
+
+    def settings(self, *changes: str) -> list[str]:
+        """Return what is set differently from the preset ml-1m."""
+        encoder = [f"{name}={self.models}" for name in ("car.model", "sare.model", "evidence.text_embedder")]
+        return [*_SETTINGS, *encoder, "name=synthetic", *changes]
+
+    def config(self, *changes: str) -> ExperimentConfig:
+        return load_experiment("ml-1m", self.settings(*changes))
+
+    def run(self, root: Path, *changes: str, to: str | None = None) -> Outcome:
+        config, told = self.config(*changes), list[Progress]()
+        artifacts = Runner(stages_of(config), config, root).run(to, told.append)
+        return Outcome(root, config, artifacts, told)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run, and what it said on its way."""
+
+    root: Path
+    config: ExperimentConfig
+    artifacts: Mapping[str, Artifact]
+    told: Sequence[Progress] = field(repr=False)
+
+    @property
+    def ran(self) -> list[str]:
+        """Stages that were not there before."""
+        return [progress.stage for progress in self.told if progress.state == "ran"]
+
+
+@pytest.fixture(scope="session")
+def experiment(
+    tmp_path_factory: pytest.TempPathFactory, word_encoder: Callable[..., SentenceTransformer]
+) -> Experiment:
+    folder = tmp_path_factory.mktemp("models") / "words"
+    word_encoder(WORLD.read(None).items["title"]).save(str(folder), create_model_card=False)
+    return Experiment(folder)
+
+
+@pytest.fixture(scope="session")
+def outcome(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Return the first run, from nothing."""
+    return experiment.run(tmp_path_factory.mktemp("runs"))

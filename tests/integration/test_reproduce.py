@@ -50,8 +50,9 @@ def test_a_table_is_made_kept_and_written(job: Reproduction, told: list[Progress
     record = records["score", 0]
     assert min(record.draws["auc"]) < record.measured.auc < max(record.draws["auc"])  # type: ignore[type-var,operator]
     page = job.page.read_text(encoding="utf-8")
-    (line,) = (line for line in page.splitlines() if line.startswith("| References | item mean"))
-    assert f"{records['item-mean', 0].measured.auc:.4f}" in line
+    lines = [line for line in page.splitlines() if line.startswith("| References | item mean")]
+    assert len(lines) == 2  # in each block of Table 2: the item + user mean knows dislikes
+    assert all(f"{records['item-mean', 0].measured.auc:.4f}" in line for line in lines)
     assert "| failed |" in page
     assert "- broken: failed (seed 0): " in page
     assert "Stand-in: embedded LM" in page
@@ -82,6 +83,15 @@ def test_other_settings_are_other_records(job: Reproduction, told: list[Progress
     )
     assert not other.is_kept(command.Job(SCORE, 0), read_records(job.kept))
     assert job.is_kept(command.Job(SCORE, 0), read_records(job.kept))
+    with pytest.raises(ArtifactError, match="no records"):  # those of other settings are not shown as its own
+        command.reproduce("table2", other, (0,), run=False)
+    (said,) = (progress for progress in told if progress.stage == "records")
+    assert "score-seed0.json" in said.note
+    command.reproduce("table2", job, (0,), run=False)
+    assert "Not checked" not in job.page.read_text(encoding="utf-8")
+    elsewhere = [*experiment.settings(), "data.source=movielens-1m", "data.path=/nowhere"]
+    command.reproduce("table2", Reproduction("ml-1m", elsewhere, job.root, job.page), (0,), run=False)
+    assert "Not checked" in job.page.read_text(encoding="utf-8")
 
 
 def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:
@@ -94,6 +104,12 @@ def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:
     page = job.page.read_text(encoding="utf-8")
     assert "| item vectors (CI as soft tokens) |" in page
     assert (job.kept / "fig5.svg").is_file()
+    before = (job.kept / "attention.json").stat().st_mtime_ns
+    command.reproduce("fig5", job, (0,))
+    assert (job.kept / "attention.json").stat().st_mtime_ns == before
+    (job.kept / "attention.json").write_text('{"models": {}, "found": []}', encoding="utf-8")
+    command.reproduce("fig5", job, (0,))
+    assert "| item vectors (CI as soft tokens) |" in job.page.read_text(encoding="utf-8")
 
 
 def test_nothing_to_show_and_nonsense_are_errors(job: Reproduction) -> None:

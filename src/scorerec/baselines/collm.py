@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pyarrow as pa
 from pydantic import Field
 from torch import nn
 
-from scorerec.baselines.soft import Material, note_shape, read_shape, width
+from scorerec.baselines.base import TEXT_TUNED, Baseline
+from scorerec.baselines.soft import Material, crm_vectors, marks, note_shape, read_shape, width
 from scorerec.baselines.virtual_tokens import (
     load_virtual_tokens,
     save_virtual_tokens,
@@ -22,6 +24,7 @@ from scorerec.llm.config import LLMConfig
 from scorerec.llm.fit import Trainer
 from scorerec.llm.score import Scorer
 from scorerec.llm.tune import own_randomness, told
+from scorerec.text.features import featured
 
 
 class CoLLMConfig(Config):
@@ -30,6 +33,30 @@ class CoLLMConfig(Config):
     expansion: int = Field(10, ge=1, description="inner width of the projector, in lengths of a vector")
     learning_rate: float = Field(1e-3, gt=0, description="peak, of the projector")
     epochs: int = Field(2, ge=1, description="passes over the training rows with the projector alone")
+
+
+class CoLLM(Baseline):
+    """Two stages: the LM tuned on P^b stays as it is, and a projector of users' and items' vectors is trained."""
+
+    key: ClassVar[str] = "collm"
+    label: ClassVar[str] = "CoLLM"
+    settings: ClassVar[type[Config]] = CoLLMConfig
+    builds_on: ClassVar[tuple[str, ...]] = ("crm", TEXT_TUNED)
+
+    def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
+        """Return P^b with a mark for the user and one for the item."""
+        users, items = marks(self.inputs)
+        return self.inputs.write(lambda row, basic: featured(basic, users[row.query_id], items[row.item_id])), {}
+
+    def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
+        """Train the projector."""
+        inputs = self.inputs
+        material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=True))
+        return train_collm(inputs.model(TEXT_TUNED), material, (inputs.llm, self.config), out, inputs.seed)
+
+    def scorer(self, model: str | Path) -> Scorer:
+        """Return the LM of the first stage with the projected vectors."""
+        return load_collm(self.inputs.model(TEXT_TUNED), Path(model), self.inputs.llm)
 
 
 def projector(n_values: int, n_embedded: int, expansion: int) -> nn.Module:

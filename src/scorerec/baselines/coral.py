@@ -1,171 +1,139 @@
-"""CoRAL: a policy learns by reinforcement which users and items to tell a frozen LM about (Wu et al., 2024).
-
-A step chooses one more user and one more item: those nearest to the action. The reward is by how much the LM's answer
-comes nearer to the label. The library's DDPG learns; policy and value read everything from the observation, so the
-state update of the paper, an MLP over what was chosen, is a part of theirs.
-"""
+"""CoRAL: a policy learns by reinforcement which users and items to tell a frozen LM about (Wu et al., 2024)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from pydantic import Field
-from safetensors.torch import load_file
-from scipy.sparse import csr_array
-from torch import nn
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import coo_array, csr_array
 
+from scorerec.baselines.base import BASIC, TEXT_TUNED, Baseline, Inputs
+from scorerec.baselines.coral_retrieval import Ask, CoRALConfig, Questions, Shelf, load_policy, retrieve
+from scorerec.baselines.soft import one_size
 from scorerec.core.config import Config
-from scorerec.text.features import Reactions
-
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
-POLICY = "policy.safetensors"
-_REACH = 3.0  # actions lie in [-1, 1]; vectors have unit deviation
-_BLOCK = 1024  # rows that choose at once
-
-
-class CoRALConfig(Config):
-    """How the policy is learnt; what the paper of CoRAL leaves open is the library's default."""
-
-    llm: Literal["text-tuned", "untuned"] = Field(
-        "text-tuned", description="the frozen LM that answers; CoRAL's is a general LLM, which small ones are not"
-    )
-    n_steps: int = Field(10_000, ge=1, description="steps of the policy; each asks the LM once or twice")
-    rounds: int = Field(5, ge=1, description="users and items that are told when recommending")
-    max_rounds: int = Field(10, ge=1, description="of an episode of training")
-    close_enough: float = Field(0.1, ge=0, description="an episode ends when |p - y| is below")
-    replay: int = Field(1000, ge=1, description="steps that are remembered")
-    batch_size: int = Field(16, ge=1, description="remembered steps per update")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's, for policy and value")
-    noise: float = Field(0.1, ge=0, description="sigma of the Ornstein-Uhlenbeck noise on actions")
-    random_steps: int = Field(100, ge=0, description="first steps, which act at random")
-    selections: int = Field(4, ge=1, description="how often validation AUC is computed; the best policy is kept")
-    max_valid_rows: int = Field(1000, ge=2, description="validation rows for that, drawn at random")
+from scorerec.core.errors import ConfigError
+from scorerec.core.tables import BEHAVIOURS, PROMPTS
+from scorerec.crm.registry import load_crm
+from scorerec.llm.encode import read_prompts
+from scorerec.llm.score import Scorer
+from scorerec.text.features import Reactions, reacted
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """What can be retrieved.
+class CoRAL(Baseline):
+    """P^b with what the retrieved users thought of the retrieved items, read by an LM that stays as it is.
 
-    Attributes:
-        users: (U, d), about unit deviation.
-        items: (I, d), likewise.
-        item_ids: of the items.
-        reactions: (U, I) int8: 1 liked, -1 rated and not liked, in the training rows.
+    What was retrieved is not kept: its sentences name what several users thought, and none could be taken out of them.
     """
 
-    users: Floats
-    items: Floats
-    item_ids: Sequence[str]
-    reactions: csr_array
+    key: ClassVar[str] = "coral"
+    label: ClassVar[str] = "CoRAL"
+    settings: ClassVar[type[Config]] = CoRALConfig
+    builds_on: ClassVar[tuple[str, ...]] = ("crm", "neighbours", "backbone", BASIC, TEXT_TUNED)
+    prompts_from: ClassVar[str | None] = BASIC
+    trains: ClassVar[Any] = "policy"
+    version: ClassVar[int] = 2
 
-    def told(self, users: Sequence[int], items: Sequence[int]) -> list[Reactions]:
-        """Return what the chosen users thought of the chosen items, in the order in which both were chosen."""
-        chosen = self.reactions[np.asarray(users, np.int64)][:, np.asarray(items, np.int64)].toarray()  # (users, items)
-        return [
-            Reactions(
-                self.item_ids[item],
-                tuple(int(number) + 1 for number in np.flatnonzero(column > 0)),
-                tuple(int(number) + 1 for number in np.flatnonzero(column < 0)),
-            )
-            for item, column in zip(items, chosen.T, strict=True)
-        ]
+    @classmethod
+    def stand_ins(cls, config: Any) -> list[str]:
+        """Say that the frozen LM is no general one."""
+        tuned = config.llm == "text-tuned"
+        return ["CoRAL's frozen LM: the LM that was tuned on text, not a general LLM"] if tuned else []
 
+    def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
+        """Learn the policy.
 
-class Questions(NamedTuple):
-    """Rows that are asked about.
+        Raises:
+            ConfigError: the library is not installed.
+        """
+        try:  # here, because few need it
+            from scorerec.baselines.coral_training import train_coral
+        except ImportError as error:
+            raise ConfigError(
+                f"CoRAL needs a library that is not installed ({error.name}): pip install 'scorerec[rl]'"
+            ) from None
+        world = _World(self)
+        train, valid = (world.asked(prompts, self.inputs.targets(split)) for split in ("train", "valid"))
+        facts = train_coral(world.shelf, train, valid, self.config, out, self.inputs.seed)
+        return {**facts, "environment": f"{self.config.llm} {world.frozen.backbone.describe()}"}
 
-    Attributes:
-        users: vector of each row's query, (N, d).
-        items: vector of each row's target, (N, d).
-        own: number of the row's own user on the shelf, who is never retrieved; -1 where not there, (N,).
-        labels: (N,) int8.
-    """
+    def score(self, prompts: pa.Table, model: str | Path) -> tuple[pa.Table, dict[str, Any]]:
+        """Let the policy retrieve, and the LM answer."""
+        world, targets = _World(self), self.inputs.targets()
+        places = pc.index_in(prompts["target_id"].combine_chunks(), targets["target_id"].combine_chunks())
+        targets = targets.take(places)
+        questions, ask = world.asked(prompts, targets)
+        told = retrieve(load_policy(Path(model)), world.shelf, questions, self.config.rounds)
+        p_yes = pa.array(ask(range(targets.num_rows), told), pa.float64())
+        said = [[entry for entry in row if entry.liked_by or entry.not_liked_by] for row in told]
+        items = targets["item_id"].to_pylist()
+        on_target = sum(item in {entry.item_id for entry in row} for item, row in zip(items, said, strict=True))
+        facts = {
+            "mean_sentences": sum(map(len, said)) / max(1, len(said)),
+            "share_of_rows_told_of_the_target": on_target / max(1, len(said)),
+        }
+        tokens = pa.nulls(targets.num_rows, pa.int32())
+        return pa.table({"target_id": targets["target_id"], "p_yes": p_yes, "n_tokens": tokens}), facts
 
-    users: Floats
-    items: Floats
-    own: Integers
-    labels: npt.NDArray[np.int8]
-
-    def take(self, rows: Integers) -> Questions:
-        """Return some of the rows."""
-        return Questions(self.users[rows], self.items[rows], self.own[rows], self.labels[rows])
-
-
-# (numbers of rows, what each is told) -> the LM's p(Yes) of each, (N,)
-Ask = Callable[[Sequence[int], Sequence[list[Reactions]]], npt.NDArray[np.float64]]
-
-
-class Trail:
-    """What was chosen so far for N rows at once."""
-
-    def __init__(self, shelf: Shelf, questions: Questions):
-        self._shelf, self._questions = shelf, questions
-        n_rows = len(questions.labels)
-        self.users: list[Integers] = []
-        self.items: list[Integers] = []
-        self._free_users = np.ones((n_rows, len(shelf.users)), bool)
-        self._free_items = np.ones((n_rows, len(shelf.items)), bool)
-        known = np.flatnonzero(questions.own >= 0)
-        self._free_users[known, questions.own[known]] = False
-
-    def observation(self) -> Floats:
-        """Return the row's own user and item, and the means of those chosen so far, (N, 4d)."""
-        asked, shelf = self._questions, self._shelf
-        parts = [asked.users, asked.items]
-        for chosen, vectors in ((self.users, shelf.users), (self.items, shelf.items)):
-            parts.append(
-                np.mean([vectors[numbers] for numbers in chosen], axis=0) if chosen else np.zeros_like(parts[0])
-            )
-        return np.concatenate(parts, axis=1, dtype=np.float32)
-
-    def choose(self, actions: Floats) -> None:
-        """Choose for each row the nearest user and the nearest item that it has not got yet; actions: (N, 2d)."""
-        rows, width = np.arange(len(actions)), actions.shape[1] // 2
-        wanted = _REACH * actions
-        for vectors, free, chosen, place in (
-            (self._shelf.users, self._free_users, self.users, wanted[:, :width]),
-            (self._shelf.items, self._free_items, self.items, wanted[:, width:]),
-        ):
-            distances = np.square(vectors).sum(1) - 2 * place @ vectors.T  # up to the square of ``place``
-            nearest = np.where(free, distances, np.inf).argmin(1)
-            free[rows, nearest] = False
-            chosen.append(nearest)
-
-    def told(self, row: int) -> list[Reactions]:
-        """Return what one row is told."""
-        users, items = ([int(numbers[row]) for numbers in chosen] for chosen in (self.users, self.items))
-        return self._shelf.told(users, items)
+    def frozen(self) -> Scorer:
+        """Return the LM that answers."""
+        is_tuned = self.config.llm == "text-tuned"
+        return self.scorer(self.inputs.model(TEXT_TUNED) if is_tuned else self.inputs.backbone)
 
 
-def retrieve(policy: nn.Module, shelf: Shelf, questions: Questions, rounds: int) -> list[list[Reactions]]:
-    """Let a policy choose for each row; return what each is told."""
-    most = min(rounds, len(shelf.users) - 1, len(shelf.items))
-    found: list[list[Reactions]] = []
-    for start in range(0, len(questions.labels), _BLOCK):
-        part = questions.take(np.arange(start, min(start + _BLOCK, len(questions.labels))))
-        trail = Trail(shelf, part)
-        for _ in range(most):
-            with torch.inference_mode():
-                trail.choose(policy(torch.from_numpy(trail.observation())).numpy())
-        found += [trail.told(row) for row in range(len(part.labels))]
-    return found
+class _World:
+    """Shelf, rows and LM of one experiment."""
+
+    def __init__(self, method: CoRAL):
+        inputs = self._inputs = method.inputs
+        crm = load_crm(inputs.model("crm"))
+        behaviours, queries = inputs.artifacts["neighbours"].table(BEHAVIOURS), inputs.queries
+        self._users = {user: place for place, user in enumerate(behaviours["user_id"].to_pylist())}
+        self._items = {item: place for place, item in enumerate(inputs.item_ids)}
+        self._queries = {query: place for place, query in enumerate(queries["query_id"].to_pylist())}
+        self._owners = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
+        states = one_size(crm.encode([*behaviours["item_ids"].to_pylist(), *queries["item_ids"].to_pylist()]))
+        self._states = states[len(self._users) :]  # of the queries
+        vectors = one_size(crm.item_vectors(list(self._items)))
+        reactions = _reactions(inputs, self._users, self._items)
+        self.shelf = Shelf(states[: len(self._users)], vectors, list(self._items), reactions)
+        self.frozen = method.frozen()
+
+    def asked(self, prompts: pa.Table, targets: pa.Table) -> tuple[Questions, Ask]:
+        """Return targets as questions, and the LM that answers them."""
+        places = dict(zip(prompts["target_id"].to_pylist(), range(prompts.num_rows), strict=True))
+        basic = read_prompts(PROMPTS.check(prompts).take([places[name] for name in targets["target_id"].to_pylist()]))
+        queries = targets["query_id"].to_pylist()
+        questions = Questions(
+            self._states[[self._queries[query] for query in queries]],
+            self.shelf.items[[self._items[item] for item in targets["item_id"].to_pylist()]],
+            np.array([self._users.get(self._owners[query], -1) for query in queries], np.int64),
+            targets["label"].to_numpy().astype(np.int8),
+        )
+        describer, words = self._inputs.describer, self._inputs.words
+
+        def ask(numbers: Sequence[int], told: Sequence[list[Reactions]]) -> npt.NDArray[np.float64]:
+            written = [
+                reacted(basic[number], reactions, describer, words)
+                for number, reactions in zip(numbers, told, strict=True)
+            ]
+            return self.frozen.p_yes(self.frozen.encoder.encode(written).tokens)
+
+        return questions, ask
 
 
-def load_policy(folder: Path) -> nn.Module:
-    """Return the policy that ``coral_training.train_coral`` saved: observations (N, 4d) -> actions (N, 2d)."""
-    weights = load_file(folder / POLICY)
-    places = sorted({int(name.split(".")[0]) for name in weights})
-    layers: list[nn.Module] = []
-    for place in places:
-        n_out, n_in = weights[f"{place}.weight"].shape
-        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-    policy = nn.Sequential(*layers[:-1], nn.Tanh())
-    policy.load_state_dict(weights)
-    return policy.eval()
+def _reactions(inputs: Inputs, users: dict[str, int], items: dict[str, int]) -> csr_array:
+    """Return the training rows of those users as a matrix: 1 liked, -1 not."""
+    rated = inputs.interactions
+    columns = (rated[name].to_pylist() for name in ("user_id", "item_id", "label", "split"))
+    known = [
+        (users[user], items[item], 1 if label == 1 else -1)
+        for user, item, label, split in zip(*columns, strict=True)
+        if split == "train" and user in users
+    ]
+    rows, places, values = np.array(known, np.int64).reshape(-1, 3).T
+    return coo_array((values.astype(np.int8), (rows, places)), shape=(len(users), len(items))).tocsr()

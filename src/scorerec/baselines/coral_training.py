@@ -1,6 +1,6 @@
 """How CoRAL's policy learns: the rows and the frozen LM that it acts in, and the library's DDPG.
 
-Apart from ``coral``, because a library is needed that recommending does without.
+Apart from the rest, because a library is needed that recommending does without.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from stable_baselines3 import DDPG
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
-from scorerec.baselines.coral import POLICY, Ask, CoRALConfig, Floats, Questions, Shelf, Trail, retrieve
+from scorerec.baselines.coral_retrieval import POLICY, Ask, CoRALConfig, Floats, Questions, Shelf, Trail, retrieve
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.fine_tuning import borrowed_randomness

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModel, AutoTokenizer
 
+from scorerec.baselines.base import BASIC, Baseline
+from scorerec.core.config import Config
 from scorerec.core.errors import ModelError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
@@ -50,6 +52,38 @@ class EncoderScorerConfig(OptimiserConfig):
     max_valid_rows: int | None = Field(2000, ge=2, description="validation rows, which choose the epoch; None: all")
     learning_rate: float = Field(5e-5, gt=0, description="peak")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
+
+
+class Encoder(Baseline):
+    """The encoder on P^b."""
+
+    key: ClassVar[str] = "encoder"
+    label: ClassVar[str] = "MiniLM encoder, without CI"
+    settings: ClassVar[type[Config]] = EncoderScorerConfig
+    section: ClassVar[str | None] = "encoder"
+    builds_on: ClassVar[tuple[str, ...]] = (BASIC,)
+    prompts_from: ClassVar[str | None] = BASIC
+    trains: ClassVar[Any] = "encoder"
+    heading: ClassVar[str] = "Encoders, no LLMs"
+    judges_one_split: ClassVar[bool] = True
+
+    def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
+        """Tune the encoder."""
+        inputs = self.inputs
+        return train_encoder_scorer(prompts, inputs.labels, (self.config, inputs.llm.budget), out, inputs.seed)
+
+    def score(self, prompts: pa.Table, model: str | Path) -> tuple[pa.Table, dict[str, Any]]:
+        """Score with the tuned encoder."""
+        return score_with_encoder(load_encoder_scorer(Path(model), self.config, self.inputs.llm.budget), prompts), {}
+
+
+class EncoderWithCI(Encoder):
+    """The encoder on P^s, the prompts of SCORE."""
+
+    key: ClassVar[str] = "encoder-score"
+    label: ClassVar[str] = "MiniLM encoder, with CI"
+    builds_on: ClassVar[tuple[str, ...]] = ("prompts-score",)
+    prompts_from: ClassVar[str | None] = "prompts-score"
 
 
 class EncoderScorer(nn.Module):

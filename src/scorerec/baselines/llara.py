@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import pyarrow as pa
 from pydantic import Field
 from torch import Tensor, nn
 
-from scorerec.baselines.soft import Material, note_shape, read_shape, width
+from scorerec.baselines.base import Baseline
+from scorerec.baselines.soft import Material, crm_vectors, marks, note_shape, read_shape, width
 from scorerec.baselines.virtual_tokens import (
     load_virtual_tokens,
     save_virtual_tokens,
@@ -25,6 +27,7 @@ from scorerec.llm.fit import Batch, Trainer
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
 from scorerec.llm.tune import embedding_dropout, own_randomness, ready, save, told
+from scorerec.text.features import marked
 
 
 class LLaRAConfig(Config):
@@ -35,6 +38,30 @@ class LLaRAConfig(Config):
         description="chance that a batch is read with vectors: from 0 to 1 over all steps; or, as the released code "
         "does it, from 0 to 1 / epochs in each epoch anew",
     )
+
+
+class LLaRA(Baseline):
+    """The LM and a projector are tuned together, on titles with the recommender's item vectors behind them."""
+
+    key: ClassVar[str] = "llara"
+    label: ClassVar[str] = "LLaRA"
+    settings: ClassVar[type[Config]] = LLaRAConfig
+    builds_on: ClassVar[tuple[str, ...]] = ("crm", "backbone")
+
+    def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
+        """Return P^b with a mark behind each title."""
+        _, items = marks(self.inputs)
+        return self.inputs.write(lambda _, basic: marked(basic, items.__getitem__)), {}
+
+    def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
+        """Tune both."""
+        inputs = self.inputs
+        material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=False))
+        return train_llara(inputs.backbone, material, (inputs.llm, self.config), out, inputs.seed)
+
+    def scorer(self, model: str | Path) -> Scorer:
+        """Return the tuned LM with its vectors."""
+        return load_llara(Path(model), self.inputs.llm)
 
 
 def projector(n_values: int, n_embedded: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What LLaRA and CoLLM share: their rows, the size of their vectors, and how a finished model is noted and scored."""
+"""What LLaRA and CoLLM share: marks and vectors of the recommender, their rows, and how a projector is noted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from scorerec.baselines.base import Inputs
+from scorerec.baselines.virtual_tokens import mark
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import PROMPTS
+from scorerec.crm.registry import load_crm
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.rows import LabelledPrompts, labelled_prompts
@@ -44,6 +47,28 @@ class Material(NamedTuple):
         """Return vectors whose values have about unit size, so that one learning rate suits every recommender."""
         size = float(np.sqrt(np.mean(np.square(self.vectors)))) or 1.0
         return torch.from_numpy(np.ascontiguousarray(self.vectors / size, np.float32))
+
+
+def marks(inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the mark of each query's user and of each item: items come first."""
+    items, queries = inputs.item_ids, inputs.queries["query_id"].to_pylist()
+    users = {query: mark(len(items) + place) for place, query in enumerate(queries)}
+    return users, {item: mark(place) for place, item in enumerate(items)}
+
+
+def crm_vectors(inputs: Inputs, with_users: bool) -> npt.NDArray[np.float32]:
+    """Return the CRM's vectors in the order of the marks, each kind centred and of one size."""
+    model = load_crm(inputs.model("crm"))
+    parts = [one_size(model.item_vectors(inputs.item_ids))]
+    if with_users:
+        parts.append(one_size(model.encode(inputs.queries["item_ids"].to_pylist())))
+    return np.concatenate(parts)
+
+
+def one_size(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors centred, with unit deviation over all values."""
+    centred = vectors - vectors.mean(0)
+    return np.asarray(centred / max(float(centred.std()), 1e-12), np.float32)
 
 
 def width(backbone: Backbone) -> int:

@@ -30,6 +30,7 @@ from scorerec.core.tables import TableSchema
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+MODEL = "model"  # the folder of a draft in which a stage keeps what it trained
 CHECKPOINT = "checkpoint"  # a folder anywhere in a draft, in which a training keeps what it needs to go on
 SECONDS_BEFORE = "seconds_before"  # a fact: what a training took before it was interrupted, and gone on with
 _PACKAGES = ("scorerec", "numpy", "pyarrow", "torch", "transformers", "sentence-transformers", "peft")

@@ -12,7 +12,7 @@ class Result(BaseModel):
 
 
 class Interval(Result):
-    """A percentile interval from resampling users."""
+    """A 95% interval from resampling users."""
 
     low: float
     high: float
@@ -95,7 +95,7 @@ class Spread(Result):
 
     mean: float
     deviation: float | None = Field(description="sample standard deviation over seeds; None for one seed")
-    interval: Interval | None = Field(description="over draws of seeds and users")
+    interval: Interval | None = Field(description="knows of chance between seeds and of users")
 
 
 class PairedDifference(Result):

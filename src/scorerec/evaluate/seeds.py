@@ -1,25 +1,29 @@
 """One number out of several seeds: mean, deviation, and intervals that know of seeds and of users.
 
-A run is one draw of what chance does in training, a test set one draw of users. Both are drawn again here: seeds with
-replacement, and under each draw of seeds the draw of users that ``significance.resample_users`` made. Few seeds say
-little of the chance between seeds: with three, its share of the variance comes out a third too small.
+A run is one draw of what chance does in training, a test set one draw of users. The error of a mean over S seeds is
+
+    error^2 = Var over draws of users (mean over seeds) + s^2 / S,
+
+s being the deviation between seeds on the same users. So few values tell s badly: intervals and p-values are those of
+Student's t, with the degrees of freedom that Welch and Satterthwaite give for such a sum. (Seeds drawn with replacement
+would make the second part a third too small for three seeds, and the normal distribution its tails too thin.) One seed
+says nothing of the second part, which is then left out: such an interval is that of this one training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import erfc, sqrt
 
 import numpy as np
+from scipy.stats import t as student
 
 from scorerec.core.errors import DataError
-from scorerec.core.randomness import generator
 from scorerec.evaluate.metrics import Floats
 from scorerec.evaluate.results import Interval, PairedDifference, Spread
 
 LEVEL = 0.95
-_POWER = 1.959964 + 0.841621  # quantiles of the normal for a two-sided test at 5% that finds a difference 4 times in 5
+_POWER = 0.8  # how often a difference of the smallest size that is told as detectable would be found
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,45 @@ class Seeded:
     draws: Mapping[str, Mapping[int, Floats]]
 
 
+@dataclass(frozen=True)
+class _Error:
+    """Attributes: ``size``: standard error of a mean; ``freedom``: of Student's t; ``n_draws``: of users."""
+
+    size: float
+    freedom: float
+    n_draws: int
+
+    def quantile(self, share: float) -> float:
+        """Return the quantile of the mean around the truth, in units of the metric."""
+        return float(student.ppf(share, self.freedom)) * self.size
+
+    def interval(self, mean: float) -> Interval | None:
+        """Return the 95% interval; None where no draw could be measured."""
+        if not self.n_draws:
+            return None
+        half = self.quantile((1 + LEVEL) / 2)
+        return Interval(low=mean - half, high=mean + half, n_resamples=self.n_draws)
+
+    def p_value(self, mean: float) -> float:
+        """Return how often chance alone leads as far from 0, on either side."""
+        if not self.size > 0:
+            return float(mean == 0)
+        return float(2 * student.sf(abs(mean) / self.size, self.freedom))
+
+
 def spread(method: Seeded, metric: str) -> Spread | None:
     """Return mean, deviation and interval of one metric; None where a seed has none."""
-    values = list(method.values[metric].values())
-    if not values or any(np.isnan(values)):
+    values = np.array(list(method.values[metric].values()))
+    if not len(values) or np.isnan(values).any():
         return None
+    mean = float(values.mean())
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(mean=float(np.mean(values)), deviation=deviation, interval=_interval(_means(method, metric)))
+    error = _error(values, list(method.draws[metric].values()))
+    return Spread(mean=mean, deviation=deviation, interval=error.interval(mean))
 
 
 def difference(method: Seeded, against: Seeded, metric: str) -> PairedDifference | None:
     """Return ``method`` minus ``against`` over the seeds that both have, on the same rows, users and draws.
-
-    The p-value is that of a normal distribution with the deviation of the draws: it has no smallest value, as shares
-    of draws have, so that a correction for many comparisons is possible.
 
     Raises:
         DataError: they were measured on different rows.
@@ -60,37 +89,32 @@ def difference(method: Seeded, against: Seeded, metric: str) -> PairedDifference
             f"measured on different rows ({method.rows} and {against.rows}): a difference would say nothing; reproduce "
             "both from the same data and settings"
         )
-    common = method.values[metric].keys() & against.values[metric].keys()
-    values = [method.values[metric][seed] - against.values[metric][seed] for seed in sorted(common)]
-    if not values or any(np.isnan(values)):
+    common = sorted(method.values[metric].keys() & against.values[metric].keys())
+    values = np.array([method.values[metric][seed] - against.values[metric][seed] for seed in common])
+    if not len(values) or np.isnan(values).any():
         return None
-    paired = Seeded(
-        method.rows,
-        {metric: dict(zip(sorted(common), values, strict=True))},
-        {metric: {seed: method.draws[metric][seed] - against.draws[metric][seed] for seed in sorted(common)}},
-    )
-    draws = _means(paired, metric)
-    mean, error = float(np.mean(values)), float(np.nanstd(draws))
+    draws = [method.draws[metric][seed] - against.draws[metric][seed] for seed in common]
+    mean, error = float(values.mean()), _error(values, draws)
     return PairedDifference(
         value=mean,
-        interval=_interval(draws),
-        p_value=erfc(abs(mean) / error / sqrt(2)) if error > 0 else float(mean == 0),
-        detectable=_POWER * error,
+        interval=error.interval(mean),
+        p_value=error.p_value(mean),
+        detectable=error.quantile((1 + LEVEL) / 2) + error.quantile(_POWER),
         n_seeds=len(common),
     )
 
 
-def _means(method: Seeded, metric: str) -> Floats:
-    """Return the mean over a draw of seeds, under each draw of users, (B,)."""
-    draws = np.stack(list(method.draws[metric].values()))  # (S, B)
-    n_seeds, n_draws = draws.shape
-    chosen = generator(0, "resample seeds", n_seeds).integers(n_seeds, size=(n_seeds, n_draws))
-    return np.asarray(draws[chosen, np.arange(n_draws)].mean(axis=0))
+def _error(values: Floats, draws: Sequence[Floats]) -> _Error:
+    """Return the error of a mean over seeds.
 
-
-def _interval(draws: Floats) -> Interval | None:
-    usable = draws[~np.isnan(draws)]
-    if not len(usable):
-        return None
-    low, high = np.quantile(usable, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(low=float(low), high=float(high), n_resamples=len(usable))
+    Args:
+        values: of each seed on all users, (S,).
+        draws: of each seed under each draw of users, S times (B,); NaN where a draw lacks a class.
+    """
+    means = np.mean(draws, axis=0)  # (B,)
+    usable = means[~np.isnan(means)]
+    of_users = float(usable.var(ddof=1)) if len(usable) > 1 else 0.0
+    of_seeds = float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
+    total = of_users + of_seeds
+    freedom = np.inf if of_seeds == 0 else (len(values) - 1) * (total / of_seeds) ** 2
+    return _Error(float(np.sqrt(total)), float(freedom), len(usable))

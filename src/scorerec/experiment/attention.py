@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.baselines.llara import load_llara
-from scorerec.core.artifacts import Artifact
+from scorerec.core.artifacts import MODEL, Artifact
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Run
-from scorerec.experiment.stages.parts import MODEL
 from scorerec.llm.attention import TEMPLATE, VECTOR, TokenWeight, prompt_attention
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts

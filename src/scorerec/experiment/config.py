@@ -8,14 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from scorerec.assess.collect import AssessConfig
-from scorerec.baselines.binary_codes import BinLLMConfig
-from scorerec.baselines.collm import CoLLMConfig
-from scorerec.baselines.coral import CoRALConfig
-from scorerec.baselines.encoder import EncoderScorerConfig
-from scorerec.baselines.llara import LLaRAConfig
+from scorerec.baselines.registry import BASELINES
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
 from scorerec.crm.train import CRMConfig
@@ -53,28 +49,13 @@ class RecommendingConfig(Config):
     n_context_users: int | None = Field(None, ge=0, description="K_s; None: as in training")
 
 
-class ICLConfig(Config):
-    """What the untuned LM reads beside P^b."""
-
-    shots: int = Field(0, ge=0, description="solved training rows before each prompt, liked and not liked in turn")
-
-
-class TALLRecConfig(Config):
-    """TALLRec is the LM without CI; this is what the method ``dislikes`` has beside it."""
-
-    disliked_titles: int = Field(10, ge=1, description="most recent titles that the user rated and did not like")
+_SETTINGS = {baseline.section_name(): baseline.settings for baseline in BASELINES.values()}
+_FIELDS: dict[str, Any] = {name: (settings, settings()) for name, settings in _SETTINGS.items()}
+_Sections: Any = create_model("_Sections", __base__=Config, **_FIELDS)
 
 
-class BaselinesConfig(Config):
-    """What the LLM baselines have of their own; backbone, budget and tuning are those of ``llm``."""
-
-    icl: ICLConfig = ICLConfig()
-    tallrec: TALLRecConfig = TALLRecConfig()
-    llara: LLaRAConfig = LLaRAConfig()
-    collm: CoLLMConfig = CoLLMConfig()
-    binllm: BinLLMConfig = BinLLMConfig()
-    coral: CoRALConfig = CoRALConfig()
-    encoder: EncoderScorerConfig = EncoderScorerConfig()
+class BaselinesConfig(_Sections):
+    """What each LLM baseline has of its own; backbone, budget and tuning are those of ``llm``."""
 
 
 class EvaluationConfig(Config):

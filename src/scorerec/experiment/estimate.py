@@ -14,12 +14,13 @@ from statistics import fmean
 import torch
 
 from scorerec.assess.limits import estimate_tokens
+from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import Artifact
 from scorerec.core.tables import BEHAVIOURS, ITEMS, QUERIES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.methods import ALL_METHODS
+from scorerec.experiment.methods import ALL_METHODS, Method
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.experiment.stages.encoder import ENCODER_PROMPTS
+from scorerec.experiment.stages import needs
 from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 from scorerec.experiment.stages.parts import EMBEDDED
 from scorerec.llm.embedded import llama_config
@@ -189,7 +190,11 @@ def _reranker_works(config: ExperimentConfig, wanted: set[str], tables: _Tables)
 
 def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
     llm, is_embedded = config.llm, config.llm.backbone == EMBEDDED
-    methods = [method for method in ALL_METHODS.values() if method.key not in ENCODER_PROMPTS]
+    methods = [
+        method
+        for method in ALL_METHODS.values()
+        if method.key not in BASELINES or BASELINES[method.key].trains in ("LM", "nothing")
+    ]
     stages = {method.key: [f"tuned-{method.key}", f"scores-{method.key}"] for method in methods}
     tuned_or_read = {stage for pair in stages.values() for stage in pair} - set(ENDPOINT_PROMPTS)
     if not wanted & (tuned_or_read | {"backbone"} if is_embedded else tuned_or_read):
@@ -210,8 +215,7 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
     n_valid = min(tables.valid, llm.max_valid_rows or tables.valid) * llm.epochs * llm.selections_per_epoch
     trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
     for method in methods:
-        shows_others = any(stage.startswith("contexts") or stage == "prompts-score" for stage in method.needs)
-        tokens = min(augmented if shows_others else basic, llm.max_tokens or math.inf)
+        tokens = min(augmented if _shows_others(method) else basic, llm.max_tokens or math.inf)
         tuned, scores = stages[method.key]
         if tuned in wanted and llm.tune != "none":
             fixed = (trained, size, llm.gradient_checkpointing)
@@ -221,11 +225,12 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
 
 
 def _encoder_scorer_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
-    encoder = config.baselines.encoder
-    for key in ENCODER_PROMPTS:
+    for key in (key for key, baseline in BASELINES.items() if baseline.trains == "encoder"):
+        encoder = getattr(config.baselines, BASELINES[key].section_name())
         if not {f"tuned-{key}", f"scores-{key}"} & wanted or (shape := _encoder_shape(encoder.model)) is None:
             continue
-        titles = tables.history + (config.evidence.n_context_users * tables.evidence if key == "encoder-score" else 0)
+        shown = config.evidence.n_context_users * tables.evidence if _shows_others(ALL_METHODS[key]) else 0
+        titles = tables.history + shown
         tokens = min(encoder.max_tokens, _TOKENS_OF_WORDING / 2 + titles * tables.title)
         n_train = min(tables.train, encoder.max_train_rows or tables.train) * encoder.epochs
         n_valid = min(tables.valid, encoder.max_valid_rows or tables.valid) * encoder.epochs
@@ -235,6 +240,11 @@ def _encoder_scorer_works(config: ExperimentConfig, wanted: set[str], tables: _T
             yield f"tuned-{key}", encoder.device, work
         if f"scores-{key}" in wanted:
             yield f"scores-{key}", encoder.device, Work(shape, tokens, tables.test, 0, encoder.batch_size, 0)
+
+
+def _shows_others(method: Method) -> bool:
+    """Whether its prompts show similar users."""
+    return any(stage.startswith("contexts") for stage in needs(method.stage))
 
 
 def _tables(config: ExperimentConfig, data: Artifact, corpus: Artifact) -> _Tables:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, INTERACTIONS, ITEMS, QUERIES, TARGETS
@@ -17,7 +18,6 @@ from scorerec.crm.registry import load_crm
 from scorerec.experiment.live import index_path, known_interactions
 from scorerec.experiment.runner import Run
 from scorerec.experiment.stages.evaluation import stand_ins
-from scorerec.experiment.stages.parts import MODEL
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.nn.devices import use_threads

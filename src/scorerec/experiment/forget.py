@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.assess.store import ReplyStore
-from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
+from scorerec.core.artifacts import MANIFEST, MODEL, Artifact, ArtifactStore
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import ITEMS, PROMPTS, QUERIES, TARGETS
@@ -21,7 +21,6 @@ from scorerec.experiment.live import LIVE, forget_live
 from scorerec.experiment.runner import RECORD, Run
 from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 from scorerec.experiment.stages.evaluation import PAGE, RESULTS
-from scorerec.experiment.stages.parts import MODEL
 from scorerec.experiment.traces import Traces
 from scorerec.pipeline.endpoint import as_asked
 from scorerec.pipeline.prompting import Prompter

@@ -15,13 +15,13 @@ import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from scorerec.core.artifacts import read_table, write_table
+from scorerec.core.artifacts import MODEL, read_table, write_table
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import INTERACTIONS, ITEMS, TableSchema
 from scorerec.data.additions import read_additions
 from scorerec.data.corpus import build_corpus
 from scorerec.experiment.runner import Run
-from scorerec.experiment.stages.parts import INDEX, MODEL
+from scorerec.experiment.stages.parts import INDEX
 from scorerec.nn.encoders import encoder_fingerprint, load_encoder
 from scorerec.pipeline.chain import behaviour_vectors
 from scorerec.pipeline.prompting import Prompter

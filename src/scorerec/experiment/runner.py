@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,28 @@ class Stage:
     run: Callable[[Context, Draft], None]
     seeded: bool = True
     version: int = 1
+
+
+def ancestors(stage: str, reads: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return what a method that ends in ``stage`` would have to run alone, in order: what its seconds are.
+
+    Data and corpus are not counted. The backbone is, without what its texts were made with: it is there for all.
+
+    Args:
+        stage: its name.
+        reads: stage -> the stages that it reads.
+    """
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in found or name in ("data", "corpus"):
+            return
+        for above in () if name == "backbone" else reads[name]:
+            visit(above)
+        found[name] = None
+
+    visit(stage)
+    return list(found)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from pydantic import Field
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.tables import PROMPTS, SEGMENT
-from scorerec.text import features, prompts
+from scorerec.text import prompts
 from scorerec.text.budget import Budget, CountTokens, fit
 from scorerec.text.describe import DescribeConfig, Describer
+from scorerec.text.features import Asked, ChangePrompt
 from scorerec.text.segments import Segment, render
 from scorerec.text.wording import DOMAINS, DomainWords
 
@@ -89,16 +90,7 @@ class Prompter:
 
     def basic(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return P^b for each target, without collaborative information (PROMPTS)."""
-        rows = (
-            (
-                target_id,
-                prompts.basic(self._history(history), item, self.describer, self.words),
-                len(history),
-                0,
-            )
-            for target_id, history, item in requests(targets, queries)
-        )
-        return self._table(rows)
+        return self.changed(targets, queries, lambda _, basic: list(basic))
 
     def augmented(
         self,
@@ -124,69 +116,14 @@ class Prompter:
             rows.append((target_id, segments, len(history), sum(len(items) for _, items in full)))
         return self._table(rows)
 
-    def featured(
-        self, targets: pa.Table, queries: pa.Table, users: Mapping[str, str], items: Mapping[str, str]
-    ) -> pa.Table:
-        """Return P^b with a feature of user and item for each target (PROMPTS).
-
-        Args:
-            targets: TARGETS.
-            queries: QUERIES.
-            users: query_id -> what stands for the user.
-            items: item_id -> what stands for the item.
-        """
-        asked = zip(targets["query_id"].to_pylist(), requests(targets, queries), strict=True)
-        return self._table(
-            (
-                target_id,
-                features.featured(
-                    self._history(history), item, self.describer, self.words, (users[query_id], items[item])
-                ),
-                len(history),
-                0,
-            )
-            for query_id, (target_id, history, item) in asked
-        )
-
-    def marked(self, targets: pa.Table, queries: pa.Table, marks: Mapping[str, str]) -> pa.Table:
-        """Return P^b with a mark behind each title, for each target (PROMPTS).
-
-        Args:
-            targets: TARGETS.
-            queries: QUERIES.
-            marks: item_id -> what stands behind its title.
-        """
-        return self._table(
-            (
-                target_id,
-                features.marked(
-                    prompts.basic(self._history(history), item, self.describer, self.words), marks.__getitem__
-                ),
-                len(history),
-                0,
-            )
-            for target_id, history, item in requests(targets, queries)
-        )
-
-    def with_dislikes(self, targets: pa.Table, queries: pa.Table, dislikes: Mapping[str, Sequence[str]]) -> pa.Table:
-        """Return P^b with what the user did not like, for each target (PROMPTS).
-
-        Args:
-            targets: TARGETS.
-            queries: QUERIES.
-            dislikes: target_id -> item ids, oldest first.
-        """
+    def changed(self, targets: pa.Table, queries: pa.Table, change: ChangePrompt) -> pa.Table:
+        """Return P^b of each target as ``change`` leaves it (PROMPTS): the prompts of a baseline."""
+        query_ids = targets["query_id"].to_pylist()
         rows = []
-        for target_id, history, item in requests(targets, queries):
+        for query_id, (target_id, history, item) in zip(query_ids, requests(targets, queries), strict=True):
             basic = prompts.basic(self._history(history), item, self.describer, self.words)
-            told = features.disliked(basic, dislikes[target_id], self.describer, self.words)
-            rows.append((target_id, told, len(history), 0))
+            rows.append((target_id, change(Asked(target_id, query_id, item), basic), len(history), 0))
         return self._table(rows)
-
-    def reacted(self, history: Sequence[str], target: str, reactions: Sequence[features.Reactions]) -> list[Segment]:
-        """Return P^b of one row with what other users thought of some items."""
-        basic = prompts.basic(self._history(history), target, self.describer, self.words)
-        return features.reacted(basic, reactions, self.describer, self.words)
 
     def self_assessing(self, targets: pa.Table, queries: pa.Table) -> list[tuple[str, list[Segment]]]:
         """Return (target_id, P^r) for each target."""
@@ -214,14 +151,6 @@ class Prompter:
         lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
         table = pa.table([target_ids, lists, dropped_history, dropped_evidence], names=PROMPTS.columns.names)
         return PROMPTS.check(table)
-
-
-def with_opening(table: pa.Table, opening: str) -> pa.Table:
-    """Return PROMPTS with a text before each."""
-    first = Segment("wording", opening)._asdict()
-    lists = [[first, *row] for row in table["segments"].to_pylist()]
-    place = table.column_names.index("segments")
-    return PROMPTS.check(table.set_column(place, "segments", pa.array(lists, pa.list_(SEGMENT))))
 
 
 def requests(targets: pa.Table, queries: pa.Table) -> Iterable[tuple[str, list[str], str]]:

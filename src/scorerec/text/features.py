@@ -9,33 +9,31 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from scorerec.text.describe import Describer
-from scorerec.text.prompts import basic
 from scorerec.text.segments import Segment
 from scorerec.text.wording import DomainWords
 
 
-def featured(
-    history: Sequence[str],
-    target: str,
-    describer: Describer,
-    words: DomainWords,
-    features: tuple[str, str],
-) -> list[Segment]:
+class Asked(NamedTuple):
+    """One row that a prompt is for: the ids of the target, of the user's query and of the item."""
+
+    target_id: str
+    query_id: str
+    item_id: str
+
+
+# (the row, its P^b) -> the prompt of a baseline
+ChangePrompt = Callable[[Asked, Sequence[Segment]], list[Segment]]
+
+
+def featured(segments: Sequence[Segment], user: str, item: str) -> list[Segment]:
     """Return P^b with a feature of the user behind the history, and one of the item behind its title.
 
     Args:
-        history: ids of the items that the user liked, oldest first.
-        target: item id.
-        describer: writes the titles.
-        words: the words of the domain.
-        features: what stands for the user, and for the item: a code, or a mark that becomes a vector.
-
-    Raises:
-        DataError: an item has no description.
+        segments: P^b.
+        user: what stands for the user: a code, or a mark that becomes a vector.
+        item: what stands for the item.
     """
-    user, item = features
-    segments = basic(history, target, describer, words)
-    place = next(index for index, segment in enumerate(segments) if segment.kind == "target")
+    place = _place_of_target(segments)
     return [
         *segments[: place - 1],
         Segment("wording", f". The feature of the user is {user}"),
@@ -70,7 +68,7 @@ def reacted(
         describer: writes the titles.
         words: the words of the domain.
     """
-    place = next(index for index, segment in enumerate(segments) if segment.kind == "target")
+    place = _place_of_target(segments)
     sentences = [
         Segment("wording", _sentence(entry, describer.item(entry.item_id), words))
         for entry in reactions
@@ -92,7 +90,7 @@ def disliked(
     """
     if not item_ids:
         return list(segments)
-    place = next(index for index, segment in enumerate(segments) if segment.kind == "target")
+    place = _place_of_target(segments)
     titles = ", ".join(map(describer.item, item_ids))
     sentence = f". The user has not {words.liked} the following {words.plural}: [{titles}]"
     return [*segments[: place - 1], Segment("wording", sentence), *segments[place - 1 :]]
@@ -130,3 +128,7 @@ def marked(segments: Sequence[Segment], mark: Callable[[str], str]) -> list[Segm
         else segment
         for segment in segments
     ]
+
+
+def _place_of_target(segments: Sequence[Segment]) -> int:
+    return next(index for index, segment in enumerate(segments) if segment.kind == "target")

@@ -43,8 +43,8 @@ def prompts_of(kind: str) -> pa.Table:
             plain = basic(history, item, DESCRIBER, WORDS)
             written.append(marked(plain, lambda name: mark(int(name))))
         else:
-            features = mark(N_ITEMS), mark(int(item))
-            written.append(featured(history, item, DESCRIBER, WORDS, features))
+            plain = basic(history, item, DESCRIBER, WORDS)
+            written.append(featured(plain, mark(N_ITEMS), mark(int(item))))
     zeros = pa.array([0] * len(written), pa.int32())
     columns = [[row[0] for row in rows()], [to_rows(row) for row in written], zeros, zeros]
     return pa.table(dict(zip(PROMPTS.columns.names, columns, strict=True)), schema=PROMPTS.columns)

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from scorerec.baselines.coral import (
+from scorerec.baselines.coral_retrieval import (
     Ask,
     CoRALConfig,
     Questions,
@@ -54,6 +54,14 @@ def test_the_nearest_that_is_left_is_chosen_and_never_oneself() -> None:
     assert [int(users[0]) for users in trail.users] == [1, 0]
     assert [int(items[0]) for items in trail.items] == [2, 1]
     np.testing.assert_allclose(trail.observation(), [[0, 0, 0, 0, -0.5, 0, 0.5, 0]])
+
+
+def test_an_action_of_nothing_asks_those_who_are_most_alike_about_the_target_itself() -> None:
+    there = np.array([[1.0, 0.0]], np.float32)
+    row = Questions(there, there, np.array([-1]), np.array([1], np.int8))
+    trail = Trail(shelf(), row)
+    trail.choose(np.zeros((1, 4), np.float32))
+    assert (trail.users[0][0], trail.items[0][0]) == (2, 2)
 
 
 def test_the_sentences_stand_before_the_question(movies: dict[str, str]) -> None:

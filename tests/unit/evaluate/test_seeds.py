@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from scorerec.core.errors import DataError
 from scorerec.evaluate.seeds import Seeded, difference, spread
@@ -23,12 +26,39 @@ def test_mean_deviation_and_interval_of_one_and_of_several_seeds() -> None:
     assert one is not None
     assert (one.mean, one.deviation) == (0.7, None)
     assert one.interval is not None
-    assert one.interval.low == pytest.approx(0.605)  # 2.5% of the way from 0.6 to 0.8
+    assert one.interval.low == pytest.approx(0.7 - 1.959964 * 0.1)  # the deviation of the draws is 0.1
     two = spread(seeded({0: 0.6, 1: 0.8}, {0: [0.6] * 400, 1: [0.8] * 400}), "auc")
     assert two is not None
     assert (two.mean, two.deviation) == (pytest.approx(0.7), pytest.approx(0.02**0.5))
     assert two.interval is not None
-    assert (two.interval.low, two.interval.high) == (0.6, 0.8)  # a quarter of the draws takes the same seed twice
+    assert two.interval.high == pytest.approx(0.7 + 12.7062 * 0.1)  # t of one degree of freedom; 0.1^2 = 0.02 / 2
+
+
+def test_users_and_seeds_add_up_and_degrees_of_freedom_are_satterthwaites() -> None:
+    draws = normal(0.0, 0.03, 5)
+    values = {0: -0.02, 1: 0.0, 2: 0.02}
+    found = difference(
+        seeded(values, dict.fromkeys(values, draws)),
+        seeded(dict.fromkeys(values, 0.0), dict.fromkeys(values, [0.0] * 4000)),
+        "auc",
+    )
+    of_users, of_seeds = np.var(draws, ddof=1), 0.0004 / 3
+    freedom = 2 * ((of_users + of_seeds) / of_seeds) ** 2
+    assert found is not None
+    assert found.interval is not None
+    expected = student.ppf(0.975, freedom) * (of_users + of_seeds) ** 0.5
+    assert found.interval.high == pytest.approx(expected)
+    assert found.detectable == pytest.approx(expected + student.ppf(0.8, freedom) * (of_users + of_seeds) ** 0.5)
+
+
+@given(shift=st.floats(-0.1, 0.1), seeds=st.integers(1, 4))
+def test_an_interval_holds_zero_exactly_where_p_is_above_five_percent(shift: float, seeds: int) -> None:
+    values = {seed: shift + 0.01 * (-1) ** seed for seed in range(seeds)}
+    nothing = seeded(dict.fromkeys(values, 0.0), dict.fromkeys(values, [0.0] * 500))
+    found = difference(seeded(values, {seed: normal(shift, 0.01, seed, 500) for seed in values}), nothing, "auc")
+    assert found is not None
+    assert found.interval is not None
+    assert (found.interval.low <= 0 <= found.interval.high) == (found.p_value >= 0.05)
 
 
 def test_a_difference_is_paired_by_seed_and_draw() -> None:

@@ -14,10 +14,15 @@ from scorerec.experiment.stages.expenses import cost_rows, stage_rows, training_
 
 
 def artifact(
-    root: Path, stage: str, seconds: float, facts: dict[str, object], scores: pa.Table | None = None
+    root: Path,
+    stage: str,
+    seconds: float,
+    facts: dict[str, object],
+    scores: pa.Table | None = None,
+    reads: tuple[str, ...] = (),
 ) -> Artifact:
     store = ArtifactStore(root)
-    with store.write(stage, {"stage": stage}) as draft:
+    with store.write(stage, {"inputs": dict.fromkeys(reads, "")}) as draft:
         draft.facts.update(facts)
         if scores is not None:
             draft.write(SCORES, scores)
@@ -43,7 +48,7 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
         "tuned-llm": artifact(
             tmp_path, "tuned-llm", 60.0, {"mean_tokens": 30.0, "rows_seen": 200, "training_rows": 100}
         ),
-        "scores-llm": artifact(tmp_path, "scores-llm", 2.0, {}, scores("LLM", [40, 50])),
+        "scores-llm": artifact(tmp_path, "scores-llm", 2.0, {}, scores("LLM", [40, 50]), ("data", "tuned-llm")),
     }
     config = load_experiment("ml-1m", ["assess.price_in=2.0", "assess.price_out=8.0"])
     stages = {row["stage"]: row for row in stage_rows(made, config)}
@@ -60,8 +65,8 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
     assert "money" not in stage_rows(made, load_experiment("ml-1m"))[0]
 
     methods = [
-        Method("item-mean", "item-mean", "references", ("references",), "reference"),
-        Method("llm", "LLM", "scores-llm", ("tuned-llm", "scores-llm"), "llm"),
+        Method("item-mean", "item-mean", "references", "reference"),
+        Method("llm", "LLM", "scores-llm", "llm"),
     ]
     reference, llm = cost_rows(made, methods)
     assert (reference["training, s"], reference["scoring, s per 1,000"]) == ("3.0", "–")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
+from scorerec.core.artifacts import fingerprint
+from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.evaluate.plots import COLOURS, plot_style
@@ -23,7 +26,10 @@ _LEAST_HISTORY = 5  # titles of the row that is shown
 
 
 def make_attention(runner: Runner, path: Path) -> None:
-    """Compute what SCORE and LLaRA look at in one test row, and keep it in ``path``."""
+    """Compute what SCORE and LLaRA look at in one test row, and keep it in ``path``; not again for the same models."""
+    own = {stage: fingerprint(runner.identities[stage]) for method in _NAMES for stage in STAGES_OF[method]}
+    if path.is_file() and _read(path).get("models") == own:
+        return
     stages = [stage for method in _NAMES for stage in STAGES_OF[method]]
     artifacts = {"corpus": runner.run("corpus", record=False)["corpus"]}
     for stage in stages:
@@ -33,7 +39,7 @@ def make_attention(runner: Runner, path: Path) -> None:
     long = targets.filter([lengths[query] >= _LEAST_HISTORY for query in targets["query_id"].to_pylist()])
     (row,) = sampled_test_rows(long if long.num_rows else targets, 1)
     found = [attend(runner.config, artifacts, method, row["row_id"][0].as_py(), Look()) for method in _NAMES]
-    replace_file(path, json.dumps([entry.as_json() for entry in found]) + "\n")
+    replace_file(path, json.dumps({"models": own, "found": [entry.as_json() for entry in found]}) + "\n")
 
 
 def read_attention(path: Path) -> list[Attention]:
@@ -48,8 +54,21 @@ def read_attention(path: Path) -> list[Attention]:
             entry["n_rows"],
             entry["mean_shares"],
         )
-        for entry in json.loads(path.read_text(encoding="utf-8"))
+        for entry in _read(path).get("found", [])
     ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what is kept.
+
+    Raises:
+        ArtifactError: it cannot be read.
+    """
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error}); delete it, and it is made anew") from None
+    return kept if isinstance(kept, dict) else {}  # an earlier form: a list
 
 
 def attention_text(found: Sequence[Attention]) -> str:

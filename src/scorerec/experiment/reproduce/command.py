@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scorerec.core.errors import ArtifactError, ConfigError, ScorerecError
+from scorerec.core.errors import ArtifactError, ConfigError, DataError, ScorerecError
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.reproduce.attention import (
     attention_figure,
@@ -19,6 +19,7 @@ from scorerec.experiment.reproduce.plan import OVER_SEEDS, TABLES, Row, rows_of
 from scorerec.experiment.reproduce.records import read_records
 from scorerec.experiment.reproduce.run import Job, Reproduction
 from scorerec.experiment.reproduce.summary import summarise
+from scorerec.experiment.runner import Progress
 
 _ATTENTION = "attention.json"
 
@@ -87,6 +88,17 @@ def reproduce(
     if run and "fig5" in wanted:
         failures |= _attention(job, seeds[0], kept)
     records = read_records(kept)
+    checked = True
+    try:
+        records, others = job.current(records, [row for rows in plans.values() for row in rows])
+    except DataError as error:
+        if run:
+            raise
+        checked, others = False, []
+        job.tell(Progress("records", "not checked", None, None, f"whether they fit the present settings: {error}"))
+    if others:
+        note = f"not shown, for they were made with other settings: {', '.join(others)}"
+        job.tell(Progress("records", "left out", None, None, note))
     about = compared_with(records)
     if about is None:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in failures.items()) or "run without --no-run"
@@ -110,6 +122,7 @@ def reproduce(
         sections=sections,
         notes=notes.read_text(encoding="utf-8") if notes.is_file() else "",
         folder=page.stem,
+        checked=checked,
         seeds=seeds,
     ).write(page)
     return Reproduced([part for part in sections if part.name in wanted], page, failures)
@@ -117,11 +130,10 @@ def reproduce(
 
 def _attention(job: Reproduction, seed: int, kept: Path) -> dict[str, str]:
     """Make Fig. 5 unless it is kept; return why it failed, if it did."""
-    if not (kept / _ATTENTION).is_file():
-        try:
-            make_attention(job.runner(Job(Row("fig5", "LLaRA", "llara"), seed)), kept / _ATTENTION)
-        except ScorerecError as error:
-            return {"fig5": str(error)}
+    try:
+        make_attention(job.runner(Job(Row("fig5", "LLaRA", "llara"), seed)), kept / _ATTENTION)
+    except ScorerecError as error:
+        return {"fig5": str(error)}
     return {}
 
 

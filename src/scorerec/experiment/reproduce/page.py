@@ -10,7 +10,7 @@ from scorerec.core.storage import replace_file
 from scorerec.evaluate.significance import METRICS
 from scorerec.evaluate.tables import NONE, as_csv, markdown, p_value, seconds, users_left_out
 from scorerec.experiment.reproduce.figures import Picture, variants_figure, varied_figure
-from scorerec.experiment.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, SCORE
+from scorerec.experiment.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, REFERENCES, SCORE, Group
 from scorerec.experiment.reproduce.records import Record
 from scorerec.experiment.reproduce.summary import NOT_RUN, Line
 
@@ -23,13 +23,20 @@ _TITLES = {
     "checks": "Checks: strict order of ties, and a corpus without anything later",
 }
 _SAYS = {
-    "table2": "Bold: best; underlined: second, among conventional and LLM-based models. "
+    "table2": "Bold: best; underlined: second, among conventional and LLM-based models of the first block. "
     "*SCORE's gain*: of the mean of AUC and UAUC, the paper's Rel. Imp.",
     "table3": "LLaRA reads the item vectors of the recommender, SCORE its neighbours.",
     "fig3": "Controls show evidence that knows nothing; the oracle chooses evidence by the label and is a bound.",
     "fig4": "Varied when recommending, all being trained with K_e = 10 and K_s = 2; with `--retune`, tuned anew.",
     "checks": "*Strict ties*: rows of the same second are not history for each other. *As-of corpus*: other users' "
     "behaviours up to the week before the row, instead of the training period.",
+}
+
+
+_GROUPS: Mapping[Group, str] = {
+    "frozen": "They may know what the user liked before, and what others did in the training period",
+    "as-of": "They may also know what others did since, up to the week before the row",
+    "dislikes": "They may also know what the user rated and did not like before",
 }
 
 
@@ -59,6 +66,8 @@ class Page:
         sections: in their order.
         notes: what the numbers say, in somebody's words; Markdown.
         folder: where pictures and CSV lie, relative to the page.
+        seeds: that were asked for.
+        checked: whether all records are known to be made with the present settings.
     """
 
     title: str
@@ -68,6 +77,7 @@ class Page:
     notes: str = ""
     folder: str = "results"
     seeds: Sequence[int] = field(default_factory=tuple)
+    checked: bool = True
 
     def write(self, path: Path) -> None:
         """Write the page to ``path``, and everything else below the folder beside it."""
@@ -76,7 +86,7 @@ class Page:
             below = path.parent / self.folder
             parts.append(f"## {section.title}\n")
             if section.lines:
-                parts += [markdown(text_rows(section)) + "\n", *_failures(section)]
+                parts += [*_tables(section), *_failures(section)]
                 replace_file(below / f"{section.name}.csv", as_csv(flat_rows(section.lines)))
             for picture in (*_drawn(section), *section.pictures):
                 for form, data in (("svg", picture.svg), ("png", picture.png)):
@@ -95,13 +105,33 @@ class Page:
             f"_Written by `{self.command}` from the records in `{self.folder}/`, one per row and seed. Do not edit._\n",
             f"{measured.n_rows:,} {record.split} rows of {measured.n_users:,} users. {users_left_out(measured)}.\n",
             *(f"- Stand-in: {line}" for line in record.stand_ins),
+            *([] if self.checked else ["- **Not checked**: whether all records were made with the same settings"]),
             f"- Machine: {record.machine}",
-            "- Brackets: 95% intervals over draws of seeds and users, equal for all rows. Differences are SCORE minus "
-            "the row, on the same rows, seeds and draws; p is two-sided, after Holm's correction for the table. "
+            "- Brackets: 95% intervals that know of chance between seeds and of users (a row of one seed: of users "
+            "alone). Differences are SCORE minus the row, on the same rows, seeds and draws of users; p is two-sided, "
+            "after Holm's correction for the table. "
             "*Detectable*: the smallest true difference in AUC that a test at 5% would find four times in five.",
             "- The paper's numbers are those of its 8B backbone on its own run of the same data.\n",
         ]
         return "\n".join(lines)
+
+
+def _tables(section: Section) -> list[str]:
+    """Return the table of a section; Table 2 in blocks, by what methods may know, each with the two references."""
+    rows = text_rows(section)
+    if section.name != "table2":
+        return [markdown(rows) + "\n"]
+    parts = []
+    for group, title in _GROUPS.items():
+        own = [line.row.group == group for line in section.lines]
+        if any(own):
+            shown = [
+                row
+                for row, line, is_own in zip(rows, section.lines, own, strict=True)
+                if is_own or line.row in REFERENCES
+            ]
+            parts.append(f"### {title}\n\n{markdown(shown)}\n")
+    return parts
 
 
 def text_rows(section: Section) -> list[dict[str, str]]:
@@ -188,7 +218,11 @@ def _marks(lines: Sequence[Line]) -> dict[tuple[str, str], str]:
     """Return the mark of the best and of the second best, per metric, references left out."""
     found = {}
     for metric in METRICS:
-        compared = [line for line in lines if line.row.category in COMPARED and line.mean(metric) is not None]
+        compared = [
+            line
+            for line in lines
+            if line.row.category in COMPARED and line.row.group == "frozen" and line.mean(metric) is not None
+        ]
         order = sorted(compared, key=lambda line: -(line.mean(metric) or 0.0))
         found.update({(line.row.key, metric): mark for line, mark in zip(order, ("**{}**", "<u>{}</u>"), strict=False)})
     return found

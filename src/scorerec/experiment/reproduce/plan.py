@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from scorerec.baselines.registry import BASELINES
 from scorerec.core.errors import ConfigError
 from scorerec.experiment.methods import ALL_METHODS
+from scorerec.experiment.stages import needs
 
 Knowledge = Literal["own likes", "own likes and dislikes", "the label"]
-_OF_DISLIKES = {"item+user-mean", "boosted-trees", "dislikes"}
+# What a method may know, and hence what it can fairly be compared with.
+Group = Literal["frozen", "as-of", "dislikes"]
+_HEADINGS = ("References", "Conventional models", "LLM-based models", "Ours", "Encoders, no LLMs")
+_AS_OF = "corpus.kind=as-of"
+_OF_DISLIKES = {"item+user-mean", "boosted-trees", *(key for key, one in BASELINES.items() if one.reads_dislikes)}
 
 
 class Row(NamedTuple):
@@ -36,10 +42,16 @@ class Row(NamedTuple):
         return "own likes and dislikes" if self.method in _OF_DISLIKES else "own likes"
 
     @property
+    def group(self) -> Group:
+        """The block of Table 2 that the row stands in."""
+        if _AS_OF in self.changes:
+            return "as-of"
+        return "dislikes" if self.knows == "own likes and dislikes" else "frozen"
+
+    @property
     def reads_others(self) -> bool:
         """Whether other users' behaviours are retrieved for it."""
-        of_others = ("contexts", "prompts-score", "policy")
-        return any(stage.startswith(of_others) for stage in ALL_METHODS[self.method].needs)
+        return any(stage.startswith(("contexts", "neighbours")) for stage in needs(ALL_METHODS[self.method].stage))
 
 
 def _plain(category: str, **names: str) -> tuple[Row, ...]:
@@ -54,6 +66,7 @@ def _crm(model: str, name: str) -> Row:
 ITEM_MEAN = Row("item-mean", "item mean", "item-mean", (), "References")
 ITEM_USER_MEAN = Row("item+user-mean", "item + user mean", "item+user-mean", (), "References")
 SCORE = Row("score", "SCORE", "score", (), "Ours")
+SCORE_AS_OF = Row("score-as-of", "SCORE, as-of corpus", "score", (_AS_OF,), "Ours")
 REFERENCES = (ITEM_MEAN, ITEM_USER_MEAN)
 _SASREC = _crm("sasrec", "SASRec")
 
@@ -72,19 +85,15 @@ TABLE_2 = (
     _crm("gru4rec", "GRU4Rec"),
     _crm("core", "CORE"),
     _SASREC,
-    *_plain(
-        "LLM-based models",
-        icl="ICL",
-        coral="CoRAL",
-        llm="TALLRec",
-        dislikes="TALLRec with own dislikes",
-        llara="LLaRA",
-        collm="CoLLM",
-        binllm="BinLLM",
+    *sorted(
+        (
+            Row("llm", "TALLRec", "llm", (), "LLM-based models"),
+            *(Row(key, one.label, key, (), one.heading) for key, one in BASELINES.items()),
+            SCORE,
+            SCORE_AS_OF,
+        ),
+        key=lambda row: _HEADINGS.index(row.category),
     ),
-    SCORE,
-    Row("encoder", "MiniLM encoder, without CI", "encoder", (), "Encoders, no LLMs"),
-    Row("encoder-score", "MiniLM encoder, with CI", "encoder-score", (), "Encoders, no LLMs"),
 )
 COMPARED = ("Conventional models", "LLM-based models", "Ours")  # categories in which the best are marked
 
@@ -135,7 +144,7 @@ CHECKS = (
     Row("sasrec-strict", "SASRec, strict ties", "crm", (*_SASREC.changes, *_STRICT)),
     Row("llm-strict", "TALLRec, strict ties", "llm", _STRICT),
     Row("score-strict", "SCORE, strict ties", "score", _STRICT),
-    Row("score-as-of", "SCORE, as-of corpus", "score", ("corpus.kind=as-of",)),
+    SCORE_AS_OF,
 )
 
 TABLES = ("table2", "table3", "fig3", "fig4", "fig5", "checks")

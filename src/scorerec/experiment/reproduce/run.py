@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +13,13 @@ from scorerec.core.errors import ScorerecError
 from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
 from scorerec.evaluate.rows import judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
-from scorerec.experiment.methods import ALL_METHODS, method_seconds
+from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.reproduce.plan import Row
-from scorerec.experiment.reproduce.records import Record, keep_record, make_record, read_records
+from scorerec.experiment.reproduce.records import Record, keep_record, make_record, read_records, record_path
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evaluation import machine, stand_ins
+from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.nn.devices import use_threads
 
 _ALWAYS = ("item-mean", "item+user-mean", "score")
@@ -65,7 +66,7 @@ class Reproduction:
         config = self.config(job)
         return Runner(stages_of(config), config, self.root)
 
-    def is_kept(self, job: Job, records: dict[tuple[str, int], Record]) -> bool:
+    def is_kept(self, job: Job, records: Mapping[tuple[str, int], Record]) -> bool:
         """Whether a record is there that was made with the present settings."""
         record = records.get((job.row.key, job.seed))
         if record is None:
@@ -74,6 +75,22 @@ class Reproduction:
         if record.split != runner.config.evaluation.split:
             return False
         return record.fingerprint == fingerprint(runner.identities[ALL_METHODS[job.row.method].stage])
+
+    def current(
+        self, records: Mapping[tuple[str, int], Record], rows: Iterable[Row]
+    ) -> tuple[dict[tuple[str, int], Record], list[str]]:
+        """Return the records that were made with the present settings, and the files of those that were not.
+
+        Raises:
+            ScorerecError: the data are not there, which the settings are compared with.
+        """
+        known = {row.key: row for row in rows}
+        found = {
+            (key, seed): record
+            for (key, seed), record in records.items()
+            if key in known and self.is_kept(Job(known[key], seed), records)
+        }
+        return found, [record_path(self.kept, *key).name for key in records if key not in found]
 
     def make(self, jobs: Iterable[Job]) -> dict[str, str]:
         """Make the records of these jobs that are not kept; return row -> why it failed."""

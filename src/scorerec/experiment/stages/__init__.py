@@ -1,11 +1,9 @@
 """The stages in the order in which they run: every stage stands after those that it reads."""
 
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.runner import Stage
+from scorerec.experiment.runner import Stage, ancestors
 from scorerec.experiment.stages import (
     baselines,
-    coral,
-    encoder,
     endpoint,
     evidence,
     language_model,
@@ -21,16 +19,22 @@ ALL_STAGES = (
     *language_model.STAGES,
     *variants.STAGES,
     *baselines.STAGES,
-    *coral.STAGES,
-    *encoder.STAGES,
     *endpoint.STAGES,
     *recommending.STAGES,
 )
 
 
+_READS = {stage.name: stage.reads for stage in ALL_STAGES}
+
+
+def needs(stage: str) -> list[str]:
+    """Return the stages that a method which ends in ``stage`` would have to run alone."""
+    return ancestors(stage, _READS)
+
+
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
-    report = report_stage(config)
+    report = report_stage(name for method in config.chosen_methods for name in needs(method.stage))
     wanted = set(report.reads)
     for stage in reversed(ALL_STAGES):
         if stage.name in wanted:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import Draft, package_versions
 from scorerec.core.tables import (
     BEHAVIOURS,
@@ -40,9 +42,9 @@ from scorerec.evaluate.results import Comparison, Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.slices import LIKED_BEFORE, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.methods import SCORE, method_seconds
+from scorerec.experiment.methods import SCORE
 from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.expenses import cost_rows, stage_rows, training_curves
+from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.parts import model_folder
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
@@ -129,14 +131,15 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
     found = []
     if config.llm.backbone == "embedded":
         found.append("embedded LM: a small model trained from scratch by the run, not a pretrained LLM")
-        if "coral" in config.methods and config.baselines.coral.llm == "text-tuned":
-            found.append("CoRAL's frozen LM: the embedded LM tuned on text, not a general LLM")
     if config.assess.assessor == "metadata":
         found.append("metadata assessor: item metadata in sentences, not an LLM")
     if config.car.model.startswith("embedded:"):
         found.append(f"retriever {config.car.model}: stands in for mpnet-base")
     if config.sare.model.startswith("embedded:"):
         found.append(f"reranker {config.sare.model}: stands in for bge-reranker-large")
+    for key, baseline in BASELINES.items():
+        if key in config.methods:
+            found += baseline.stand_ins(getattr(config.baselines, baseline.section_name()))
     return found
 
 
@@ -199,8 +202,7 @@ def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
     return prompts.set_column(prompts.schema.get_field_index("segments"), "segments", pa.array(left, pa.list_(SEGMENT)))
 
 
-def report_stage(config: ExperimentConfig) -> Stage:
-    """Return the stage that reports on the methods of this experiment."""
-    stages = dict.fromkeys(stage for method in config.chosen_methods for stage in method.needs)
-    reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "prompts-score", *stages))
+def report_stage(needed: Iterable[str]) -> Stage:
+    """Return the stage that reports on the methods of an experiment, which need those stages."""
+    reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "prompts-score", *needed))
     return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=2)

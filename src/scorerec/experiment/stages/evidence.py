@@ -14,7 +14,7 @@ from scorerec.assess.collect import collect, make_assessor, sample_targets
 from scorerec.assess.plan import Request
 from scorerec.assess.rank import rank
 from scorerec.assess.store import ReplyStore
-from scorerec.core.artifacts import Draft, read_table
+from scorerec.core.artifacts import MODEL, Draft, read_table
 from scorerec.core.tables import (
     ASSESSMENTS,
     BEHAVIOURS,
@@ -34,7 +34,7 @@ from scorerec.data.corpus import training_behaviours
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, with_users
-from scorerec.experiment.stages.parts import INDEX, MODEL, model_folder, prompter, retriever
+from scorerec.experiment.stages.parts import INDEX, model_folder, prompter, retriever
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import encode, encoder_fingerprint, load_encoder
 from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts, reranker_texts

@@ -13,7 +13,17 @@ from scorerec.core.tables import SCORES
 from scorerec.evaluate.plots import Curve
 from scorerec.evaluate.tables import NONE, Row, number, seconds
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.methods import Method, method_seconds
+from scorerec.experiment.methods import Method
+from scorerec.experiment.runner import ancestors
+
+
+def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> dict[str, float]:
+    """Return the seconds of training and scoring of each method, shared stages counted for each."""
+    reads = {name: artifact.manifest["inputs"] for name, artifact in artifacts.items()}
+    return {
+        method.name: sum(float(artifacts[stage].manifest["seconds"]) for stage in ancestors(method.stage, reads))
+        for method in methods
+    }
 
 
 def stage_rows(artifacts: Mapping[str, Artifact], config: ExperimentConfig) -> list[Row]:

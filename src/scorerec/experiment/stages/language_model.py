@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from scorerec.core.artifacts import Draft
+from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import LLM, SCORE
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
-from scorerec.experiment.stages.parts import EMBEDDED, MODEL, backbone, model_folder, prompter
+from scorerec.experiment.stages.parts import EMBEDDED, backbone, model_folder, prompter
 from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import tune_together
 from scorerec.llm.score import score
@@ -63,15 +64,18 @@ def _backbone(context: Context, draft: Draft) -> None:
     draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed))
 
 
-def _tuned(prompts: str, context: Context, draft: Draft) -> None:
-    config, model, out = context.config, backbone(context), draft.path / MODEL
+def tune_on(context: Context, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:
+    """Tune an LM on the prompts of a stage, in as many processes as configured; return facts."""
+    config = context.config
     if config.llm.processes > 1:
         folders = context.path(prompts), context.path("corpus")
-        draft.facts.update(tune_together(model, *folders, config.llm, out, config.seed))
-        return
+        return tune_together(model, *folders, config.llm, out, config.seed)
     labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
-    table = context.inputs[prompts].table(PROMPTS)
-    draft.facts.update(tune(model, table, labels, config.llm, out, config.seed))
+    return tune(model, context.inputs[prompts].table(PROMPTS), labels, config.llm, out, config.seed)
+
+
+def _tuned(prompts: str, context: Context, draft: Draft) -> None:
+    draft.facts.update(tune_on(context, prompts, backbone(context), draft.path / MODEL))
 
 
 def write_scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:

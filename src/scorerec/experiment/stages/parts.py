@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
 
+from scorerec.core.artifacts import MODEL
 from scorerec.core.tables import ITEMS
 from scorerec.experiment.runner import Context
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import load_encoder
 from scorerec.pipeline.prompting import Prompter
 
-MODEL = "model"  # folder of a trained model inside its artifact
 INDEX = "index.sqlite"
 EMBEDDED = "embedded"  # the LM that the run itself trains
 

@@ -51,7 +51,12 @@ def test_what_a_method_may_know() -> None:
     assert by_key["oracle"].knows == "the label"
     assert by_key["sasrec"].knows == by_key["score"].knows == "own likes"
     assert by_key["dislikes"].knows == "own likes and dislikes"
-    assert {row.key for row in TABLE_2 if row.reads_others} == {"score", "coral", "encoder-score"}
+    assert {row.key for row in TABLE_2 if row.reads_others} == {"score", "score-as-of", "coral", "encoder-score"}
+    assert (by_key["score"].group, by_key["score-as-of"].group, by_key["dislikes"].group) == (
+        "frozen",
+        "as-of",
+        "dislikes",
+    )
 
 
 def test_a_table_that_is_not_there() -> None:

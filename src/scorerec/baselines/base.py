@@ -1,0 +1,165 @@
+"""What a baseline is: the prompts that it writes, what it learns from them, and how it scores. One file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.core.artifacts import MODEL, Artifact
+from scorerec.core.config import Config
+from scorerec.core.tables import INTERACTIONS, ITEMS, PROMPTS, QUERIES, TARGETS
+from scorerec.data.dislikes import Ties
+from scorerec.llm.config import LLMConfig
+from scorerec.llm.score import Scorer
+from scorerec.text.describe import Describer
+from scorerec.text.features import ChangePrompt
+from scorerec.text.wording import DomainWords
+
+BASIC = "prompts-llm"  # the stage that writes P^b
+TEXT_TUNED = "tuned-llm"  # the stage that tunes the LM on P^b
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a baseline may use of an experiment.
+
+    Attributes:
+        artifacts: stage -> what it made; ``data``, ``corpus``, and the stages that the baseline builds on.
+        backbone: id or folder of the LM that is tuned.
+        llm: how it is tuned, and what it reads.
+        ties: whether rows of the same second are before each other.
+        write: returns PROMPTS, P^b of every target as a function changes it.
+        tune: (LM, folder of the result) -> facts: tunes an LM on the baseline's prompts.
+        describer: writes titles.
+        words: of the domain.
+        seed: of the run.
+    """
+
+    artifacts: Mapping[str, Artifact]
+    backbone: str
+    llm: LLMConfig
+    ties: Ties
+    write: Callable[[ChangePrompt], pa.Table]
+    tune: Callable[[str | Path, Path], dict[str, Any]]
+    describer: Describer
+    words: DomainWords
+    seed: int
+
+    @property
+    def interactions(self) -> pa.Table:
+        """INTERACTIONS."""
+        return self.artifacts["data"].table(INTERACTIONS)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """All items, in the order in which their vectors and codes are numbered."""
+        return sorted(self.artifacts["data"].table(ITEMS)["item_id"].to_pylist())
+
+    @property
+    def queries(self) -> pa.Table:
+        """QUERIES: the prefixes from which users' vectors and codes come, as everywhere."""
+        return self.artifacts["corpus"].table(QUERIES)
+
+    def targets(self, *splits: str) -> pa.Table:
+        """Return TARGETS of some splits, or all."""
+        targets = self.artifacts["corpus"].table(TARGETS)
+        return targets.filter(pc.is_in(targets["split"], value_set=pa.array(splits))) if splits else targets
+
+    @property
+    def labels(self) -> pa.Table:
+        """The rows that may be learned from and selected on."""
+        return self.targets("train", "valid")
+
+    def model(self, stage: str) -> Path:
+        """Return the folder of the model that an earlier stage trained."""
+        return self.artifacts[stage].path / MODEL
+
+
+class Baseline:
+    """One LLM baseline. A subclass and its line in ``registry`` are all that an experiment needs of it.
+
+    One that only writes other prompts says how (``prompts``): the LM is tuned on them and scores them. Others train
+    something else (``train``), or score in another way (``scorer``, or ``score``).
+
+    Its stages are ``prompts-<key>`` unless it reads those of another stage, ``tuned-<key>`` unless it trains nothing,
+    and ``scores-<key>``.
+
+    Args:
+        config: its section of the configuration.
+        inputs: the experiment.
+
+    Attributes:
+        key: names it in ``methods``, its stages, its section ``baselines.<key>`` and its row in Table 2.
+        label: as tables show it.
+        settings: the type of its section.
+        section: of the configuration, where that is not the key.
+        builds_on: earlier stages that it uses beside ``data`` and ``corpus``.
+        prompts_from: the stage whose prompts it reads; None: it writes its own.
+        trains: what it trains, for estimates of time.
+        heading: of its rows in Table 2.
+        reads_dislikes: whether it reads what the user did not like.
+        judges_one_split: whether it is too slow to score more than the rows that are judged.
+        version: raise it when a change of code changes its results.
+    """
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    settings: ClassVar[type[Config]] = Config
+    section: ClassVar[str | None] = None
+    builds_on: ClassVar[tuple[str, ...]] = ("backbone",)
+    prompts_from: ClassVar[str | None] = None
+    trains: ClassVar[Literal["LM", "encoder", "policy", "nothing"]] = "LM"
+    heading: ClassVar[str] = "LLM-based models"
+    reads_dislikes: ClassVar[bool] = False
+    judges_one_split: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+
+    def __init__(self, config: Any, inputs: Inputs):
+        self.config, self.inputs = config, inputs
+
+    @classmethod
+    def section_name(cls) -> str:
+        """Return the name of its section of the configuration."""
+        return cls.section or cls.key
+
+    @classmethod
+    def stand_ins(cls, config: Any) -> list[str]:  # noqa: ARG003 - for those that have some
+        """Say what stands in for something that the method's paper used."""
+        return []
+
+    def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
+        """Return PROMPTS for all targets, and facts for the manifest.
+
+        Labels of validation and test rows must not be looked at, and that of a training row not for its own prompt.
+        """
+        raise AssertionError(f"{self.key} reads the prompts of {self.prompts_from}")
+
+    def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:  # noqa: ARG002 - ``tune`` knows them
+        """Learn from the training rows, select on the validation rows, save into ``out``; return facts.
+
+        Args:
+            prompts: PROMPTS.
+            out: folder of the result; what an interrupted call left there may be gone on from.
+        """
+        return self.inputs.tune(self.inputs.backbone, out)
+
+    def score(self, prompts: pa.Table, model: str | Path) -> tuple[pa.Table, dict[str, Any]]:
+        """Score rows.
+
+        Args:
+            prompts: PROMPTS of the rows.
+            model: the folder that ``train`` saved into; the backbone where nothing is trained.
+
+        Returns:
+            target_id, p_yes (float64) and n_tokens (int32), in the order of ``prompts``; and facts.
+        """
+        return self.scorer(model).score(PROMPTS.check(prompts)), {}
+
+    def scorer(self, model: str | Path) -> Scorer:
+        """Return what reads its prompts and answers them."""
+        return Scorer.load(model, self.inputs.llm)
