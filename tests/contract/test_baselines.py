@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,9 @@ import scorerec.baselines
 from scorerec.baselines.base import Baseline, Inputs
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import Artifact
+from scorerec.core.config import Config
 from scorerec.core.tables import INTERACTIONS, PROMPTS, QUERIES, TARGETS, TableSchema
+from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.reproduce.plan import TABLE_2
 from scorerec.experiment.runner import Context, Runner
@@ -54,11 +58,16 @@ def kind(request: Any) -> type[Baseline]:
 
 @pytest.fixture(scope="module")
 def make(experiment: Any, outcome: Any, kind: type[Baseline]) -> Any:
-    """Return what makes the baseline on the synthetic world, all stages that it builds on being there."""
+    """Return what makes the baseline on the synthetic world."""
     config = experiment.config(f'methods=["item-mean", "item+user-mean", "score", "{kind.key}"]')
-    runner = Runner(stages_of(config), config, outcome.root)
+    return maker(kind, config, outcome.root, getattr(config.baselines, kind.section_name()))
+
+
+def maker(kind: type[Baseline], config: ExperimentConfig, root: Path, settings: Config) -> Any:
+    """Return what makes a baseline, all stages that it builds on being there."""
+    runner = Runner(stages_of(config), config, root)
     artifacts = {name: runner.run(name, record=False)[name] for name in ("data", "corpus", *kind.builds_on)}
-    context = Context(config, artifacts, outcome.root)
+    context = Context(config, artifacts, root)
     name = backbone(context) if "backbone" in artifacts else config.llm.backbone
 
     def baseline(changed: Mapping[str, Any] | None = None) -> Baseline:
@@ -75,7 +84,7 @@ def make(experiment: Any, outcome: Any, kind: type[Baseline]) -> Any:
             words=writer.words,
             seed=config.seed,
         )
-        made = kind(getattr(config.baselines, kind.section_name()), inputs)
+        made = kind(settings, inputs)
         return made
 
     return baseline
@@ -118,6 +127,20 @@ def test_a_baseline_is_known_everywhere_by_its_key(kind: type[Baseline]) -> None
     assert f"scores-{kind.key}" in stages
     assert set(needs(f"scores-{kind.key}")) >= set(kind.builds_on)
     assert kind.__doc__ != Baseline.__doc__
+
+
+def test_the_example_of_the_contributors_page_is_a_baseline(experiment: Any, outcome: Any, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {"Any": Any, "Baseline": Baseline, "ClassVar": ClassVar, "pa": pa}
+    exec(textwrap.dedent(code), names)
+    kind = names["WithoutHistory"]
+    ours = maker(kind, experiment.config(), outcome.root, Config())()
+    shown = {segment["kind"] for segments in prompts_of(ours)["segments"].to_pylist() for segment in segments}
+    assert shown == {"wording", "target"}
+    scores, facts = trained(ours, tmp_path)
+    assert len(set(scores)) > 1
+    assert facts["validation_aucs"]
 
 
 def test_a_prompt_for_each_target_and_no_label_of_a_test_row_in_any(make: Any) -> None:

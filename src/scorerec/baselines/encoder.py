@@ -105,6 +105,12 @@ class EncoderScorer(nn.Module):
             raise ModelError(
                 f"{str(folder)!r}: cannot be loaded as an encoder ({error}). Give a folder or an id"
             ) from error
+        longest = min(self.tokenizer.model_max_length, getattr(self.encoder.config, "max_position_embeddings", 10**9))
+        if config.max_tokens > longest:
+            raise ModelError(
+                f"max_tokens is {config.max_tokens}, and {str(folder)!r} reads at most {longest}; lower "
+                "baselines.encoder.max_tokens"
+            )
         self.head = nn.Linear(self.encoder.config.hidden_size, 1)
         self._config = config
         room = config.max_tokens - self.tokenizer.num_special_tokens_to_add()
@@ -146,13 +152,26 @@ class EncoderScorer(nn.Module):
 
     def trainable(self) -> list[nn.Parameter]:
         """Freeze what is not tuned; return the rest."""
-        layers = self.encoder.encoder.layer
-        if self._config.frozen_layers > len(layers):
-            raise ModelError(f"frozen_layers is {self._config.frozen_layers}, and the encoder has {len(layers)} layers")
-        if self._config.frozen_layers:
-            for part in (self.encoder.embeddings, *layers[: self._config.frozen_layers]):
-                part.requires_grad_(False)
+        if count := self._config.frozen_layers:
+            layers = self._layers()
+            if count > len(layers):
+                raise ModelError(f"frozen_layers is {count}, and the encoder has {len(layers)} layers")
+            for part in (
+                self.encoder.get_input_embeddings(),
+                getattr(self.encoder, "embeddings", None),
+                *layers[:count],
+            ):
+                if part is not None:
+                    part.requires_grad_(False)
         return [weight for weight in self.parameters() if weight.requires_grad]
+
+    def _layers(self) -> nn.ModuleList:
+        """Return the layers, wherever the model has them."""
+        deepest = self.encoder.config.num_hidden_layers
+        for part in self.encoder.modules():
+            if isinstance(part, nn.ModuleList) and len(part) == deepest:
+                return part
+        raise ModelError("cannot tell the layers of this encoder apart; set baselines.encoder.frozen_layers=0")
 
     def save(self, folder: Path) -> None:
         """Write encoder, tokenizer and layer."""

@@ -9,7 +9,14 @@ import pyarrow as pa
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    PreTrainedTokenizerFast,
+)
 
 from scorerec.baselines.encoder import (
     EncoderScorer,
@@ -110,6 +117,22 @@ def test_frozen_layers_stay_as_they_were(bert: Path, tmp_path: Path) -> None:
     assert not [name for name in changed if name.startswith(("embeddings", "encoder.layer.0"))]
     with pytest.raises(ModelError, match="has 2 layers"):
         EncoderScorer(bert, config(bert, frozen_layers=3), BUDGET).trainable()
+
+
+def test_layers_are_found_in_models_that_are_built_otherwise(bert: Path, tmp_path: Path) -> None:
+    shape = {"vocab_size": len(WORDS), "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2}
+    DistilBertModel(DistilBertConfig(**shape)).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(bert).save_pretrained(tmp_path)
+    model = EncoderScorer(tmp_path, config(tmp_path, frozen_layers=1), BUDGET)
+    model.trainable()
+    fixed = {name for name, weight in model.encoder.named_parameters() if not weight.requires_grad}
+    assert {name.split(".")[0] for name in fixed} == {"embeddings", "transformer"}
+    assert not [name for name in fixed if "layer.1" in name]
+
+
+def test_more_tokens_than_the_encoder_reads_are_refused(bert: Path) -> None:
+    with pytest.raises(ModelError, match=r"max_tokens is 600, and .* reads at most 512"):
+        EncoderScorer(bert, config(bert, max_tokens=600), BUDGET)
 
 
 def test_scores_are_the_same_whatever_the_batch(bert: Path) -> None:

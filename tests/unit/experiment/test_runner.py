@@ -8,7 +8,7 @@ import pytest
 import scorerec.experiment.runner as runner_module
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.runner import Run, Runner, Stage
+from scorerec.experiment.runner import Run, Runner, Stage, ancestors
 
 CONFIG = ExperimentConfig.model_validate({"name": "toy", "data": {"source": "synthetic"}})
 
@@ -90,6 +90,20 @@ def test_a_failed_stage_leaves_earlier_ones_and_is_tried_again(tmp_path):
     assert log == ["one"]
     run(tmp_path, log)
     assert log == ["two", "three", "aside"]
+
+
+def test_what_a_method_needs_is_what_its_stages_read_and_the_backbone_without_its_texts():
+    reads = {
+        "data": (),
+        "corpus": ("data",),
+        "texts": ("data",),
+        "backbone": ("texts",),
+        "prompts": ("corpus",),
+        "tuned": ("backbone", "prompts"),
+        "scores": ("prompts", "tuned"),
+    }
+    assert ancestors("scores", reads) == ["prompts", "backbone", "tuned", "scores"]
+    assert ancestors("texts", reads) == ["texts"]
 
 
 def test_status_says_what_is_done(tmp_path):

@@ -191,6 +191,28 @@ def _asked(config: ExperimentConfig) -> dict[str, Any]:
     return config.prompt.model_dump(mode="json", include={"domain", "describe", "history_titles"})
 
 
+def _base_candidates(context: Context, draft: Draft) -> None:
+    """Retrieve with the encoder that CAR starts from."""
+    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
+    encoder = load_encoder(config.car.model, config.car.max_length, str(choose_device(config.device)))
+    behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
+    vectors = [
+        behaviour_vectors(writer, encoder, table, key)
+        for table, key in ((behaviours, "behaviour_id"), (queries, "query_id"))
+    ]
+    dimension = encoder.get_embedding_dimension()
+    search_index(context, draft, (encoder_fingerprint(encoder), dimension), vectors)
+
+
+def search_index(context: Context, draft: Draft, encoder: tuple[str, int], vectors: list[pa.Table]) -> None:
+    """Fill an index with the vectors of behaviours, and search it with those of queries."""
+    corpus = context.inputs["corpus"]
+    with BehaviourIndex.create(draft.path / INDEX, *encoder) as index:
+        index.add(corpus.table(BEHAVIOURS), vectors[0])
+        found = retrieve_candidates(corpus.table(QUERIES), vectors[1], index, context.config.evidence.n_candidates)
+    draft.write(CANDIDATES, found)
+
+
 STAGES = (
     Stage("crm", ("data",), lambda config: config.crm.model_dump(mode="json"), _crm),
     Stage("crm-scores", ("corpus", "crm"), lambda _: {}, _crm_scores),
@@ -206,6 +228,17 @@ STAGES = (
         ("data", "corpus", "car"),
         lambda config: {"n": config.evidence.n_candidates, "texts": _texts(config)},
         _candidates,
+    ),
+    Stage(
+        "candidates-base",
+        ("data", "corpus"),
+        lambda config: {
+            "n": config.evidence.n_candidates,
+            "encoder": [config.car.model, config.car.max_length],
+            "texts": _texts(config),
+        },
+        _base_candidates,
+        seeded=False,
     ),
     Stage(
         "assessments",

@@ -44,14 +44,18 @@ def write_augmented(context: Context, draft: Draft, contexts_stage: str) -> None
 
 
 def _backbone(context: Context, draft: Draft) -> None:
-    """Let the embedded LM read its mixture; any other backbone is used as it is."""
+    """Let the embedded LM read its mixture; any other backbone is used as it is.
+
+    The evidence in it comes from a retriever that has seen no CRM, and from chance: so the LM is the same whichever CRM
+    is behind Eq. 4, and what differs between CRMs is not the LM.
+    """
     config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
     if config.llm.backbone != EMBEDDED:
         draft.facts["backbone"] = config.llm.backbone
         return
     behaviours = corpus.table(BEHAVIOURS)
     owners = dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True))
-    retrieved = ranked(context.inputs["candidates"].table(CANDIDATES), "query_id")
+    retrieved = ranked(context.inputs["candidates-base"].table(CANDIDATES), "query_id")
     producers = [{query: [owners[name] for name in names] for query, names in retrieved.items()}]
     early = early_rows(in_splits(corpus.table(TARGETS), ("train",)), config.reading.share)
     budget = Budget(
@@ -135,7 +139,7 @@ def method_stages(suffix: str, name: str, prompts: Stage, has_evidence: bool = T
 
 
 STAGES = (
-    Stage("backbone", ("data", "corpus", "candidates"), _backbone_settings, _backbone),
+    Stage("backbone", ("data", "corpus", "candidates-base"), _backbone_settings, _backbone, version=2),
     *method_stages(
         "llm",
         LLM,

@@ -16,28 +16,11 @@ from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUER
 from scorerec.crm.registry import load_crm
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
+from scorerec.experiment.stages.evidence import search_index
 from scorerec.experiment.stages.language_model import method_stages, prompt_settings, write_augmented
-from scorerec.experiment.stages.parts import INDEX, model_folder, prompter
-from scorerec.nn.devices import choose_device
-from scorerec.nn.encoders import encoder_fingerprint, load_encoder
+from scorerec.experiment.stages.parts import model_folder
 from scorerec.pipeline import producers
-from scorerec.pipeline.chain import behaviour_vectors
-from scorerec.retrieve.candidates import retrieve_candidates
-from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.vectors import vector_table
-
-
-def _base_candidates(context: Context, draft: Draft) -> None:
-    """Retrieve with the encoder that CAR starts from."""
-    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
-    encoder = load_encoder(config.car.model, config.car.max_length, str(choose_device(config.device)))
-    behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
-    vectors = [
-        behaviour_vectors(writer, encoder, table, key)
-        for table, key in ((behaviours, "behaviour_id"), (queries, "query_id"))
-    ]
-    dimension = encoder.get_embedding_dimension()
-    _search(context, draft, (encoder_fingerprint(encoder), dimension), vectors)
 
 
 def _crm_candidates(context: Context, draft: Draft) -> None:
@@ -49,16 +32,7 @@ def _crm_candidates(context: Context, draft: Draft) -> None:
         states = model.encode(table["item_ids"].to_pylist())
         dimension = states.shape[1]
         vectors.append(vector_table(key, table[key].to_pylist(), states))
-    _search(context, draft, (context.inputs["crm"].fingerprint, dimension), vectors)
-
-
-def _search(context: Context, draft: Draft, encoder: tuple[str, int], vectors: list[pa.Table]) -> None:
-    """Fill an index with the vectors of behaviours, and search it with those of queries."""
-    corpus = context.inputs["corpus"]
-    with BehaviourIndex.create(draft.path / INDEX, *encoder) as index:
-        index.add(corpus.table(BEHAVIOURS), vectors[0])
-        found = retrieve_candidates(corpus.table(QUERIES), vectors[1], index, context.config.evidence.n_candidates)
-    draft.write(CANDIDATES, found)
+    search_index(context, draft, (context.inputs["crm"].fingerprint, dimension), vectors)
 
 
 def _first_of(candidates: str) -> Callable[[Context, Draft], None]:
@@ -125,17 +99,6 @@ def _variant(
 
 
 STAGES = (
-    Stage(
-        "candidates-base",
-        ("data", "corpus"),
-        lambda config: {
-            "n": config.evidence.n_candidates,
-            "encoder": [config.car.model, config.car.max_length],
-            "texts": prompt_settings("behaviour_titles")(config),
-        },
-        _base_candidates,
-        seeded=False,
-    ),
     Stage("candidates-cf", ("corpus", "crm"), lambda config: {"n": config.evidence.n_candidates}, _crm_candidates),
     *_variant("base", "SCORE-base", ("candidates-base",), _first_of("candidates-base")),
     *_variant("cf", "SCORE-cf", ("candidates-cf",), _first_of("candidates-cf")),
