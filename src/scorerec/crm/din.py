@@ -62,7 +62,13 @@ class DIN(ConventionalRecommender):
             "batch_size": 512,
             "epochs": 50,
             "patience": 5,
-            "settings": {"dimension": 32, "attention_widths": (32,), "output_widths": (64,), "dropout": 0.3},
+            "settings": {
+                "dimension": 32,
+                "max_length": 200,
+                "attention_widths": (32,),
+                "output_widths": (64,),
+                "dropout": 0.3,
+            },
         },
         "library": {
             "learning_rate": 1e-3,
@@ -72,6 +78,7 @@ class DIN(ConventionalRecommender):
             "patience": 10,
             "settings": {
                 "dimension": 10,
+                "max_length": 50,
                 "attention_widths": (256, 256, 256),
                 "output_widths": (256, 256, 256),
                 "dropout": 0.0,

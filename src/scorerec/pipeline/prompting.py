@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 from pydantic import Field
@@ -25,7 +25,11 @@ class PromptConfig(Config):
     domain: str | DomainWords = Field("movie", description="a known domain, or the words of one's own")
     describe: DescribeConfig = DescribeConfig()
     history_titles: int = Field(20, ge=0, description="most recent titles of the user's own history")
-    evidence_titles: int = Field(20, ge=1, description="most recent titles of each similar user")
+    evidence_titles: int = Field(20, ge=1, description="titles of each similar user")
+    evidence_window: Literal["latest", "target"] = Field(
+        "latest",
+        description="which: the most recent ones; or, of a user who liked the target, those up to the target",
+    )
     behaviour_titles: int = Field(50, ge=1, description="most recent titles of a behaviour that retrievers read")
 
     @property
@@ -111,7 +115,7 @@ class Prompter:
         rows = []
         for target_id, history, item in requests(targets, queries):
             full = [(behaviour, behaviours[behaviour]) for behaviour in chosen.get(target_id, [])]
-            evidence = [(name, _latest(items, self.config.evidence_titles)) for name, items in full]
+            evidence = [(name, self._shown(items, item)) for name, items in full]
             segments = prompts.augmented(self._history(history), evidence, item, self.describer, self.words)
             rows.append((target_id, segments, len(history), sum(len(items) for _, items in full)))
         return self._table(rows)
@@ -131,6 +135,12 @@ class Prompter:
             (target_id, prompts.self_assessing(self._history(history), item, self.describer, self.words))
             for target_id, history, item in requests(targets, queries)
         ]
+
+    def _shown(self, item_ids: Sequence[str], target: str) -> Sequence[str]:
+        """Return the titles of a similar user that travel in a prompt, oldest first."""
+        if self.config.evidence_window == "target" and target in item_ids:
+            item_ids = item_ids[: len(item_ids) - list(reversed(item_ids)).index(target)]
+        return _latest(item_ids, self.config.evidence_titles)
 
     def _history(self, item_ids: Sequence[str]) -> Sequence[str]:
         return _latest(item_ids, self.config.history_titles)

@@ -111,6 +111,15 @@ def test_the_latest_titles_are_kept_and_the_others_counted() -> None:
     assert dropped(table) == [(1, 3), (0, 0), (1, 0)]
 
 
+def test_titles_up_to_the_target_where_a_similar_user_liked_it_and_the_latest_otherwise() -> None:
+    writer = prompter(evidence_titles=2, evidence_window="target")
+    contexts = contexts_of(("t", 1, "dan"), ("t", 2, "cat"))
+    behaviours = {"dan": ["a", "c", "b", "e", "d"], "cat": ["a", "e", "d"]}
+    shown = segments_in(writer.augmented(targets_of(("t", "u", "b")), QUERY, contexts, behaviours))["t"]
+    evidence = [(part.behaviour_id, part.item_id) for part in shown if part.kind == "evidence"]
+    assert evidence == [("dan", "c"), ("dan", "b"), ("cat", "e"), ("cat", "d")]
+
+
 @given(
     history=st.lists(st.sampled_from("abcde"), max_size=8),
     behaviours=st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=6), max_size=4),

@@ -158,7 +158,7 @@ STAGES = (
         Stage(
             "prompts-score",
             ("data", "corpus", "contexts"),
-            prompt_settings("history_titles", "evidence_titles"),
+            prompt_settings("history_titles", "evidence_titles", "evidence_window"),
             lambda context, draft: write_augmented(context, draft, "contexts"),
             seeded=False,
         ),

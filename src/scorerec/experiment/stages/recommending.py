@@ -40,7 +40,10 @@ def _prompts(context: Context, draft: Draft) -> None:
 
 
 def _settings(config: ExperimentConfig) -> dict[str, Any]:
-    return {**prompt_settings("history_titles", "evidence_titles", "behaviour_titles")(config), **_numbers(config)}
+    return {
+        **prompt_settings("history_titles", "evidence_titles", "evidence_window", "behaviour_titles")(config),
+        **_numbers(config),
+    }
 
 
 STAGES = (

@@ -88,7 +88,7 @@ def _variant(
     prompts = Stage(
         f"prompts-{key}",
         ("data", "corpus", contexts),
-        prompt_settings("history_titles", "evidence_titles"),
+        prompt_settings("history_titles", "evidence_titles", "evidence_window"),
         lambda context, draft: write_augmented(context, draft, contexts),
         seeded=False,
     )
