@@ -108,6 +108,8 @@ def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:
     command.reproduce("fig5", job, (0,))
     assert (job.kept / "attention.json").stat().st_mtime_ns == before
     (job.kept / "attention.json").write_text('{"models": {}, "found": []}', encoding="utf-8")
+    command.reproduce("table2", job, (0,))
+    assert "Figure 5" not in job.page.read_text(encoding="utf-8")  # made with other settings
     command.reproduce("fig5", job, (0,))
     assert "| item vectors (CI as soft tokens) |" in job.page.read_text(encoding="utf-8")
 

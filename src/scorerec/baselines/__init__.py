@@ -1,1 +1,1 @@
-"""LLM baselines that carry collaborative information as soft tokens or codes: one method, one file."""
+"""LLM baselines: other prompts, soft tokens, codes, a policy, an encoder; one method, one file."""

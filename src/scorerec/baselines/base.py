@@ -29,9 +29,10 @@ class Inputs:
     """What a baseline may use of an experiment.
 
     Attributes:
-        artifacts: stage -> what it made; ``data``, ``corpus``, and the stages that the baseline builds on.
-        backbone: id or folder of the LM that is tuned.
-        llm: how it is tuned, and what it reads.
+        artifacts: stage -> what it made; ``data``, ``corpus``, and the stages that the baseline builds on: for prompts
+            those of ``prompts_build_on``.
+        backbone: id or folder of the LM that is tuned; not for prompts.
+        llm: how it is tuned, and what it reads; not for prompts, which every LM cuts to its own budget.
         ties: whether rows of the same second are before each other.
         write: returns PROMPTS, P^b of every target as a function changes it.
         tune: (LM, folder of the result) -> facts: tunes an LM on the baseline's prompts.
@@ -98,13 +99,14 @@ class Baseline:
         label: as tables show it.
         settings: the type of its section.
         section: of the configuration, where that is not the key.
-        builds_on: earlier stages that it uses beside ``data`` and ``corpus``.
+        builds_on: earlier stages that training and scoring use beside ``data`` and ``corpus``.
+        prompts_build_on: earlier stages that writing prompts uses.
         prompts_from: the stage whose prompts it reads; None: it writes its own.
         trains: what it trains, for estimates of time.
         heading: of its rows in Table 2.
         reads_dislikes: whether it reads what the user did not like.
         judges_one_split: whether it is too slow to score more than the rows that are judged.
-        version: raise it when a change of code changes its results.
+        version: raise it when a change of code, or of the label, changes its results.
     """
 
     key: ClassVar[str]
@@ -112,9 +114,10 @@ class Baseline:
     settings: ClassVar[type[Config]] = Config
     section: ClassVar[str | None] = None
     builds_on: ClassVar[tuple[str, ...]] = ("backbone",)
+    prompts_build_on: ClassVar[tuple[str, ...]] = ()
     prompts_from: ClassVar[str | None] = None
     trains: ClassVar[Literal["LM", "encoder", "policy", "nothing"]] = "LM"
-    heading: ClassVar[str] = "LLM-based models"
+    heading: ClassVar[Literal["LLM-based models", "Encoders, no LLMs"]] = "LLM-based models"
     reads_dislikes: ClassVar[bool] = False
     judges_one_split: ClassVar[bool] = False
     version: ClassVar[int] = 1
@@ -135,7 +138,8 @@ class Baseline:
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Return PROMPTS for all targets, and facts for the manifest.
 
-        Labels of validation and test rows must not be looked at, and that of a training row not for its own prompt.
+        No label of a test row may decide anything, and no row's own label its prompt, but through a model that was
+        fitted to training rows and selected on validation rows, as BinLLM's codes are.
         """
         raise AssertionError(f"{self.key} reads the prompts of {self.prompts_from}")
 

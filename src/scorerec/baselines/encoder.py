@@ -64,7 +64,7 @@ class Encoder(Baseline):
     builds_on: ClassVar[tuple[str, ...]] = (BASIC,)
     prompts_from: ClassVar[str | None] = BASIC
     trains: ClassVar[Any] = "encoder"
-    heading: ClassVar[str] = "Encoders, no LLMs"
+    heading: ClassVar[Any] = "Encoders, no LLMs"
     judges_one_split: ClassVar[bool] = True
 
     def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from scorerec.baselines.encoder import Encoder, EncoderWithCI
 from scorerec.baselines.icl import ICL
 from scorerec.baselines.llara import LLaRA
 
-# In the order of Table 2.
+# In the order of Table 2; one that builds on the stages of another stands after it.
 BASELINES: dict[str, type[Baseline]] = {
     baseline.key: baseline
     for baseline in (

@@ -12,7 +12,7 @@ class Result(BaseModel):
 
 
 class Interval(Result):
-    """A 95% interval from resampling users."""
+    """A 95% interval from resampling users, and chance between seeds where there are several."""
 
     low: float
     high: float

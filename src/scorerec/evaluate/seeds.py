@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import nct as noncentral
 from scipy.stats import t as student
 
 from scorerec.core.errors import DataError
@@ -23,6 +26,7 @@ from scorerec.evaluate.metrics import Floats
 from scorerec.evaluate.results import Interval, PairedDifference, Spread
 
 LEVEL = 0.95
+_NEARLY_NORMAL = 200  # degrees of freedom
 _POWER = 0.8  # how often a difference of the smallest size that is told as detectable would be found
 
 
@@ -49,13 +53,18 @@ class _Error:
     freedom: float
     n_draws: int
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there were draws enough to know the part of the users."""
+        return self.n_draws > 1
+
     def quantile(self, share: float) -> float:
         """Return the quantile of the mean around the truth, in units of the metric."""
         return float(student.ppf(share, self.freedom)) * self.size
 
     def interval(self, mean: float) -> Interval | None:
         """Return the 95% interval; None where no draw could be measured."""
-        if not self.n_draws:
+        if not self.is_known:
             return None
         half = self.quantile((1 + LEVEL) / 2)
         return Interval(low=mean - half, high=mean + half, n_resamples=self.n_draws)
@@ -95,13 +104,24 @@ def difference(method: Seeded, against: Seeded, metric: str) -> PairedDifference
         return None
     draws = [method.draws[metric][seed] - against.draws[metric][seed] for seed in common]
     mean, error = float(values.mean()), _error(values, draws)
+    if not error.is_known:
+        return None
     return PairedDifference(
         value=mean,
         interval=error.interval(mean),
         p_value=error.p_value(mean),
-        detectable=error.quantile((1 + LEVEL) / 2) + error.quantile(_POWER),
+        detectable=error.size * _detectable(error.freedom),
         n_seeds=len(common),
     )
+
+
+@cache
+def _detectable(freedom: float) -> float:
+    """Return the true difference, in standard errors, that the two-sided t-test finds with the power wanted."""
+    limit = float(student.ppf((1 + LEVEL) / 2, freedom))
+    if freedom > _NEARLY_NORMAL:  # where the library's noncentral distribution is no longer exact
+        return limit + float(student.ppf(_POWER, freedom))
+    return float(brentq(lambda true: noncentral.sf(limit, freedom, true) - _POWER, 0.0, 2 * limit + 5))
 
 
 def _error(values: Floats, draws: Sequence[Floats]) -> _Error:

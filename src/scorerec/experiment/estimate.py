@@ -153,7 +153,8 @@ def estimate_stages(
 def _encoder_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
     """Yield the work of CAR, and of the fixed embedder of Eq. 8."""
     car, shape = config.car, None
-    if {"car", "candidates"} & wanted:
+    searches = sorted({"candidates", "candidates-base"} & wanted)
+    if "car" in wanted or searches:
         shape = _encoder_shape(car.model)
     if shape:
         tokens = min(tables.described, car.max_length or _MOST_TOKENS_OF_ENCODERS)
@@ -161,9 +162,9 @@ def _encoder_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) 
         if "car" in wanted:
             rows = 2 * tables.users * (1 + car.n_prefixes) * car.epochs  # an anchor and a neighbour's behaviour
             yield "car", car.device, Work(shape, tokens, 0, rows, 2 * car.batch_size, shape.parameters, size)
-        if "candidates" in wanted:
+        for stage in searches:
             rows = tables.behaviours + tables.queries
-            yield "candidates", car.device, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
+            yield stage, car.device, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
     if "rankings" in wanted and (shape := _encoder_shape(config.evidence.text_embedder)):
         n_assessed = min(config.assess.n_targets, tables.train)
         rows = tables.behaviours + n_assessed
@@ -193,7 +194,7 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
     methods = [
         method
         for method in ALL_METHODS.values()
-        if method.key not in BASELINES or BASELINES[method.key].trains in ("LM", "nothing")
+        if method.key not in BASELINES or BASELINES[method.key].trains != "encoder"
     ]
     stages = {method.key: [f"tuned-{method.key}", f"scores-{method.key}"] for method in methods}
     tuned_or_read = {stage for pair in stages.values() for stage in pair} - set(ENDPOINT_PROMPTS)
@@ -217,7 +218,8 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
     for method in methods:
         tokens = min(augmented if _shows_others(method) else basic, llm.max_tokens or math.inf)
         tuned, scores = stages[method.key]
-        if tuned in wanted and llm.tune != "none":
+        is_policy = method.key in BASELINES and BASELINES[method.key].trains == "policy"  # no estimate for that
+        if tuned in wanted and llm.tune != "none" and not is_policy:
             fixed = (trained, size, llm.gradient_checkpointing)
             yield tuned, llm.device, Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed)
         if scores in wanted & tuned_or_read:

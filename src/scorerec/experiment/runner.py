@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from scorerec.core.artifacts import SCHEMA_VERSION, Artifact, ArtifactStore, Draft, fingerprint
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.core.storage import replace_file
@@ -251,7 +253,8 @@ class Run:
         """Open the run in ``folder``.
 
         Raises:
-            ArtifactError: there is no run, its record is damaged, or one of its artifacts is damaged or gone.
+            ArtifactError: there is no run, its record is damaged or of another version, or one of its artifacts is
+                damaged or gone.
         """
         path = folder / RECORD
         if not path.is_file():
@@ -264,7 +267,15 @@ class Run:
             if artifact is None:
                 raise ArtifactError(f"{store.root / location}: gone; run the experiment again")
             artifacts[name] = artifact
-        return cls(folder, ExperimentConfig.model_validate(record["config"]), artifacts)
+        try:
+            config = ExperimentConfig.model_validate(record["config"])
+        except ValidationError as error:
+            fault = error.errors(include_input=False, include_context=False)[0]
+            raise ArtifactError(
+                f"{path}: its settings are not those of this version ({'.'.join(map(str, fault['loc']))}: "
+                f"{fault['msg']}); run the experiment again, or delete this folder"
+            ) from None
+        return cls(folder, config, artifacts)
 
     def artifact(self, stage: str) -> Artifact:
         """Return the artifact of ``stage``.

@@ -1,7 +1,7 @@
 """What the embedded LM reads before it is tuned: a mixture of texts that favours no method.
 
-Plain behaviours, prompts without collaborative information and prompts with it, whose evidence comes from several
-producers in turn, random users among them. All of it stems from an early block of the training rows: what happened
+Plain behaviours, prompts without collaborative information and prompts with it, whose evidence comes from producers or
+from random users in turn. All of it stems from an early block of the training rows: what happened
 later is not in it, and neither is any label, for no text ends in an answer.
 """
 

@@ -48,7 +48,22 @@ def test_users_and_seeds_add_up_and_degrees_of_freedom_are_satterthwaites() -> N
     assert found.interval is not None
     expected = student.ppf(0.975, freedom) * (of_users + of_seeds) ** 0.5
     assert found.interval.high == pytest.approx(expected)
-    assert found.detectable == pytest.approx(expected + student.ppf(0.8, freedom) * (of_users + of_seeds) ** 0.5)
+
+
+def test_what_is_detectable_is_found_four_times_in_five() -> None:
+    """Three seeds and no other error: t of two degrees of freedom, simulated."""
+    values = {0: -0.01, 1: 0.0, 2: 0.01}
+    found = difference(
+        seeded(values, dict.fromkeys(values, [0.0] * 9)),
+        seeded(dict.fromkeys(values, 0.0), dict.fromkeys(values, [0.0] * 9)),
+        "auc",
+    )
+    assert found is not None
+    true = found.detectable / (0.01 / 3**0.5)  # in standard errors of a mean of three
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(true / 3**0.5, 1.0, size=(40_000, 3))  # deviation 1: the error of the mean is 1 / sqrt(3)
+    t_values = drawn.mean(1) / (drawn.std(1, ddof=1) / 3**0.5)
+    assert np.mean(t_values > student.ppf(0.975, 2)) == pytest.approx(0.8, abs=0.01)
 
 
 @given(shift=st.floats(-0.1, 0.1), seeds=st.integers(1, 4))
@@ -94,6 +109,8 @@ def test_only_seeds_that_both_have_are_compared() -> None:
 
 
 def test_what_cannot_be_measured_is_none_and_other_rows_are_an_error() -> None:
+    undrawn = seeded({0: 0.6}, {0: [float("nan")] * 3})
+    assert difference(undrawn, seeded({0: 0.5}, {0: [float("nan")] * 3}), "auc") is None
     missing = seeded({0: float("nan")}, {0: [float("nan")] * 3})
     assert spread(missing, "auc") is None
     assert difference(missing, missing, "auc") is None

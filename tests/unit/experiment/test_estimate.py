@@ -50,6 +50,24 @@ def test_every_stage_with_a_transformer_is_estimated(tmp_path: Path, models: lis
     assert "parameters" in found["car"].line
 
 
+def test_texts_for_an_embedded_lm_are_estimated_and_for_another_they_are_not_made(
+    tmp_path: Path, models: list[str]
+) -> None:
+    own = runner(tmp_path, *models)
+    assert "candidates-base" not in own.stages
+    assert own.stages["backbone"].reads == ("data", "corpus")
+    embedded = runner(tmp_path, *models, "llm.backbone=embedded", "llm.tune=full")
+    found = {part.stage for part in estimate_run(embedded, None, lambda _: None)}
+    assert {"candidates-base", "backbone", "tuned-score"} <= found
+
+
+def test_a_policy_has_no_estimate_but_its_scores_have(tmp_path: Path, models: list[str]) -> None:
+    methods = 'methods=["item-mean", "item+user-mean", "score", "coral"]'
+    found = {part.stage for part in estimate_run(runner(tmp_path, *models, methods), None, lambda _: None)}
+    assert "scores-coral" in found
+    assert "tuned-coral" not in found
+
+
 def test_only_what_is_still_to_come_is_estimated(tmp_path: Path, models: list[str]) -> None:
     assert [part.stage for part in estimate_run(runner(tmp_path, *models), "candidates", lambda _: None)] == [
         "car",

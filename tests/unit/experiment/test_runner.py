@@ -181,6 +181,18 @@ def test_a_run_that_is_repeated_and_stopped_keeps_what_it_had(tmp_path):
     assert Run.open(tmp_path / "toy").artifacts == before.artifacts
 
 
+def test_a_run_of_another_version_is_said(tmp_path):
+    run(tmp_path, [])
+    (record,) = tmp_path.glob("*/run.json")
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    kept["config"]["baselines"]["gone"] = {"number": 1}
+    record.write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(
+        ArtifactError, match=r"run\.json: its settings are not those of this version \(baselines\.gone: "
+    ):
+        Run.open(record.parent)
+
+
 def test_a_damaged_record_is_said(tmp_path):
     run(tmp_path, [])
     (tmp_path / "toy" / "run.json").write_text(json.dumps({"config": {}}), encoding="utf-8")

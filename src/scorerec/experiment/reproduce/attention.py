@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ _LEAST_HISTORY = 5  # titles of the row that is shown
 
 def make_attention(runner: Runner, path: Path) -> None:
     """Compute what SCORE and LLaRA look at in one test row, and keep it in ``path``; not again for the same models."""
-    own = {stage: fingerprint(runner.identities[stage]) for method in _NAMES for stage in STAGES_OF[method]}
+    own = attention_models(runner)
     if path.is_file() and _read(path).get("models") == own:
         return
     stages = [stage for method in _NAMES for stage in STAGES_OF[method]]
@@ -42,10 +42,25 @@ def make_attention(runner: Runner, path: Path) -> None:
     replace_file(path, json.dumps({"models": own, "found": [entry.as_json() for entry in found]}) + "\n")
 
 
-def read_attention(path: Path) -> list[Attention]:
-    """Return what ``make_attention`` kept; nothing where it kept nothing."""
+def attention_models(runner: Runner) -> dict[str, str]:
+    """Return stage -> fingerprint of what decides Fig. 5."""
+    return {stage: fingerprint(runner.identities[stage]) for method in _NAMES for stage in STAGES_OF[method]}
+
+
+def read_attention(path: Path, models: Mapping[str, str] | None = None) -> list[Attention]:
+    """Return what ``make_attention`` kept; nothing where it kept nothing.
+
+    Args:
+        path: where.
+        models: what it must have been made with; None: whatever it was.
+
+    Raises:
+        ArtifactError: it was made with others, or cannot be read.
+    """
     if not path.is_file():
         return []
+    if models is not None and _read(path).get("models") != models:
+        raise ArtifactError(f"{path}: made with other settings; scorerec reproduce fig5 makes it anew")
     return [
         Attention(
             entry["method"],

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorerec.core.errors import ArtifactError, ConfigError, DataError, ScorerecError
+from scorerec.experiment.attention import Attention
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.reproduce.attention import (
     attention_figure,
+    attention_models,
     attention_text,
     make_attention,
     read_attention,
@@ -109,7 +111,7 @@ def reproduce(
         lines = summarise(table, plans[table], seeds, records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
             sections.append(Section(table, lines))
-    looked = read_attention(kept / _ATTENTION)
+    looked = _looked(job, seeds[0], kept, checked)
     if looked:
         figure = Section("fig5", [], [attention_figure(looked)], attention_text(looked))
         sections = [part for part in sections if part.name != "fig5"]
@@ -131,10 +133,24 @@ def reproduce(
 def _attention(job: Reproduction, seed: int, kept: Path) -> dict[str, str]:
     """Make Fig. 5 unless it is kept; return why it failed, if it did."""
     try:
-        make_attention(job.runner(Job(Row("fig5", "LLaRA", "llara"), seed)), kept / _ATTENTION)
+        make_attention(job.runner(_figure_5(seed)), kept / _ATTENTION)
     except ScorerecError as error:
         return {"fig5": str(error)}
     return {}
+
+
+def _looked(job: Reproduction, seed: int, kept: Path, checked: bool) -> list[Attention]:
+    """Return what Fig. 5 shows: nothing where it was made with other settings, or cannot be read."""
+    try:
+        models = attention_models(job.runner(_figure_5(seed))) if checked else None
+        return read_attention(kept / _ATTENTION, models)
+    except ScorerecError as error:
+        job.tell(Progress("fig5", "left out", None, None, str(error)))
+        return []
+
+
+def _figure_5(seed: int) -> Job:
+    return Job(Row("fig5", "LLaRA", "llara"), seed)
 
 
 def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int]) -> list[Job]:

@@ -24,9 +24,12 @@ _TITLES = {
 }
 _SAYS = {
     "table2": "Bold: best; underlined: second, among conventional and LLM-based models of the first block. "
+    "The item + user mean, which knows dislikes, stands in every block. "
     "*SCORE's gain*: of the mean of AUC and UAUC, the paper's Rel. Imp.",
     "table3": "LLaRA reads the item vectors of the recommender, SCORE its neighbours.",
-    "fig3": "Controls show evidence that knows nothing; the oracle chooses evidence by the label and is a bound.",
+    "fig3": "Controls show evidence that knows nothing; the oracle chooses users by the label: a bound on what "
+    "choosing among the retrieved can give. *Target shown*: of a user who liked the target, the titles up to it "
+    "(`prompt.evidence_window=target`), and the same titles in every epoch (`llm.evidence_augmentation=false`).",
     "fig4": "Varied when recommending, all being trained with K_e = 10 and K_s = 2; with `--retune`, tuned anew.",
     "checks": "*Strict ties*: rows of the same second are not history for each other. *As-of corpus*: other users' "
     "behaviours up to the week before the row, instead of the training period.",
@@ -34,9 +37,9 @@ _SAYS = {
 
 
 _GROUPS: Mapping[Group, str] = {
-    "frozen": "They may know what the user liked before, and what others did in the training period",
-    "as-of": "They may also know what others did since, up to the week before the row",
-    "dislikes": "They may also know what the user rated and did not like before",
+    "frozen": "May know what the user liked before, and others' behaviours as the experiment's corpus has them",
+    "as-of": "May know what others did up to the last snapshot before the row",
+    "dislikes": "May know what the user rated and did not like before",
 }
 
 

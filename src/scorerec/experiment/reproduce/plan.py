@@ -111,7 +111,7 @@ def _with_crm(model: str, name: str) -> tuple[Row, Row]:
 
 TABLE_3 = (*_with_crm("sasrec", "SASRec"), *_with_crm("lightgcn", "LightGCN"), *_with_crm("din", "DIN"))
 # The titles of a similar user end with the target where they liked it: what an LM that reads whole histories would see.
-_SHOWN = ("prompt.evidence_window=target", "llm.evidence_augmentation=false")
+SHOWN = ("prompt.evidence_window=target", "llm.evidence_augmentation=false")
 FIGURE_3 = (
     Row("base", "SCORE-base", "base"),
     Row("cf", "SCORE-cf", "cf"),
@@ -121,8 +121,8 @@ FIGURE_3 = (
     Row("shuffled", "control: evidence of other rows", "shuffled"),
     Row("empty", "control: evidence without content", "empty"),
     Row("oracle", "bound: oracle (knows the label)", "oracle"),
-    Row("score-shown", "SCORE, target shown where liked", "score", _SHOWN),
-    Row("oracle-shown", "bound: oracle, target shown where liked", "oracle", _SHOWN),
+    Row("score-shown", "SCORE, target shown where liked", "score", SHOWN),
+    Row("oracle-shown", "bound: oracle, target shown where liked", "oracle", SHOWN),
 )
 DEFAULT_K_E, DEFAULT_K_S = 10, 2
 K_E, K_S = (5, 10, 15, 20), (1, 2, 3, 4)

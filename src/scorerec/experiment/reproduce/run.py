@@ -79,18 +79,15 @@ class Reproduction:
     def current(
         self, records: Mapping[tuple[str, int], Record], rows: Iterable[Row]
     ) -> tuple[dict[tuple[str, int], Record], list[str]]:
-        """Return the records that were made with the present settings, and the files of those that were not.
+        """Return the records of rows that were made with the present settings, and the files of those that were not.
 
         Raises:
-            ScorerecError: the data are not there, which the settings are compared with.
+            DataError: the data are not there, which the settings are compared with.
         """
         known = {row.key: row for row in rows}
-        found = {
-            (key, seed): record
-            for (key, seed), record in records.items()
-            if key in known and self.is_kept(Job(known[key], seed), records)
-        }
-        return found, [record_path(self.kept, *key).name for key in records if key not in found]
+        own = {place: record for place, record in records.items() if place[0] in known}
+        found = {(key, seed): own[key, seed] for key, seed in own if self.is_kept(Job(known[key], seed), own)}
+        return found, [record_path(self.kept, *place).name for place in own if place not in found]
 
     def make(self, jobs: Iterable[Job]) -> dict[str, str]:
         """Make the records of these jobs that are not kept; return row -> why it failed."""

@@ -12,6 +12,7 @@ from scorerec.experiment.stages import (
     variants,
 )
 from scorerec.experiment.stages.evaluation import report_stage
+from scorerec.experiment.stages.parts import EMBEDDED
 
 ALL_STAGES = (
     *tables.STAGES,
@@ -35,8 +36,10 @@ def needs(stage: str) -> list[str]:
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
     report = report_stage(name for method in config.chosen_methods for name in needs(method.stage))
+    own = language_model.backbone_stage(config.llm.backbone == EMBEDDED)
+    stages = [own if stage.name == own.name else stage for stage in ALL_STAGES]
     wanted = set(report.reads)
-    for stage in reversed(ALL_STAGES):
+    for stage in reversed(stages):
         if stage.name in wanted:
             wanted.update(stage.reads)
-    return (*(stage for stage in ALL_STAGES if stage.name in wanted), report)
+    return (*(stage for stage in stages if stage.name in wanted), report)

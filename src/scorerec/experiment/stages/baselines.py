@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from scorerec.baselines.base import Baseline, Inputs
+from scorerec.baselines.base import BASIC, Baseline, Inputs
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.tables import PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.judged import JUDGED, in_splits
+from scorerec.experiment.stages.judged import JUDGED, prompts_of, with_method
 from scorerec.experiment.stages.language_model import prompt_settings, settings_without_evidence, tune_on
 from scorerec.experiment.stages.parts import backbone, model_folder, prompter
 from scorerec.text.features import ChangePrompt
@@ -30,7 +29,8 @@ def _stages(kind: type[Baseline]) -> Iterator[Stage]:
     prompts = kind.prompts_from or f"prompts-{kind.key}"
     tuned = None if kind.trains == "nothing" else f"tuned-{kind.key}"
     if kind.prompts_from is None:
-        yield Stage(prompts, _ALWAYS, _own_settings(kind), _prompts(kind), version=kind.version)
+        reads = (*_ALWAYS, *kind.prompts_build_on)
+        yield Stage(prompts, reads, _own_settings(kind), _prompts(kind), version=kind.version)
     reads = tuple(dict.fromkeys((*_ALWAYS, *kind.builds_on, prompts)))
     if tuned is not None:
         yield Stage(tuned, reads, _settings(kind), _training(kind, prompts), version=kind.version)
@@ -83,13 +83,11 @@ def _training(kind: type[Baseline], prompts: str) -> _Run:
 def _scoring(kind: type[Baseline], prompts: str, tuned: str | None) -> _Run:
     def run(context: Context, draft: Draft) -> None:
         splits = (context.config.evaluation.split,) if kind.judges_one_split else JUDGED
-        targets = in_splits(context.inputs["corpus"].table(TARGETS), splits)
-        table = context.inputs[prompts].table(PROMPTS)
-        judged = table.filter(pc.is_in(table["target_id"], targets["target_id"].combine_chunks()))
+        judged = prompts_of(context, prompts, splits)
         baseline = _baseline(kind, context, prompts)
         model = baseline.inputs.backbone if tuned is None else model_folder(context, tuned)
         found, facts = baseline.score(judged, model)
-        draft.write(SCORES, found.append_column("method", pa.array([kind.label] * found.num_rows, pa.string())))
+        draft.write(SCORES, with_method(found, kind.label))
         draft.facts.update(facts)
 
     return run
@@ -109,7 +107,9 @@ def _settings(kind: type[Baseline]) -> _Settings:
     own = _own_settings(kind)
     if kind.trains == "encoder":
         return lambda config: {**own(config), "titles": config.llm.budget.model_dump(mode="json", exclude={"tokens"})}
-    return lambda config: {**own(config), "llm": settings_without_evidence(config)}
+    if kind.prompts_from in (None, BASIC):
+        return lambda config: {**own(config), "llm": settings_without_evidence(config)}
+    return lambda config: {**own(config), "llm": config.llm.model_dump(mode="json")}
 
 
 def _score_settings(kind: type[Baseline]) -> _Settings:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from scorerec.assess.probabilities import ProbabilityReader
 from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import Draft
-from scorerec.core.tables import PROMPTS, SCORES, TARGETS
+from scorerec.core.tables import SCORES
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.evidence import REPLIES
-from scorerec.experiment.stages.judged import in_splits
+from scorerec.experiment.stages.judged import prompts_of, with_method
 from scorerec.pipeline.endpoint import score_by_endpoint
 
 ENDPOINT_PROMPTS = {"scores-endpoint": "prompts-llm", "scores-endpoint-score": "prompts-score"}
@@ -25,14 +22,11 @@ ENDPOINT_PROMPTS = {"scores-endpoint": "prompts-llm", "scores-endpoint-score": "
 def _scores(key: str, context: Context, draft: Draft) -> None:
     """Score the rows of the split that is judged; the others would be paid for without use."""
     config, method = context.config.endpoint, ALL_METHODS[key]
-    targets = in_splits(context.inputs["corpus"].table(TARGETS), (context.config.evaluation.split,))
-    prompts = context.inputs[ENDPOINT_PROMPTS[method.stage]].table(PROMPTS)
-    judged = prompts.filter(pc.is_in(prompts["target_id"], targets["target_id"].combine_chunks()))
+    judged = prompts_of(context, ENDPOINT_PROMPTS[method.stage], (context.config.evaluation.split,))
     reader = ProbabilityReader(config.chat, config.kind, config.top_logprobs)
     with ReplyStore(context.root / REPLIES) as store:
         found, facts = score_by_endpoint(judged, context.config.llm.budget, reader, store, config)
-    names = pa.array([method.name] * found.num_rows, pa.string())
-    draft.write(SCORES, found.append_column("method", names))
+    draft.write(SCORES, with_method(found, method.name))
     draft.facts.update(facts)
 
 

@@ -152,12 +152,21 @@ def _scores(context: Context) -> list[pa.Table]:
 
 
 def _informativeness(context: Context, targets: pa.Table) -> list[Informativeness]:
+    """Measure the evidence of SCORE, and that of its variants: a CRM that was fitted to the rows may give them away."""
     behaviours, counts = context.inputs["corpus"].table(BEHAVIOURS), context.config.evidence
     candidates = context.inputs["candidates"].table(CANDIDATES)
     contexts = context.inputs["contexts"].table(CONTEXTS)
     return [
         *evidence_informativeness(targets, candidates, behaviours, f"candidates (K_e = {counts.n_candidates})"),
         *evidence_informativeness(targets, contexts, behaviours, f"contexts (K_s = {counts.n_context_users})"),
+        *(
+            entry
+            for method in context.config.chosen_methods
+            if (stage := f"contexts-{method.key}") in context.inputs
+            for entry in evidence_informativeness(
+                targets, context.inputs[stage].table(CONTEXTS), behaviours, f"contexts of {method.name}"
+            )
+        ),
     ]
 
 
@@ -205,4 +214,4 @@ def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
 def report_stage(needed: Iterable[str]) -> Stage:
     """Return the stage that reports on the methods of an experiment, which need those stages."""
     reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "prompts-score", *needed))
-    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=2)
+    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=3)

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.tables import SCORES
+from scorerec.core.tables import PROMPTS, SCORES, TARGETS
+from scorerec.experiment.runner import Context
 
 JUDGED = ("valid", "test")
 
@@ -22,6 +23,18 @@ def with_users(targets: pa.Table, queries: pa.Table) -> pa.Table:
     """Return the targets with the ``user_id`` of their query, in the order of ``targets``."""
     users = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
     return targets.append_column("user_id", pa.array([users[query] for query in targets["query_id"].to_pylist()]))
+
+
+def prompts_of(context: Context, stage: str, splits: Collection[str]) -> pa.Table:
+    """Return the PROMPTS of a stage for the targets of some splits."""
+    targets = in_splits(context.inputs["corpus"].table(TARGETS), splits)
+    prompts = context.inputs[stage].table(PROMPTS)
+    return prompts.filter(pc.is_in(prompts["target_id"], targets["target_id"].combine_chunks()))
+
+
+def with_method(scores: pa.Table, method: str) -> pa.Table:
+    """Return scores with the name of who gave them."""
+    return scores.append_column("method", pa.array([method] * scores.num_rows, pa.string()))
 
 
 def score_table(targets: pa.Table, method: str, p_yes: Sequence[float] | np.ndarray) -> pa.Table:

@@ -10,14 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SCORES, TARGETS
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import LLM, SCORE
 from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.judged import JUDGED, in_splits
+from scorerec.experiment.stages.judged import JUDGED, in_splits, prompts_of, with_method
 from scorerec.experiment.stages.parts import EMBEDDED, backbone, model_folder, prompter
 from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import tune_together
@@ -84,12 +82,8 @@ def _tuned(prompts: str, context: Context, draft: Draft) -> None:
 
 def write_scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:
     """Score the judged rows of one stage's prompts with the LM that another stage tuned."""
-    targets = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
-    table = context.inputs[prompts].table(PROMPTS)
-    judged = table.filter(pa.compute.is_in(table["target_id"], targets["target_id"].combine_chunks()))
-    found = score(model_folder(context, tuned), judged, context.config.llm)
-    names = pa.array([method] * found.num_rows, pa.string())
-    draft.write(SCORES, found.append_column("method", names))
+    found = score(model_folder(context, tuned), prompts_of(context, prompts, JUDGED), context.config.llm)
+    draft.write(SCORES, with_method(found, method))
 
 
 def prompt_settings(*fields: str) -> Callable[[ExperimentConfig], dict[str, Any]]:
@@ -138,8 +132,14 @@ def method_stages(suffix: str, name: str, prompts: Stage, has_evidence: bool = T
     )
 
 
+def backbone_stage(is_embedded: bool) -> Stage:
+    """Return the stage of the LM that is tuned: an embedded one reads texts, whose evidence must have been found."""
+    reads = ("data", "corpus", *(("candidates-base",) if is_embedded else ()))
+    return Stage("backbone", reads, _backbone_settings, _backbone, version=2)
+
+
 STAGES = (
-    Stage("backbone", ("data", "corpus", "candidates-base"), _backbone_settings, _backbone, version=2),
+    backbone_stage(is_embedded=True),
     *method_stages(
         "llm",
         LLM,

@@ -1,0 +1,66 @@
+"""What limits SCORE at this scale: tuning, length of prompts, retrieval, or reading? Validation rows alone.
+
+python benchmarks/limits.py --path FOLDER
+
+Each row changes one thing of the preset and is tuned anew; what does not change is reused, and a second call goes on
+where the first one ended. An hour or so on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from scorerec.cli.output import tell
+from scorerec.experiment.reproduce.plan import SCORE, SHOWN, Row
+from scorerec.experiment.reproduce.records import read_records
+from scorerec.experiment.reproduce.run import Job, Reproduction
+
+ROWS = (
+    Row("item-mean", "item mean", "item-mean"),
+    Row("llm", "LM without CI", "llm"),
+    Row("llm-epochs", "... 8 epochs instead of 3", "llm", ("llm.epochs=8",)),
+    Row("llm-decay-0", "... no weight decay", "llm", ("llm.weight_decay=0.0",)),
+    Row("llm-decay-1", "... weight decay 1.0", "llm", ("llm.weight_decay=1.0",)),
+    Row(
+        "llm-history",
+        "... 30 titles of history instead of 10",
+        "llm",
+        ("llm.history_titles=30", "prompt.history_titles=40"),
+    ),
+    SCORE,
+    Row("score-decay-0", "... no weight decay", "score", ("llm.weight_decay=0.0",)),
+    Row("score-shown", "... titles up to the target, where liked", "score", SHOWN),
+    Row("cf-lightgcn", "... LightGCN's nearest users instead, likewise", "cf", ("crm.model=lightgcn", *SHOWN)),
+    Row("oracle-shown", "... users chosen by the label, likewise (a bound)", "oracle", SHOWN),
+    Row("oracle-epochs", "... the same, 8 epochs", "oracle", (*SHOWN, "llm.epochs=8")),
+)
+
+
+def main() -> None:
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--path", type=Path, required=True, help="folder with ratings.dat and movies.dat")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="runs and records")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    given = parser.parse_args()
+    changes = [f"data.path={given.path}", "evaluation.split=valid"]
+    job = Reproduction("ml-1m", changes, given.out, given.out / "limits.md", tell)
+    failures = job.make(Job(row, seed) for seed in given.seeds for row in ROWS)
+    records = read_records(job.kept)
+    table = Table("", *(f"seed {seed}: AUC / UAUC" for seed in given.seeds), "seconds")
+    for row in ROWS:
+        kept = [records.get((row.key, seed)) for seed in given.seeds]
+        cells = [
+            failures.get(row.key, "–") if one is None else f"{one.measured.auc:.4f} / {one.measured.uauc:.4f}"
+            for one in kept
+        ]
+        table.add_row(row.name, *cells, "–" if kept[0] is None else f"{kept[0].seconds:.0f}")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
