@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.errors import ConfigError
+from scorerec.crm.registry import MODELS
 from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.stages import needs
 
@@ -79,12 +80,7 @@ TABLE_2 = (
         boosted_trees="boosted trees on counts",
         title_regression="regression on MiniLM titles",
     ),
-    _crm("mf", "MF"),
-    _crm("lightgcn", "LightGCN"),
-    _crm("din", "DIN"),
-    _crm("gru4rec", "GRU4Rec"),
-    _crm("core", "CORE"),
-    _SASREC,
+    *(_crm(name, model.label) for name, model in MODELS.items()),
     *sorted(
         (
             Row("llm", "TALLRec", "llm", (), "LLM-based models"),
