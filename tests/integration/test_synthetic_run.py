@@ -45,6 +45,7 @@ TABLES = {
     "neighbours": [BEHAVIOURS, NEIGHBOURS],
     "car": [],
     "candidates": [CANDIDATES],
+    "candidates-base": [CANDIDATES],
     "assessments": [ASSESSMENTS],
     "rankings": [RANKINGS],
     "sare": [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,12 @@ METHODS_HERE = {key for key, method in ALL_METHODS.items() if method.stage not i
 
 
 @pytest.fixture(scope="module")
-def variants(outcome: Any, experiment: Any) -> Any:
-    """Return a run of all methods that need no server beside the first run, whose artifacts it uses."""
+def variants(outcome: Any, experiment: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a run of all methods that need no server on a copy of the first run, whose artifacts it uses."""
+    root = tmp_path_factory.mktemp("variants") / "runs"
+    shutil.copytree(outcome.root, root)
     keys = ", ".join(f'"{key}"' for key in sorted(METHODS_HERE))
-    return experiment.run(outcome.root, f"methods=[{keys}]", "name=variants")
+    return experiment.run(root, f"methods=[{keys}]", "name=variants")
 
 
 def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
