@@ -22,6 +22,7 @@ from scorerec.llm.attention import TokenWeight
 
 _NAMES = {"score": "SCORE", "llara": "LLaRA"}
 _MOST_TICKS = 12
+_CHARACTERS = 60  # that would fit side by side below the axis
 _LEAST_HISTORY = 5  # titles of the row that is shown
 
 
@@ -105,6 +106,15 @@ def attention_text(found: Sequence[Attention]) -> str:
     )
 
 
+def _strongest(tokens: Sequence[TokenWeight]) -> list[int]:
+    """Return the places of the strongest tokens, none so near to a stronger one that their names would overlap."""
+    chosen: list[int] = []
+    for place in sorted(range(len(tokens)), key=lambda place: -tokens[place].weight):
+        if len(chosen) < _MOST_TICKS and all(_CHARACTERS * abs(place - other) > len(tokens) for other in chosen):
+            chosen.append(place)
+    return chosen
+
+
 def attention_figure(found: Sequence[Attention]) -> Picture:
     """Draw the weight of every token, coloured by its span; one picture per method."""
     with plot_style():
@@ -117,7 +127,7 @@ def attention_figure(found: Sequence[Attention]) -> Picture:
             if at:
                 label = f"{name}: {entry.shares[span]:.0%}"
                 axes.bar(at, [entry.tokens[place].weight for place in at], 1.0, color=colours[span], label=label)
-        strongest = sorted(range(len(entry.tokens)), key=lambda place: -entry.tokens[place].weight)[:_MOST_TICKS]
+        strongest = _strongest(entry.tokens)
         texts = [entry.tokens[place].text.strip()[:18].replace("$", r"\$") for place in strongest]
         axes.set_xticks(strongest, texts, rotation=60, ha="right", fontsize=6)
         axes.set_title(_NAMES[entry.method], fontsize=9)
