@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.reproduce import command
 from scorerec.experiment.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
-from scorerec.experiment.reproduce.records import read_records
+from scorerec.experiment.reproduce.records import Record, read_records
 from scorerec.experiment.reproduce.run import Reproduction
 from scorerec.experiment.runner import Progress
 
@@ -92,6 +93,50 @@ def test_other_settings_are_other_records(job: Reproduction, told: list[Progress
     elsewhere = [*experiment.settings(), "data.source=movielens-1m", "data.path=/nowhere"]
     command.reproduce("table2", Reproduction("ml-1m", elsewhere, job.root, job.page), (0,), run=False)
     assert "Not checked" in job.page.read_text(encoding="utf-8")
+
+
+def test_a_record_without_scores_is_made_anew(job: Reproduction, told: list[Progress]) -> None:
+    command.reproduce("table2", job, (0,))
+    path = job.kept / "score-seed0.json"
+    complete = path.read_text(encoding="utf-8")
+    old = json.loads(complete)
+    del old["scores"]
+    path.write_text(json.dumps(old), encoding="utf-8")
+    told.clear()
+    command.reproduce("table2", job, (0,), run=False)
+    (said,) = (progress for progress in told if progress.stage == "records")
+    assert said.note.endswith("have no scores: score-seed0.json")
+    with (job.kept / "table2.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["failure"] for row in csv.DictReader(file)] == ["", "", "not run", "not run"]
+    told.clear()
+    command.reproduce("table2", job, (0,))
+    assert begun(told) == ["broken, seed 0", "score, seed 0"]
+    new = read_records(job.kept)["score", 0]
+    assert new.model_copy(update={"seconds": 0.0}) == Record.model_validate_json(complete).model_copy(
+        update={"seconds": 0.0}
+    )
+    assert len(new.row_scores()) == new.measured.n_rows
+
+
+def test_a_table_of_one_seed_compares_that_seed_in_every_row(job: Reproduction) -> None:
+    """SCORE and the references are kept over two seeds for Table 2; Fig. 4 has the first of them alone."""
+    command.reproduce("all", job, (1, 0))
+    records = read_records(job.kept)
+    assert sorted(records) == [
+        *((key, seed) for key in ("item+user-mean", "item-mean", "score") for seed in (0, 1)),
+        ("score-ke10-ks1", 1),
+    ]
+    auc = {place: record.measured.auc for place, record in records.items()}
+    with (job.kept / "fig4.csv").open(encoding="utf-8", newline="") as file:
+        ours, fewer = csv.DictReader(file)
+    assert (ours["seeds"], float(ours["auc"])) == ("1", auc["score", 1])
+    assert float(fewer["score_minus_auc"]) == auc["score", 1] - auc["score-ke10-ks1", 1]  # type: ignore[operator]
+    with (job.kept / "table2.csv").open(encoding="utf-8", newline="") as file:
+        ours = next(row for row in csv.DictReader(file) if row["key"] == "score")
+    assert (ours["seeds"], float(ours["auc"])) == (
+        "1 0",
+        pytest.approx((auc["score", 0] + auc["score", 1]) / 2),  # type: ignore[operator]
+    )
 
 
 def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:

@@ -1,4 +1,4 @@
-"""Reasoning-aligned ranking (Eq. 8-9): orders candidates by how well they match the assessment."""
+"""Orders candidates for SARE to learn from: by the assessment (Eq. 8-9), or by how close titles come to the target."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scorerec.core.tables import RANKINGS
 
 Embed = Callable[[list[str]], np.ndarray]
 
+_CLOSEST = 3  # items of a behaviour that speak for it
 _PAIRS_AT_ONCE = 65_536  # (assessment, candidate) pairs whose vectors are multiplied together: flat memory
 
 
@@ -51,6 +52,58 @@ def rank(
     place = {text: index for index, text in enumerate(dict.fromkeys([*questions, *answers]))}
     vectors = _unit_vectors(list(place), embed)  # (n_texts, d) f32
     relevance = _cosines(vectors, [place[text] for text in questions], [place[text] for text in answers])
+    return _ranked(target_ids, behaviour_ids, (order, sources), relevance)
+
+
+def rank_by_titles(
+    asked: pa.Table,
+    targets: pa.Table,
+    candidates: pa.Table,
+    behaviours: Mapping[str, Sequence[str]],
+    item_vectors: Mapping[str, np.ndarray],
+) -> pa.Table:
+    """Return another order of each target's candidates: who liked the target itself, or items like it, first.
+
+    The relevance of a behaviour is the mean of its three largest cosines between an item of it and the target.
+
+    Args:
+        asked: target_id of the targets that are ranked.
+        targets: TARGETS.
+        candidates: CANDIDATES; a target whose query has none gets no rows.
+        behaviours: behaviour_id -> item ids.
+        item_vectors: item_id -> vector of its description, (d,) float32.
+
+    Returns:
+        RANKINGS, targets in the order of ``asked``.
+
+    Raises:
+        DataError: a target or an item of a behaviour is missing.
+    """
+    target_ids, behaviour_ids, order, sources = _pairs(asked, targets, candidates)
+    place = {item: number for number, item in enumerate(item_vectors)}
+    matrix = np.stack([np.asarray(vector, np.float32) for vector in item_vectors.values()])
+    matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+    wanted = dict(zip(targets["target_id"].to_pylist(), targets["item_id"].to_pylist(), strict=True))
+    try:
+        held = {name: np.array([place[item] for item in behaviours[name]], np.int64) for name in set(behaviour_ids)}
+        asking = [place[wanted[target_id]] for target_id in target_ids]
+    except KeyError as error:
+        raise DataError(f"ranking by titles: {error.args[0]!r} has no items, or no description") from None
+    relevance = np.empty(len(target_ids), np.float32)
+    for number, (item, name) in enumerate(zip(asking, behaviour_ids, strict=True)):
+        cosines = matrix[held[name]] @ matrix[item]
+        relevance[number] = np.sort(cosines)[-_CLOSEST:].mean() if len(cosines) else -1.0
+    return _ranked(target_ids, behaviour_ids, (order, sources), relevance)
+
+
+def _ranked(
+    target_ids: Sequence[str],
+    behaviour_ids: Sequence[str],
+    places: tuple[np.ndarray, np.ndarray],
+    relevance: np.ndarray,
+) -> pa.Table:
+    """Return RANKINGS by relevance; ``places``: rank as candidate, which decides ties, and number of the target."""
+    order, sources = places
     best_first = np.lexsort((order, -relevance, sources))  # the last key is the first to decide
     sources = sources[best_first]
     first = np.flatnonzero(np.r_[True, sources[1:] != sources[:-1]]) if len(sources) else sources

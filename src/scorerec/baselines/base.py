@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,6 +67,28 @@ class Inputs:
     def queries(self) -> pa.Table:
         """QUERIES: the prefixes from which users' vectors and codes come, as everywhere."""
         return self.artifacts["corpus"].table(QUERIES)
+
+    def parts_of_queries(self) -> list[npt.NDArray[np.int64]]:
+        """Return the places of the queries of training rows, of others of validation rows, and of all others."""
+        asked = self.queries["query_id"].combine_chunks()
+        part = np.full(len(asked), 2)
+        for number, split in ((1, "valid"), (0, "train")):
+            names = self.targets(split)["query_id"].combine_chunks()
+            part[pc.is_in(asked, value_set=names).to_numpy(zero_copy_only=False)] = number
+        return [np.flatnonzero(part == number) for number in range(3)]
+
+    def of_queries(self, compute: Callable[[list[list[str]]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Return what a model makes of the history of each query, (N, ...), in the order of ``queries``.
+
+        Part by part: beside longer histories a sum may be rounded otherwise, and so even a test row that is only read
+        in the same batch would decide a little of what is trained.
+
+        Args:
+            compute: histories of item ids, oldest first -> a row for each.
+        """
+        histories, parts = self.queries["item_ids"].to_pylist(), self.parts_of_queries()
+        found = [compute([histories[place] for place in places]) for places in parts if len(places)]
+        return np.concatenate(found)[np.argsort(np.concatenate(parts))]
 
     def targets(self, *splits: str) -> pa.Table:
         """Return TARGETS of some splits, or all."""

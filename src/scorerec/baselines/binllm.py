@@ -27,7 +27,7 @@ class BinLLM(Baseline):
         inputs, form = self.inputs, self.config.form
         model, facts = learn_codes(inputs.interactions, self.config, inputs.seed)
         queries, items = inputs.queries, inputs.item_ids
-        codes_of_users = [write_code(bits, form) for bits in model.user_codes(queries["item_ids"].to_pylist())]
+        codes_of_users = [write_code(bits, form) for bits in inputs.of_queries(model.user_codes)]
         users = dict(zip(queries["query_id"].to_pylist(), codes_of_users, strict=True))
         codes = dict(zip(items, (write_code(bits, form) for bits in model.item_codes(items)), strict=True))
         table = inputs.write(lambda row, basic: featured(basic, users[row.query_id], codes[row.item_id]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -42,6 +43,7 @@ class CoLLM(Baseline):
     label: ClassVar[str] = "CoLLM"
     settings: ClassVar[type[Config]] = CoLLMConfig
     builds_on: ClassVar[tuple[str, ...]] = ("crm", TEXT_TUNED)
+    version: ClassVar[int] = 2
 
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Return P^b with a mark for the user and one for the item."""
@@ -87,7 +89,7 @@ def train_collm(
     with own_randomness(backbone, seed):
         backbone.model.requires_grad_(False)
         virtual = with_virtual_tokens(
-            backbone, material.unit_vectors(), projector(n_values, width(backbone), own.expansion)
+            backbone, torch.from_numpy(material.vectors), projector(n_values, width(backbone), own.expansion)
         )
         train, valid = material.rows(config, seed)
         course = Trainer(virtual, config, train, valid, seed).run()

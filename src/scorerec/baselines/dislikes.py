@@ -26,6 +26,7 @@ class Dislikes(Baseline):
     label: ClassVar[str] = "TALLRec with own dislikes"
     settings: ClassVar[type[Config]] = DislikesConfig
     reads_dislikes: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Return P^b with the sentence."""

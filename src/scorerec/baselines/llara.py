@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -47,6 +48,7 @@ class LLaRA(Baseline):
     label: ClassVar[str] = "LLaRA"
     settings: ClassVar[type[Config]] = LLaRAConfig
     builds_on: ClassVar[tuple[str, ...]] = ("crm", "backbone")
+    version: ClassVar[int] = 2
 
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Return P^b with a mark behind each title."""
@@ -92,7 +94,7 @@ def train_llara(
     backbone = load_backbone(backbone_name, config.precision, config.device)
     with own_randomness(backbone, seed):
         trained = ready(backbone, config)
-        virtual = with_virtual_tokens(trained, material.unit_vectors(), projector(n_values, width(backbone)))
+        virtual = with_virtual_tokens(trained, torch.from_numpy(material.vectors), projector(n_values, width(backbone)))
         train, valid = material.rows(config, seed)
         with embedding_dropout(virtual.model, config.embedding_dropout):
             course = _Curriculum(virtual, config, (train, valid), configs[1], seed).run()

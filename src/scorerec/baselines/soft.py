@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
-from torch import Tensor
 
 from scorerec.baselines.base import Inputs
 from scorerec.baselines.virtual_tokens import mark
@@ -30,7 +28,8 @@ class Material(NamedTuple):
     Attributes:
         prompts: PROMPTS with marks (see ``virtual_tokens``).
         labels: target_id, label and split.
-        vectors: (N, d) float32; a mark names a row.
+        vectors: (N, d) float32, about unit deviation, so that one learning rate suits every recommender; a mark names
+            a row.
     """
 
     prompts: pa.Table
@@ -43,11 +42,6 @@ class Material(NamedTuple):
         train = labelled_prompts(table, self.labels, "train", config.max_train_rows, seed)
         return train, labelled_prompts(table, self.labels, "valid", config.max_valid_rows, seed)
 
-    def unit_vectors(self) -> Tensor:
-        """Return vectors whose values have about unit size, so that one learning rate suits every recommender."""
-        size = float(np.sqrt(np.mean(np.square(self.vectors)))) or 1.0
-        return torch.from_numpy(np.ascontiguousarray(self.vectors / size, np.float32))
-
 
 def marks(inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:
     """Return the mark of each query's user and of each item: items come first."""
@@ -57,18 +51,31 @@ def marks(inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def crm_vectors(inputs: Inputs, with_users: bool) -> npt.NDArray[np.float32]:
-    """Return the CRM's vectors in the order of the marks, each kind centred and of one size."""
+    """Return the CRM's vectors in the order of the marks, each kind centred and of one size.
+
+    Items are those of the catalogue. Where users' vectors lie, and how large they are, the training rows alone tell.
+    """
     model = load_crm(inputs.model("crm"))
-    parts = [one_size(model.item_vectors(inputs.item_ids))]
+    items = model.item_vectors(inputs.item_ids)
+    parts = [one_size(items, items)]
     if with_users:
-        parts.append(one_size(model.encode(inputs.queries["item_ids"].to_pylist())))
+        users = inputs.of_queries(model.encode)
+        parts.append(one_size(users, users[inputs.parts_of_queries()[0]]))
     return np.concatenate(parts)
 
 
-def one_size(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return vectors centred, with unit deviation over all values."""
-    centred = vectors - vectors.mean(0)
-    return np.asarray(centred / max(float(centred.std()), 1e-12), np.float32)
+def one_size(vectors: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors less the mean of those that are known from training, over the deviation of all their values.
+
+    Args:
+        vectors: (N, d).
+        known: (M, d); what decides mean and deviation.
+
+    >>> one_size(np.array([[1.0], [3.0], [7.0]]), np.array([[1.0], [3.0]])).tolist()
+    [[-1.0], [1.0], [5.0]]
+    """
+    middle = known.mean(0)
+    return np.asarray((vectors - middle) / max(float((known - middle).std()), 1e-12), np.float32)
 
 
 def width(backbone: Backbone) -> int:

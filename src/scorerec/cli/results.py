@@ -35,6 +35,23 @@ def compare(
 
 
 @app.command()
+def signal(folder: RunFolder, as_json: AsJson = False) -> None:
+    """Say whether there is anything to pass on: does the CRM tell users apart, do found users know the target?"""
+    from scorerec.evaluate.report import signal_tables
+    from scorerec.experiment import actions
+
+    found = actions.run_signal(folder, tell)
+    if as_json:
+        print_json(found)
+        return
+    for caption, rows in signal_tables(found).items():
+        say(caption)
+        print_rows(list(rows[0]), [list(row.values()) for row in rows])
+    for warning in found.warnings:
+        say(f"Warning: {warning}")
+
+
+@app.command()
 def scores(
     folder: RunFolder,
     out: Annotated[Path, typer.Option(help="a new .csv or .parquet file")],

@@ -15,7 +15,7 @@ SPLITS = ("train", "valid", "test")
 
 SEGMENT = pa.struct(
     [
-        ("kind", pa.string()),  # wording | history | evidence | target
+        ("kind", pa.string()),  # wording | history | dislike | evidence | target
         ("text", pa.string()),
         ("item_id", pa.string()),  # null for wording
         ("behaviour_id", pa.string()),  # whose behaviour it is part of: evidence, and the wording around it

@@ -99,6 +99,13 @@ class ConventionalRecommender(nn.Module, ABC):
         """Return how likely each row's item is to be liked, any increasing scale, (N,) float32."""
 
     @abstractmethod
+    def catalogue_logits(self, prefixes: Prefixes) -> Tensor:
+        """Return the logit of every item of the catalogue after each prefix, (N, n_items) float32.
+
+        Column ``i`` is item number ``i + 1``; ``logits`` says the same of one item per row.
+        """
+
+    @abstractmethod
     def item_table(self) -> Tensor:
         """Return the vectors of unknown items (row 0) and of the catalogue, (1 + n_items, d) float32."""
 
@@ -141,6 +148,22 @@ class ConventionalRecommender(nn.Module, ABC):
         slope, offset = self.calibration.double().tolist()
         # tanh, and not 1 / (1 + exp(-x)), cannot overflow.
         return np.asarray(0.5 * (1 + np.tanh(0.5 * (slope * logits + offset))), np.float64)
+
+    @torch.inference_mode()
+    def states(self, prefixes: Prefixes) -> npt.NDArray[np.float32]:
+        """Return ``vectors`` as an array, (N, d)."""
+        return np.asarray(self.vectors(prefixes).cpu().numpy(), np.float32)
+
+    @torch.inference_mode()
+    def rank(self, prefixes: Prefixes) -> npt.NDArray[np.float32]:
+        """Return ``catalogue_logits`` as an array: what items are ranked by.
+
+        Raises:
+            ModelError: a score is not a number.
+        """
+        scores = self.catalogue_logits(prefixes).cpu().numpy()
+        self._require_finite(scores, "scores")
+        return np.asarray(scores, np.float32)
 
     @torch.inference_mode()
     def item_vectors(self, item_ids: Sequence[str]) -> npt.NDArray[np.float32]:

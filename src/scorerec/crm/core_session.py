@@ -35,7 +35,23 @@ class CORE(SequenceRecommender):
     label: ClassVar[str] = "CORE"
     settings_type: ClassVar[type[ModelSettings]] = CORESettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ranking": {
+            "selection": "ranking",
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "batch_size": 2048,
+            "epochs": 100,
+            "patience": 10,
+            "settings": {
+                "objective": "cross-entropy",
+                "item_bias": False,
+                "unit_states": True,
+                "temperature": 0.07,
+                "pooling": "mean",
+            },
+        },
         "bce": {
+            "selection": "auc",
             "learning_rate": 1e-3,
             "weight_decay": 1.0,
             "batch_size": 1024,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ _ROWS_AT_ONCE = 1024  # when nothing is learned; bounds memory, changes no resul
 class DINSettings(ModelSettings):
     """Settings of DIN; the defaults of a recipe stand in ``DIN.recipes``."""
 
+    objective: Literal["bce", "sampled"] = Field(
+        "bce",
+        description="bce: every row and its label; sampled: liked rows, and for each an item drawn at random",
+    )
     dimension: int = Field(10, ge=1, description="length of item vectors")
     max_length: int = Field(50, ge=1, description="latest items of a history that are read")
     attention_widths: tuple[int, ...] = Field((256, 256, 256), description="layers that weigh an item of a history")
@@ -56,7 +60,25 @@ class DIN(ConventionalRecommender):
     label: ClassVar[str] = "DIN"
     settings_type: ClassVar[type[ModelSettings]] = DINSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ranking": {
+            "selection": "ranking",
+            "learning_rate": 1e-3,
+            "weight_decay": 0.1,
+            "batch_size": 512,
+            "epochs": 50,
+            "patience": 5,
+            "max_ranked_rows": 1000,
+            "settings": {
+                "objective": "sampled",
+                "dimension": 32,
+                "max_length": 200,
+                "attention_widths": (32,),
+                "output_widths": (64,),
+                "dropout": 0.3,
+            },
+        },
         "bce": {
+            "selection": "auc",
             "learning_rate": 1e-3,
             "weight_decay": 1.0,
             "batch_size": 512,
@@ -98,6 +120,12 @@ class DIN(ConventionalRecommender):
 
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[DINBatch]:
         """Yield batches of ``batch_size`` rows with histories of similar length."""
+        if self.settings.objective == "sampled":
+            liked = rows.take(rows.label == 1)
+            drawn = rng.integers(1, len(self.catalogue) + 1, len(liked))
+            both = np.tile(np.arange(len(liked)), 2)
+            labels = np.repeat(np.array([1, 0], np.float32), len(liked))
+            rows = Rows(liked.prefixes.take(both), np.concatenate([liked.item, drawn]), labels)
         lengths = np.minimum(rows.prefixes.length, self.settings.max_length)
         for chosen in batches_by_length(lengths, batch_size=batch_size, rng=rng):
             if len(chosen) > 1:  # batch normalisation needs two
@@ -119,6 +147,24 @@ class DIN(ConventionalRecommender):
         parts = [self._logits(batch) for batch in self._in_order(rows)]
         return torch.cat([self.item_embedding.weight.new_zeros(0), *parts])
 
+    def catalogue_logits(self, prefixes: Prefixes) -> Tensor:
+        """Return the output network's value for each history and every item, (N, n_items).
+
+        How an item of a history is weighed depends on it and on the item that is asked about alone: so all pairs of
+        items are weighed once, and not once per history.
+        """
+        known = self.item_embedding.weight[1:]
+        weights = torch.cat([self._weights(self.item_embedding.weight[None], item[None]) for item in known])
+        scores = [known.new_zeros(0, len(known))]
+        nothing = np.zeros(len(prefixes), np.int64)
+        for batch in self._in_order(Rows(prefixes, nothing, nothing.astype(np.float32))):
+            for tokens in batch.tokens:
+                read = tokens[tokens != 0]
+                interest = weights[:, read] @ self.item_embedding(read) / self.settings.dimension**0.5  # (n_items, d)
+                features = torch.cat([interest, known, interest * known], dim=-1)
+                scores.append(self.output(features).T)
+        return torch.cat(scores)
+
     def item_table(self) -> Tensor:
         """Return item vectors; row 0, an unknown item, is their mean."""
         known = self.item_embedding.weight[1:]
@@ -134,11 +180,16 @@ class DIN(ConventionalRecommender):
     def _interest(self, tokens: Tensor, item: Tensor) -> Tensor:
         """Return the weighted sum of a history's vectors, (N, d)."""
         vectors = self.item_embedding(tokens)  # (N, T, d)
-        asked = item[:, None, :].expand_as(vectors)
-        pairs = torch.cat([asked, vectors, asked - vectors, asked * vectors], dim=-1)  # (N, T, 4d)
-        weights = self.attention(pairs).squeeze(-1).masked_fill(tokens == 0, 0.0)  # (N, T)
+        weights = self._weights(vectors, item).masked_fill(tokens == 0, 0.0)  # (N, T)
         interest: Tensor = (weights[:, None, :] @ vectors).squeeze(1) / self.settings.dimension**0.5
         return interest
+
+    def _weights(self, vectors: Tensor, item: Tensor) -> Tensor:
+        """Return how much each item of a history weighs beside the item in question: (N, T, d), (N, d) -> (N, T)."""
+        asked = item[:, None, :].expand_as(vectors)
+        pairs = torch.cat([asked, vectors, asked - vectors, asked * vectors], dim=-1)  # (N, T, 4d)
+        weights: Tensor = self.attention(pairs).squeeze(-1)
+        return weights
 
     def _mean(self, tokens: Tensor) -> Tensor:
         count = (tokens != 0).sum(1, keepdim=True).clamp(min=1)

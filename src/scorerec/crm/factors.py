@@ -2,7 +2,7 @@
 
 Any history is folded in: its vector is a mean of what its items contribute. In training, a user is either a row of a
 table, which is dropped afterwards because a model keeps no user (objective "bpr"), or already what folding in makes of
-the row's prefix (objective "bce").
+the row's prefix (the other objectives).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -27,9 +27,17 @@ _ROWS_AT_ONCE = 8192  # when nothing is learned; bounds memory, changes no resul
 class FactorSettings(ModelSettings):
     """Settings that models of user and item vectors share."""
 
-    objective: Literal["bce", "bpr"] = Field(
-        "bce", description="bce: every row and its label; bpr: a liked item above one drawn at random"
+    objective: Literal["bce", "bpr", "cross-entropy"] = Field(
+        "bce",
+        description="bce: every row and its label; bpr: a liked item above one drawn at random; cross-entropy: a liked "
+        "item among all items",
     )
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of values of a history's vector left out in training")
+    history_power: float = Field(
+        0.5, ge=0, le=1, description="the sum over n items of a history is divided by n to this power; 1: their mean"
+    )
+    latest: int | None = Field(None, ge=1, description="latest items of a history that are folded in; None: all")
+    temperature: float = Field(1.0, gt=0, description="cross-entropy: what scores are divided by")
     dimension: int = Field(64, ge=1, description="length of user and item vectors")
     item_bias: bool = Field(True, description="whether an item has a liking of its own beside its vector")
 
@@ -63,8 +71,6 @@ class FactorBatch:
 
 class FactorRecommender(ConventionalRecommender):
     """Base of models with the score user . item + item bias; a subclass writes ``factors``."""
-
-    history_power: ClassVar[float] = 1.0  # a sum over n items is divided by n to this power
 
     settings: FactorSettings
 
@@ -107,7 +113,7 @@ class FactorRecommender(ConventionalRecommender):
 
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[FactorBatch]:
         """Yield batches of ``batch_size`` rows in random order."""
-        if self.settings.objective == "bpr":
+        if self.settings.objective != "bce":
             rows = rows.take(rows.label == 1)
         order = rng.permutation(len(rows))
         for start in range(0, len(rows), batch_size):
@@ -117,12 +123,16 @@ class FactorRecommender(ConventionalRecommender):
             yield FactorBatch(batch, other)
 
     def loss(self, batch: FactorBatch) -> Tensor:
-        """Return binary cross-entropy with the labels, or -log sigmoid(liked - other)."""
+        """Return binary cross-entropy with the labels, -log sigmoid(liked - other), or cross-entropy of the item."""
         factors, rows = self.factors(), batch.rows
         if factors.users is None:
             users = self.fold_in(rows.prefixes, factors.contributions)
+            users = functional.dropout(users, self.settings.dropout, self.training)
         else:
             users = factors.users[self._tensor(rows.prefixes.history)]
+        if self.settings.objective == "cross-entropy":
+            scores = (users @ factors.targets[1:].T + self.item_bias[1:]) / self.settings.temperature  # (N, n_items)
+            return functional.cross_entropy(scores, self._tensor(rows.item) - 1) + self.penalty(batch)
         logits = self._logits(users, factors.targets, self._tensor(rows.item))
         if self.settings.objective == "bce":
             return functional.binary_cross_entropy_with_logits(logits, self._tensor(rows.label)) + self.penalty(batch)
@@ -135,10 +145,11 @@ class FactorRecommender(ConventionalRecommender):
         # Prefix sums serve all prefixes of a history; in double precision their differences are exact enough.
         sums = contributions[self._tensor(compact.items)].double().cumsum(0)
         sums = torch.cat([sums.new_zeros(1, sums.shape[1]), sums])  # (P + 1, d)
-        first = compact.starts[compact.history]
-        total = sums[self._tensor(first + compact.length)] - sums[self._tensor(first)]
-        count = self._tensor(np.maximum(compact.length, 1)).double()
-        return (total / count[:, None] ** self.history_power).float()
+        last = compact.starts[compact.history] + compact.length
+        n_items = np.minimum(compact.length, self.settings.latest or np.iinfo(np.int64).max)
+        total = sums[self._tensor(last)] - sums[self._tensor(last - n_items)]
+        count = self._tensor(np.maximum(n_items, 1)).double()
+        return (total / count[:, None] ** self.settings.history_power).float()
 
     def vectors(self, prefixes: Prefixes) -> Tensor:
         """Return the vector of each prefix, (N, d); of an empty one it is zero."""
@@ -151,6 +162,11 @@ class FactorRecommender(ConventionalRecommender):
         item = self._tensor(rows.item)
         bias = torch.cat([self.item_bias[1:].mean()[None], self.item_bias[1:]])
         return (users * self.item_table()[item]).sum(-1) + bias[item]
+
+    def catalogue_logits(self, prefixes: Prefixes) -> Tensor:
+        """Return user . item + item bias for every item, (N, n_items)."""
+        factors = self.factors()
+        return self._in_parts(prefixes, factors.contributions) @ factors.targets[1:].T + self.item_bias[1:]
 
     def item_table(self) -> Tensor:
         """Return targets; row 0, an unknown item, is their mean."""

@@ -28,7 +28,17 @@ class GRU4Rec(SequenceRecommender):
     label: ClassVar[str] = "GRU4Rec"
     settings_type: ClassVar[type[ModelSettings]] = GRU4RecSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ranking": {
+            "selection": "ranking",
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "batch_size": 2048,
+            "epochs": 100,
+            "patience": 10,
+            "settings": {"objective": "cross-entropy", "item_bias": False, "pooling": "mean", "dropout": 0.3},
+        },
         "bce": {
+            "selection": "auc",
             "learning_rate": 1e-3,
             "weight_decay": 5.0,
             "batch_size": 1024,

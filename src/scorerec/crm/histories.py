@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy.sparse as sp
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS
@@ -149,6 +150,29 @@ def whole_histories(histories: Sequence[Sequence[str]], catalogue: Catalogue) ->
     lengths = np.array([len(block) for block in known], np.int64)
     items = np.concatenate([*known, np.zeros(0, np.int64)])
     return Prefixes(items, np.concatenate([[0], np.cumsum(lengths)]), history, lengths[history])
+
+
+def whole_likes(train: Rows) -> Prefixes:
+    """Return everything that each user of the training rows liked there: a row's item as well as its prefix."""
+    liked = train.take(train.label == 1)
+    order = np.argsort(liked.prefixes.history, kind="stable")
+    n_users = len(train.prefixes.starts) - 1
+    users, items = liked.prefixes.history[order], liked.item[order]
+    starts = np.searchsorted(users, np.arange(n_users + 1))
+    return Prefixes(items, starts, np.arange(n_users), np.diff(starts))
+
+
+def as_matrix(prefixes: Prefixes, n_items: int) -> sp.csr_matrix:
+    """Return which items each prefix holds, (N, 1 + n_items), as ones."""
+    first = prefixes.starts[prefixes.history]
+    ends = np.concatenate([[0], np.cumsum(prefixes.length)])
+    places = np.arange(ends[-1]) + np.repeat(first - ends[:-1], prefixes.length)
+    matrix = sp.csr_matrix(
+        (np.ones(len(places), np.float32), prefixes.items[places], ends), shape=(len(prefixes), n_items + 1)
+    )
+    matrix.sum_duplicates()
+    matrix.data[:] = 1.0
+    return matrix
 
 
 def _as_numbers(array: pa.Array) -> Integers:

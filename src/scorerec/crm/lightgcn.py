@@ -35,7 +35,17 @@ class LightGCN(FactorRecommender):
     label: ClassVar[str] = "LightGCN"
     settings_type: ClassVar[type[ModelSettings]] = LightGCNSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ranking": {
+            "selection": "ranking",
+            "learning_rate": 3e-3,
+            "weight_decay": 0.1,
+            "batch_size": 2048,
+            "epochs": 150,
+            "patience": 10,
+            "settings": {"objective": "cross-entropy", "item_bias": False},
+        },
         "bce": {
+            "selection": "auc",
             "learning_rate": 3e-3,
             "weight_decay": 3.0,
             "batch_size": 1024,
@@ -52,8 +62,6 @@ class LightGCN(FactorRecommender):
             "settings": {"objective": "bpr", "item_bias": False},
         },
     }
-    history_power: ClassVar[float] = 0.5
-
     settings: LightGCNSettings
     kept: Tensor  # (2, 1 + n_items, d): contributions and targets of the finished model
 

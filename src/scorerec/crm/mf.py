@@ -20,13 +20,23 @@ class MF(FactorRecommender):
     label: ClassVar[str] = "MF"
     settings_type: ClassVar[type[ModelSettings]] = FactorSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ranking": {
+            "selection": "ranking",
+            "learning_rate": 3e-3,
+            "weight_decay": 0.5,
+            "batch_size": 2048,
+            "epochs": 150,
+            "patience": 10,
+            "settings": {"objective": "cross-entropy", "item_bias": True, "dropout": 0.5},
+        },
         "bce": {
+            "selection": "auc",
             "learning_rate": 3e-3,
             "weight_decay": 5.0,
             "batch_size": 1024,
             "epochs": 100,
             "patience": 10,
-            "settings": {"objective": "bce", "item_bias": True},
+            "settings": {"objective": "bce", "item_bias": True, "history_power": 1.0},
         },
         "library": {
             "learning_rate": 1e-3,
@@ -34,7 +44,7 @@ class MF(FactorRecommender):
             "batch_size": 2048,
             "epochs": 300,
             "patience": 10,
-            "settings": {"objective": "bpr", "item_bias": False},
+            "settings": {"objective": "bpr", "item_bias": False, "history_power": 1.0},
         },
     }
 

@@ -24,7 +24,17 @@ class SASRec(SequenceRecommender):
     label: ClassVar[str] = "SASRec"
     settings_type: ClassVar[type[ModelSettings]] = TransformerSettings
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ranking": {
+            "selection": "ranking",
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "batch_size": 2048,
+            "epochs": 100,
+            "patience": 10,
+            "settings": {"objective": "cross-entropy", "item_bias": False, "pooling": "mean"},
+        },
         "bce": {
+            "selection": "auc",
             "learning_rate": 1e-3,
             "weight_decay": 5.0,
             "batch_size": 1024,

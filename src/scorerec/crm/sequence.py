@@ -37,6 +37,11 @@ class SequenceSettings(ModelSettings):
     dimension: int = Field(64, ge=1, description="length of item vectors and states")
     max_length: int = Field(50, ge=4, description="items of a history that are read at once")
     item_bias: bool = Field(True, description="whether an item has a liking of its own beside its vector")
+    pooling: Literal["last", "mean"] = Field(
+        "last",
+        description="vector of a history for Eq. 3: the state after its last item, as it is scored with, or the mean "
+        "of the states after each item, of unit length: who the user is rather than what comes next",
+    )
     unit_states: bool = Field(
         False,
         description="whether states have length 1: then the inner product of Eq. 4 is the cosine, and no "
@@ -133,9 +138,8 @@ class SequenceRecommender(ConventionalRecommender):
         return functional.cross_entropy(logits, batch.item - 1)
 
     def vectors(self, prefixes: Prefixes) -> Tensor:
-        """Return the state after each prefix, (N, d)."""
-        nothing = np.zeros(len(prefixes), np.int64)
-        return self._all_states(Rows(prefixes, nothing, nothing.astype(np.float32)))
+        """Return the state after each prefix, or the mean of the states on the way there, (N, d)."""
+        return self._all_states(_without_items(prefixes), pooled=self.settings.pooling == "mean")
 
     def logits(self, rows: Rows) -> Tensor:
         """Return state . item vector + item bias, (N,)."""
@@ -143,23 +147,31 @@ class SequenceRecommender(ConventionalRecommender):
         bias = torch.cat([self.item_bias[1:].mean()[None], self.item_bias[1:]])
         return (self._all_states(rows) * self.item_table()[item]).sum(-1) + bias[item]
 
+    def catalogue_logits(self, prefixes: Prefixes) -> Tensor:
+        """Return state . item vector + item bias for every item, (N, n_items)."""
+        return self._all_states(_without_items(prefixes)) @ self.item_table()[1:].T + self.item_bias[1:]
+
     def item_table(self) -> Tensor:
         """Return item vectors; row 0, an unknown item, is their mean."""
         known = self.as_targets(self.item_embedding.weight[1:])
         return torch.cat([known.mean(0, keepdim=True), known])
 
-    def _states(self, batch: SequenceBatch) -> Tensor:
-        """Return the state that each row reads, (N, d)."""
+    def _states(self, batch: SequenceBatch, pooled: bool = False) -> Tensor:
+        """Return the state that each row reads, or the mean of those up to it in its window, (N, d)."""
         states = self.start.expand(len(batch.tokens), 1, -1)
         if batch.tokens.shape[1]:
-            states = torch.cat([states, self.read(batch.tokens)], dim=1)  # (B, T + 1, d)
+            after = self.read(batch.tokens)  # (B, T, d)
+            if pooled:
+                places = torch.arange(1, after.shape[1] + 1, device=after.device)
+                after = functional.normalize(after, dim=-1).cumsum(1) / places[:, None]
+            states = torch.cat([states, after], dim=1)  # (B, T + 1, d)
         read = states[batch.window, batch.position]
         return functional.normalize(read, dim=-1) if self.settings.unit_states else read
 
-    def _all_states(self, rows: Rows) -> Tensor:
+    def _all_states(self, rows: Rows, pooled: bool = False) -> Tensor:
         result = torch.empty(len(rows), self.settings.dimension, device=self.device)
         for batch, members in self._batches(rows, _TOKENS_PER_BATCH, None):
-            result[torch.from_numpy(members).to(self.device)] = self._states(batch)
+            result[torch.from_numpy(members).to(self.device)] = self._states(batch, pooled)
         return result
 
     def _batches(
@@ -185,3 +197,9 @@ class SequenceRecommender(ConventionalRecommender):
                 rows.label[members],
             )
             yield SequenceBatch(*(torch.from_numpy(array).to(self.device) for array in arrays)), members
+
+
+def _without_items(prefixes: Prefixes) -> Rows:
+    """Return the prefixes as rows that ask about no item."""
+    nothing = np.zeros(len(prefixes), np.int64)
+    return Rows(prefixes, nothing, nothing.astype(np.float32))

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
-from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows
+from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole_likes
 
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Rows], Floats]
@@ -70,7 +70,7 @@ def fit_simple(
     """
     everything = Catalogue(sorted(set(interactions["item_id"].to_pylist())))
     train, valid, test = (split_rows(interactions, everything, split) for split in ("train", "valid", "test"))
-    behaviours = _matrix(_whole(train), len(everything))
+    behaviours = as_matrix(whole_likes(train), len(everything))
     titles = np.stack([item_vectors[item_id] for item_id in everything.item_ids]).astype(np.float64)
     vectors = np.concatenate([np.zeros((1, titles.shape[1])), titles])  # row 0: padding
     candidates: dict[str, Iterator[tuple[Any, Scorer]]] = {
@@ -104,7 +104,7 @@ def _user_knn(behaviours: sp.csr_matrix) -> Iterator[tuple[int, Scorer]]:
     def score(rows: Rows, count: int) -> Floats:
         parts = []
         for part in _parts(rows):
-            similar = (_matrix(part.prefixes, behaviours.shape[1] - 1) @ directions.T).toarray()  # (n, users)
+            similar = (as_matrix(part.prefixes, behaviours.shape[1] - 1) @ directions.T).toarray()  # (n, users)
             similar[np.arange(len(part)), part.prefixes.history] = 0.0  # never oneself
             limit = np.partition(similar, -min(count, similar.shape[1]), axis=1)[:, -min(count, similar.shape[1])]
             weights = np.where(similar >= limit[:, None], similar, 0.0)
@@ -130,7 +130,7 @@ def _ease(behaviours: sp.csr_matrix) -> Iterator[tuple[float, Scorer]]:
         def score(rows: Rows, weights: Floats = weights) -> Floats:
             parts = []
             for part in _parts(rows):
-                reached = _matrix(part.prefixes, n_items - 1) @ weights  # (n, items)
+                reached = as_matrix(part.prefixes, n_items - 1) @ weights  # (n, items)
                 parts.append(reached[np.arange(len(part)), part.item])
             return np.concatenate([np.zeros(0), *parts])
 
@@ -172,7 +172,7 @@ def _title_regression(train: Rows, vectors: Floats) -> Iterator[tuple[float, Sco
     """Logistic regression on the item's title vector, and on its product with the mean of the history's."""
 
     def features(rows: Rows) -> Floats:
-        history = _matrix(rows.prefixes, len(vectors) - 1) @ vectors
+        history = as_matrix(rows.prefixes, len(vectors) - 1) @ vectors
         mean = history / np.maximum(rows.prefixes.length, 1)[:, None]
         return np.concatenate([vectors[rows.item], vectors[rows.item] * mean], axis=1)
 
@@ -186,29 +186,6 @@ def _log_odds(model: Any, features: Scorer, rows: Rows) -> Floats:
     if not len(rows):
         return np.zeros(0)
     return np.asarray(model.decision_function(features(rows)), np.float64)
-
-
-def _whole(train: Rows) -> Prefixes:
-    """Return what each user liked in training: a row's item counts as well as its prefix."""
-    liked = train.take(train.label == 1)
-    order = np.argsort(liked.prefixes.history, kind="stable")
-    n_users = len(train.prefixes.starts) - 1
-    users, items = liked.prefixes.history[order], liked.item[order]
-    starts = np.searchsorted(users, np.arange(n_users + 1))
-    return Prefixes(items, starts, np.arange(n_users), np.diff(starts))
-
-
-def _matrix(prefixes: Prefixes, n_items: int) -> sp.csr_matrix:
-    """Return which items each prefix holds, (N, 1 + n_items), as ones."""
-    first = prefixes.starts[prefixes.history]
-    ends = np.concatenate([[0], np.cumsum(prefixes.length)])
-    places = np.arange(ends[-1]) + np.repeat(first - ends[:-1], prefixes.length)
-    matrix = sp.csr_matrix(
-        (np.ones(len(places), np.float32), prefixes.items[places], ends), shape=(len(prefixes), n_items + 1)
-    )
-    matrix.sum_duplicates()
-    matrix.data[:] = 1.0
-    return matrix
 
 
 def _parts(rows: Rows) -> Iterator[Rows]:

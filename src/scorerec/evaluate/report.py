@@ -20,7 +20,8 @@ from scorerec.evaluate import tables
 from scorerec.evaluate.examples import Example
 from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
-from scorerec.evaluate.results import Comparison, Informativeness, MethodResult
+from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, Signal
+from scorerec.evaluate.signal import alike_rows, count_rows, ranking_rows
 from scorerec.text.segments import Segment, render
 
 
@@ -36,6 +37,7 @@ class ReportData:
             not a pretrained LLM".
         warnings: what a reader must know before trusting the numbers.
         informativeness: how well the evidence alone tells the labels, per split.
+        signal: whether the recommender tells users apart, and what the users found by each way know of the target.
         plots: pictures, already drawn.
         stages: one row of text per stage, as its column names say: seconds, tokens.
         costs: the same per method: what training and scoring took.
@@ -50,6 +52,7 @@ class ReportData:
     stand_ins: Sequence[str] = ()
     warnings: Sequence[str] = ()
     informativeness: Sequence[Informativeness] = ()
+    signal: Signal | None = None
     plots: Sequence[Plot] = ()
     stages: Sequence[tables.Row] = ()
     costs: Sequence[tables.Row] = ()
@@ -99,8 +102,29 @@ def render_report(data: ReportData) -> str:
         left_out=_left_out(data.comparison),
         difference_rows=tables.difference_rows(data.comparison),
         slice_rows=tables.slice_rows(data.comparison),
+        signal=signal_tables(data.signal),
         informativeness_rows=tables.informativeness_rows(data.informativeness),
     )
+
+
+def signal_tables(found: Signal | None) -> dict[str, list[tables.Row]]:
+    """Return the tables of the section on the signal, by caption; empty ones are left out."""
+    if found is None:
+        return {}
+    spread = {
+        "recommender": found.recommender,
+        "mean cosine of two users": tables.number(found.spread.mean_cosine),
+        "effective rank of states": tables.number(found.spread.effective_rank, 1),
+        "share of score variance that is user x item": f"{found.spread.interaction_share:.2%}",
+    }
+    splits = dict.fromkeys(entry.split for entry in found.counts)
+    shown = {
+        "Does the recommender tell users apart?": [spread],
+        "Does it rank what was liked next among the whole catalogue?": ranking_rows(found.rankings),
+        "Are the users that are found alike?": alike_rows(found.alike),
+    }
+    shown |= {f"Do they know the target? {split} rows": count_rows(found.counts, split) for split in splits}
+    return {caption: rows for caption, rows in shown.items() if rows}
 
 
 def suspicious_evidence(found: Sequence[Informativeness]) -> list[str]:

@@ -118,3 +118,60 @@ class Informativeness(Result):
     n_without: int = Field(description="rows that have no evidence at all (the feature is 0)")
     auc: float | None
     reason: str | None = Field(None, description="why there is no AUC")
+
+
+class UserCount(Result):
+    """What one number of found users tells about the rows of one split."""
+
+    source: str = Field(description="who finds the users")
+    split: str
+    n_users: int
+    n_rows: int
+    named: float = Field(description="share of rows whose target one of the users liked")
+    auc: float | None = Field(description="of the number of users who liked the target, alone")
+    uauc: float | None
+    added_auc: float | None = Field(description="of a regression on item mean and number, cross-fitted by user")
+    added_uauc: float | None
+    mean_auc: float | None = Field(description="of the item mean alone, cross-fitted likewise")
+    gain: Interval | None = Field(description="95% interval of added_auc - mean_auc, over users")
+
+
+class StateSpread(Result):
+    """Whether a recommender tells users apart."""
+
+    mean_cosine: float = Field(description="of the states of two users")
+    effective_rank: float = Field(description="of the states, each of length 1")
+    interaction_share: float = Field(description="share of score variance that is user x item")
+
+
+class NeighbourShare(Result):
+    """What the users that one source finds alike have in common."""
+
+    source: str
+    jaccard: float = Field(description="shared items of a user and the nearest ones")
+    random_jaccard: float = Field(description="the same with everybody")
+    low: float = Field(description="95% interval of the difference")
+    high: float
+    found_share: float = Field(description="share of the users that anybody finds")
+    largest_in_degree: int = Field(description="of how many users the most frequent neighbour is one")
+    n_anchors: int
+
+
+class Ranking(Result):
+    """Where held-out likes stand among the whole catalogue, what the user had liked before left out."""
+
+    predictor: str
+    split: str
+    n_rows: int
+    measures: dict[str, float] = Field(description="recall@10, recall@20, ndcg@10, ndcg@20")
+
+
+class Signal(Result):
+    """Whether there is anything that evidence could pass on."""
+
+    recommender: str
+    spread: StateSpread
+    rankings: list[Ranking]
+    alike: list[NeighbourShare]
+    counts: list[UserCount]
+    warnings: list[str]

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from scorerec.data.prepare import prepare
-from scorerec.evaluate.results import Comparison
+from scorerec.evaluate.results import Comparison, Signal
+from scorerec.evaluate.signal import count_lines
 from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.estimate import estimate_run
@@ -19,6 +20,7 @@ from scorerec.experiment.expected import Counts, compare
 from scorerec.experiment.runner import Progress, Run, Runner
 from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evaluation import PAGE, RESULTS
+from scorerec.experiment.stages.signal import read_signal
 from scorerec.nn.devices import use_threads
 
 
@@ -96,11 +98,36 @@ def run_experiment(
         f"{config.name}: {comparison.split} rows, {artifacts['data'].facts['split']}",
         users_left_out(comparison.methods[0]),
         *(f"Stand-in: {line}" for line in results["stand_ins"]),
-        *(f"Warning: {line}" for part in results["facts"].values() for line in part.get("warnings", ())),
+        *(f"Warning: {line}" for line in results["warnings"]),
+        *(f"Signal: {line}" for line in signal_lines(Signal.model_validate(results["signal"]), comparison.split)),
     ]
     columns = ("method", "AUC", "UAUC", "seconds")  # what fits a terminal; the report has the rest
     table = [{name: row[name] for name in columns} for row in headline_rows(comparison)]
     return Outcome(runner.folder, headlines, table, results)
+
+
+def run_signal(folder: Path, tell: Callable[[Progress], None] = lambda _: None) -> Signal:
+    """Return whether the recommender of a run tells users apart, and what the users found know of the target.
+
+    What the run lacks for it is made.
+
+    Raises:
+        ArtifactError: there is no run in the folder.
+    """
+    config = Run.open(folder).config
+    use_threads(config.threads)
+    made = Runner(stages_of(config), config, folder.parent, folder).run("signal", tell, record=False)
+    return read_signal(made["signal"].path)
+
+
+def signal_lines(signal: Signal, split: str) -> list[str]:
+    """Return the signal in a few lines: the recommender, and each way of finding users."""
+    spread = signal.spread
+    return [
+        f"{signal.recommender}: {spread.interaction_share:.1%} of its scores' variance is user x item; two users' "
+        f"states have a mean cosine of {spread.mean_cosine:.3f}, effective rank {spread.effective_rank:.1f}",
+        *count_lines(signal.counts, split),
+    ]
 
 
 def experiment_status(source: str, changes: Sequence[str], root: Path) -> list[Progress]:

@@ -22,10 +22,12 @@ from scorerec.experiment.methods import ALL_METHODS, DEFAULT_METHODS, Method, ch
 from scorerec.llm.embedded import EmbeddedConfig
 from scorerec.llm.tune import LLMConfig
 from scorerec.pipeline.endpoint import EndpointConfig
+from scorerec.pipeline.finding import FindingConfig
 from scorerec.pipeline.prompting import PromptConfig
 from scorerec.pipeline.reading import ReadingConfig
 from scorerec.rerank.sare import SAREConfig
 from scorerec.retrieve.car import CARConfig
+from scorerec.retrieve.similarity import SimilarityConfig
 
 _PRESETS = resources.files("scorerec.experiment") / "presets"
 
@@ -37,6 +39,18 @@ class EvidenceConfig(Config):
     n_candidates: int = Field(10, ge=1, description="K_e: users that CAR retrieves")
     n_context_users: int = Field(2, ge=0, description="K_s: users whose behaviours enter the prompt")
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
+    similarity: SimilarityConfig = SimilarityConfig()
+    item_sets: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the cosine of item sets in the similarity by which neighbours are chosen that teach CAR; "
+        "0, as in the paper: the CRM's alone",
+    )
+    force: bool = Field(
+        False,
+        description="go on with a recommender that is an item mean, or with neighbours that are random ones",
+    )
     user_vectors: Path | None = Field(
         None, description="Parquet with user_id and vector of every training user: drives Eq. 4 instead of the CRM"
     )
@@ -79,6 +93,7 @@ class ExperimentConfig(Config):
     corpus: CorpusConfig = CorpusConfig()
     prompt: PromptConfig = PromptConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    finding: FindingConfig = FindingConfig()
     crm: CRMConfig = CRMConfig()
     car: CARConfig = CARConfig()
     assess: AssessConfig = AssessConfig()
@@ -98,6 +113,11 @@ class ExperimentConfig(Config):
                 "evidence.user_vectors has one vector per user, and car.n_prefixes wants some of earlier histories; "
                 "set car.n_prefixes=0"
             )
+        if self.evidence.user_vectors is not None and self.finding.crm_share:
+            raise ValueError(
+                "evidence.user_vectors has one vector per user, and finding.crm_share wants some of any history; "
+                "set finding.crm_share=0"
+            )
         return self
 
     @field_validator("methods")
@@ -109,7 +129,7 @@ class ExperimentConfig(Config):
     def chosen_methods(self) -> tuple[Method, ...]:
         """The methods of this experiment, in the order of tables."""
         return tuple(
-            method._replace(name=self.crm.label) if method.key == "crm" else method
+            method._replace(name=method.name.replace("CRM", self.crm.label)) if method.key.startswith("crm") else method
             for method in choose_methods(self.methods)
         )
 

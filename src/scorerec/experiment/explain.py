@@ -18,10 +18,10 @@ from scorerec.crm.registry import load_crm
 from scorerec.experiment.live import index_path, known_interactions
 from scorerec.experiment.runner import Run
 from scorerec.experiment.stages.evaluation import stand_ins
+from scorerec.experiment.stages.parts import finder
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.nn.devices import use_threads
-from scorerec.nn.encoders import encoder_fingerprint, load_encoder
 from scorerec.pipeline.chain import Chain, item_lists
 from scorerec.pipeline.prompting import Prompter
 from scorerec.pipeline.recommend import Recommendation, Recommender
@@ -133,15 +133,15 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
         DataError: the index was built with another retriever.
     """
     config = run.config
-    encoder = load_encoder(str(run.artifact("car").path / MODEL))
+    found_by = finder(config, run.artifacts)
     crm = load_crm(run.artifact("crm").path / MODEL)
     reranker = load_reranker(run.artifact("sare").path / MODEL, config.sare)
     scorer = Scorer.load(run.artifact("tuned-score").path / MODEL, config.llm)
     with BehaviourIndex.open(index_path(run)) as index:
-        if encoder_fingerprint(encoder) != index.encoder:
+        if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         counts = config.evidence.n_candidates, config.evidence.n_context_users
-        chain = Chain(_prompter(run), encoder, index, reranker, *counts)
+        chain = Chain(found_by, index, reranker, *counts)
         yield Recommender(chain, scorer.score, crm, crm.catalogue.item_ids, config.llm.evidence_titles)
 
 

@@ -15,16 +15,13 @@ import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from scorerec.core.artifacts import MODEL, read_table, write_table
+from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import INTERACTIONS, ITEMS, TableSchema
 from scorerec.data.additions import read_additions
 from scorerec.data.corpus import build_corpus
 from scorerec.experiment.runner import Run
-from scorerec.experiment.stages.parts import INDEX
-from scorerec.nn.encoders import encoder_fingerprint, load_encoder
-from scorerec.pipeline.chain import behaviour_vectors
-from scorerec.pipeline.prompting import Prompter
+from scorerec.experiment.stages.parts import INDEX, finder
 from scorerec.retrieve.index import BehaviourIndex
 
 LIVE = "live"
@@ -61,15 +58,14 @@ def add_behaviours(folder: Path, file: Path) -> Added:
     catalogue = run.artifact("data").table(ITEMS)
     rows = read_additions(file, run.config.data.label, catalogue["item_id"])
     users = rows["user_id"].unique(maintain_order=True).to_list()
-    encoder = load_encoder(str(run.artifact("car").path / MODEL))
+    found_by = finder(run.config, run.artifacts)
     with _alone(folder):
         added = pl.concat([_added(folder), rows]).unique(_KEY, keep="last", maintain_order=True)
         # All that happened by now is history, whatever part it was in when the run was made.
         known = _merged(run, added, users).with_columns(split=pl.lit("train"))
         behaviours = build_corpus(known.to_arrow(), run.config.corpus).behaviours
-        vectors = behaviour_vectors(Prompter(catalogue, run.config.prompt), encoder, behaviours, "behaviour_id")
-        with _live_index(run, encoder_fingerprint(encoder)) as index:
-            index.replace_users(users, behaviours, vectors)
+        with _live_index(run, found_by.fingerprint) as index:
+            index.replace_users(users, behaviours, found_by.behaviours(behaviours))
         write_table(folder / LIVE, ADDED, added.to_arrow())
     return Added(rows.height, int(rows["label"].sum()), len(users), behaviours.num_rows)
 

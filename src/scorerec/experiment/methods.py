@@ -17,7 +17,7 @@ class Method(NamedTuple):
 
     Attributes:
         key: what configuration calls it.
-        name: as tables show it; the CRM is called by its own name there.
+        name: as tables show it; there, "CRM" is the name of the model.
         stage: the stage whose artifact holds its scores.
         kind: ablations change one part of SCORE; controls say what evidence is worth; a bound knows the label.
     """
@@ -52,6 +52,7 @@ ALL_METHODS = {
         Method("item+user-mean", ITEM_USER_MEAN, "references", "reference"),
         *(Method(key, name, "simple", "reference") for key, name in _SIMPLE.items()),
         Method("crm", "CRM", "crm-scores", "conventional"),
+        Method("crm+item", "CRM + item mean", "crm-item-scores", "conventional"),
         _scored("endpoint", "endpoint LLM without CI", "llm"),
         _scored("llm", LLM, "llm"),
         *(_scored(key, baseline.label, "llm") for key, baseline in BASELINES.items()),

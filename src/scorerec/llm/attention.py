@@ -23,7 +23,7 @@ class TokenWeight(NamedTuple):
 
     Attributes:
         text: the token.
-        kind: ``history``, ``evidence``, ``target``, ``wording``, ``vector`` or ``template``.
+        kind: one of those of segments, ``vector`` or ``template``.
         weight: share of the attention of the position where the answer is read; a prompt's weights add up to 1.
     """
 

@@ -1,4 +1,4 @@
-"""Augmentation: in each epoch a prompt shows other titles of the user's history, and of each similar user."""
+"""Augmentation: in each epoch a prompt shows other titles of the user's own, and of each similar user."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from scorerec.text.segments import Segment
 
 
 def sample_history(segments: Sequence[Segment], most_titles: int | None, rng: np.random.Generator) -> list[Segment]:
-    """Return the prompt with a random part of its history titles, in their order.
+    """Return the prompt with a random part of its history titles, in their order, and of what the user did not like.
 
-    Their number is drawn evenly from 1 to ``most_titles`` (or to all that there are), then the titles.
+    Their number is drawn evenly from 1 to ``most_titles`` (or to all that there are), then the titles. Of the dislikes,
+    which no budget counts, it is drawn from 1 to all that there are.
 
     Args:
         segments: a prompt; it may hold more titles than the model is shown later.
-        most_titles: how many titles are shown at most; None is no limit.
+        most_titles: how many titles of the history are shown at most; None is no limit.
         rng: draws the titles.
     """
-    history = [place for place, segment in enumerate(segments) if segment.kind == "history"]
-    return _sample([history], segments, most_titles, rng)
+    shown = _sample([_places(segments, "history")], segments, most_titles, rng)
+    return _sample([_places(shown, "dislike")], shown, None, rng)
 
 
 def sample_evidence(segments: Sequence[Segment], most_titles: int | None, rng: np.random.Generator) -> list[Segment]:
@@ -30,6 +31,10 @@ def sample_evidence(segments: Sequence[Segment], most_titles: int | None, rng: n
         if segment.kind == "evidence":
             by_user.setdefault(segment.behaviour_id, []).append(place)
     return _sample(by_user.values(), segments, most_titles, rng)
+
+
+def _places(segments: Sequence[Segment], kind: str) -> list[int]:
+    return [place for place, segment in enumerate(segments) if segment.kind == kind]
 
 
 def _sample(

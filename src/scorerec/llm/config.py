@@ -34,7 +34,8 @@ class LLMConfig(OptimiserConfig):
         "vocabulary", description="softmax over all tokens at the answer, or over Yes and No alone"
     )
     history_augmentation: bool = Field(
-        False, description="show a random part of the history in training, drawn anew in each epoch, order kept"
+        False,
+        description="show a random part of the user's own titles in training, drawn anew in each epoch, order kept",
     )
     evidence_augmentation: bool = Field(
         False,

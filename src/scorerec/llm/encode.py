@@ -26,7 +26,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         tokens: token ids of each prompt, special tokens and chat template included.
-        dropped_history: history titles that the budget took out, over all prompts.
+        dropped_history: titles of the users' own that the budget took out, over all prompts.
         dropped_evidence: evidence titles that the budget took out, over all prompts.
     """
 

@@ -12,15 +12,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sentence_transformers import SentenceTransformer
 
-from scorerec.nn.encoders import count_tokens, token_limit
+from scorerec.pipeline.finding import Finder
 from scorerec.pipeline.prompting import Prompter, Reader
 from scorerec.rerank.score import Reranker, rerank
 from scorerec.retrieve.candidates import retrieve_candidates
-from scorerec.retrieve.car import encode_texts
 from scorerec.retrieve.index import BehaviourIndex
-from scorerec.text.budget import TokenCounter
 
 
 class Evidence(NamedTuple):
@@ -40,16 +37,14 @@ class Chain:
     """The trained parts up to the prompt, chained as in Section 3.4 of the paper.
 
     Attributes:
-        prompter: writes texts and prompts.
-        encoder: CAR.
-        index: the behaviours that may be retrieved, by CAR's vectors.
+        finder: CAR, whose prompter also writes texts and prompts.
+        index: the behaviours that may be retrieved, by the finder's vectors.
         reranker: SARE.
         n_candidates: K_e.
         n_context_users: K_s.
     """
 
-    prompter: Prompter
-    encoder: SentenceTransformer
+    finder: Finder
     index: BehaviourIndex
     reranker: Reranker
     n_candidates: int
@@ -67,10 +62,14 @@ class Chain:
         prompts = self.prompter.augmented(*asked, contexts, item_lists(behaviours))
         return Evidence(candidates, behaviours, contexts, prompts)
 
+    @property
+    def prompter(self) -> Prompter:
+        """What writes texts and prompts."""
+        return self.finder.prompter
+
     def candidates(self, queries: pa.Table) -> pa.Table:
         """Step 1 of Section 3.4: the K_e most similar users of each query, its own user left out (CANDIDATES)."""
-        vectors = behaviour_vectors(self.prompter, self.encoder, queries, "query_id")
-        return retrieve_candidates(queries, vectors, self.index, self.n_candidates)
+        return retrieve_candidates(queries, self.finder.queries(queries), self.index, self.n_candidates)
 
 
 def choose_contexts(
@@ -100,20 +99,6 @@ def reranker_texts(prompter: Prompter, reranker: Reranker, behaviours: pa.Table)
     """Return behaviour_id -> d(H(u)), as much of it as the reranker reads beside a prompt."""
     reader = Reader(reranker.reader.budget.tokens, reranker.reader.count_tokens)
     return prompter.behaviour_texts(behaviours, "behaviour_id", reader)
-
-
-def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> dict[str, str]:
-    """Return the behaviours in BEHAVIOURS or QUERIES as texts that the encoder reads to their end."""
-    limit = token_limit(encoder)
-    if limit is not None:
-        limit -= encoder.tokenizer.num_special_tokens_to_add()
-    reader = Reader(limit, TokenCounter(lambda text: count_tokens(encoder, text)))
-    return prompter.behaviour_texts(table, key, reader)
-
-
-def behaviour_vectors(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> pa.Table:
-    """Return the vectors of the behaviours in BEHAVIOURS or QUERIES, keyed by ``key``."""
-    return encode_texts(encoder, encoder_texts(prompter, encoder, table, key), key)
 
 
 def item_lists(behaviours: pa.Table) -> dict[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -128,6 +129,8 @@ class _Visible:
     def __init__(self, queries: pa.Table, behaviours: pa.Table):
         known, asking = BEHAVIOURS.check(behaviours), QUERIES.check(queries)
         self.behaviour_ids: list[str] = known["behaviour_id"].to_pylist()
+        self._from, self._to = (known[name].to_numpy() for name in ("valid_from", "valid_to"))
+        self._at: dict[int, npt.NDArray[np.int64]] = {}  # snapshot -> places of the behaviours that are valid then
         columns = (known[name].to_pylist() for name in ("user_id", "valid_from", "valid_to"))
         self._behaviours = dict(zip(self.behaviour_ids, zip(*columns, strict=True), strict=True))
         columns = (asking[name].to_pylist() for name in ("user_id", "snapshot", "item_ids"))
@@ -142,10 +145,18 @@ class _Visible:
     def draw(self, query_id: str, rng: np.random.Generator, count: int) -> list[str]:
         """Return ``count`` behaviours that a query may be shown; fewer where hardly any may be."""
         found: dict[str, None] = {}
-        for place in rng.integers(len(self.behaviour_ids), size=_TRIES * count):
-            if len(found) < count and self.allows(query_id, self.behaviour_ids[place]):
-                found[self.behaviour_ids[place]] = None
+        # Among those of its own time: how many there will be later, which test labels decide, must not move the draw.
+        places = self._places_at(self._queries[query_id][1])
+        for number in rng.integers(len(places), size=_TRIES * count) if len(places) else ():
+            name = self.behaviour_ids[places[number]]
+            if len(found) < count and self.allows(query_id, name):
+                found[name] = None
         return list(found)
+
+    def _places_at(self, snapshot: int) -> npt.NDArray[np.int64]:
+        if snapshot not in self._at:
+            self._at[snapshot] = np.flatnonzero((self._from <= snapshot) & (snapshot < self._to))
+        return self._at[snapshot]
 
 
 def _asked(targets: pa.Table) -> Iterable[tuple[str, str]]:

@@ -12,6 +12,11 @@ from scorerec.nn.fine_tuning import FineTuneConfig
 class SAREConfig(FineTuneConfig):
     """Which reranker, how it is tuned, and how much it reads."""
 
+    teacher: Literal["assessment", "titles"] = Field(
+        "assessment",
+        description="who orders the candidates that it learns from: the assessment of what evidence is wanted (Eq. "
+        "7-9), or how close the titles of a behaviour come to the target",
+    )
     reading: Literal["cross-encoder", "bi-encoder"] = Field(
         "cross-encoder",
         description="cross-encoder: prompt and behaviour read together; bi-encoder: Eq. 10 to the letter",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scorerec.core.tables import CANDIDATES, QUERIES
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, QUERIES
 from scorerec.retrieve.index import BehaviourIndex
+from scorerec.retrieve.neighbours import Visibility, top_k
 from scorerec.retrieve.vectors import vector_matrix
 
 
@@ -47,4 +50,45 @@ def retrieve_candidates(
     names = CANDIDATES.columns.names
     return CANDIDATES.check(
         pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in found], CANDIDATES.columns)
+    )
+
+
+def search_once(
+    queries: pa.Table, query_vectors: pa.Table, behaviours: pa.Table, behaviour_vectors: pa.Table, n_candidates: int
+) -> pa.Table:
+    """Find what ``retrieve_candidates`` finds, without an index that outlives the search (CANDIDATES).
+
+    Args:
+        queries: QUERIES.
+        query_vectors: keyed by query_id.
+        behaviours: BEHAVIOURS.
+        behaviour_vectors: of the same kind, keyed by behaviour_id.
+        n_candidates: how many are found.
+    """
+    asked = QUERIES.check(queries)
+    asked = asked.filter(pc.greater(pc.list_value_length(asked["item_ids"]), 0))
+    known = BEHAVIOURS.check(behaviours)
+    query_ids, behaviour_ids = asked["query_id"].to_pylist(), known["behaviour_id"].to_pylist()
+    if not query_ids or not behaviour_ids:
+        return CANDIDATES.empty()
+    places, similarity = top_k(
+        vector_matrix(query_vectors, "query_id", query_ids),
+        vector_matrix(behaviour_vectors, "behaviour_id", behaviour_ids),
+        n_candidates,
+        query_owner=asked["user_id"].to_pylist(),
+        corpus_owner=known["user_id"].to_pylist(),
+        visible=Visibility(
+            *(column.to_numpy() for column in (asked["snapshot"], known["valid_from"], known["valid_to"]))
+        ),
+    )
+    row, column = np.nonzero(places >= 0)
+    return CANDIDATES.check(
+        pa.table(
+            {
+                "query_id": pa.array(query_ids, pa.string()).take(pa.array(row)),
+                "rank": pa.array(column + 1, pa.int32()),
+                "behaviour_id": pa.array(behaviour_ids, pa.string()).take(pa.array(places[row, column])),
+                "similarity": pa.array(similarity[row, column]),
+            }
+        )
     )

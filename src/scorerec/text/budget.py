@@ -3,10 +3,12 @@
 What goes, and in which order:
 
 1. Counted budgets: behaviours beyond ``evidence_users`` go whole, the last (least useful) first; then every
-   list keeps its most recent titles.
+   list keeps its most recent titles. What the user did not like has no limit of its own: as many titles as
+   its method tells are in the prompt.
 2. The token budget: the list that is longest in tokens loses its oldest title, again and again, so that
-   history and evidence end up with about the same room (at a tie the history keeps its title). When every
-   list is down to one title, behaviours go whole, the last first, and then the history's last title.
+   history, dislikes and evidence end up with about the same room (at a tie the history keeps its title, and
+   the dislikes do before the evidence). When every list is down to one title, behaviours go whole, the last
+   first, then the last title of the dislikes, and then the history's.
 
 The wording and the target always stay whole. Tokens are counted once per distinct part and added up; parts
 counted apart need about as many tokens as together or more, and the final prompt is counted as a whole.
@@ -46,7 +48,7 @@ class Fitted(NamedTuple):
 
     Attributes:
         segments: what is left.
-        dropped_history: history titles left out.
+        dropped_history: titles of the user's own left out: of the history, and of what was not liked.
         dropped_evidence: evidence titles left out.
         n_tokens: tokens of the rendered prompt.
     """
@@ -87,7 +89,7 @@ class TokenCounter:
 
 @dataclass
 class _TitleList:
-    """One list of titles in a prompt: the history, or the behaviour of one other user.
+    """One list of titles in a prompt: the history, the dislikes, or the behaviour of one other user.
 
     Attributes:
         places: positions of its titles among the segments, oldest first.
@@ -108,12 +110,14 @@ class _Draft:
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
         self.fixed: list[int] = []  # the target, and wording that always stays
-        self.history = _TitleList()
+        self.history, self.dislikes = _TitleList(), _TitleList()
         self.evidence: list[_TitleList] = []  # the most useful first
         by_behaviour: dict[str, _TitleList] = {}
         for place, (kind, _, _, behaviour_id) in enumerate(segments):
             if kind == "history":
                 self.history.places.append(place)
+            elif kind == "dislike":
+                self.dislikes.places.append(place)
             elif behaviour_id is None:
                 self.fixed.append(place)
             else:
@@ -123,7 +127,7 @@ class _Draft:
 
     def kept(self) -> list[int]:
         """Return the positions that are still part of the prompt, in order."""
-        lists = [self.history, *self.evidence]
+        lists = [self.history, self.dislikes, *self.evidence]
         return sorted([*self.fixed, *(place for titles in lists for place in (*titles.places, *titles.frame))])
 
     def text(self) -> str:
@@ -131,14 +135,15 @@ class _Draft:
 
     def drop_one(self, costs: Mapping[int, int]) -> int:
         """Take out what the module says goes next; return its tokens, 0 when nothing is left to take out."""
-        lists = [titles for titles in (self.history, *self.evidence) if len(titles.places) > 1]
+        lists = [titles for titles in (self.history, self.dislikes, *self.evidence) if len(titles.places) > 1]
         if lists:  # max returns the first of equals: compare from the last list, so that the history wins a tie
             longest = max(reversed(lists), key=lambda titles: sum(costs[place] for place in titles.places))
             return costs[longest.places.pop(0)]
         if self.evidence:
             gone = self.evidence.pop()
             return sum(costs[place] for place in (*gone.places, *gone.frame))
-        return costs[self.history.places.pop()] if self.history.places else 0
+        last = self.dislikes if self.dislikes.places else self.history
+        return costs[last.places.pop()] if last.places else 0
 
 
 def fit(segments: Sequence[Segment], budget: Budget, count_tokens: CountTokens) -> Fitted:
@@ -162,7 +167,7 @@ def fit(segments: Sequence[Segment], budget: Budget, count_tokens: CountTokens) 
     left = [segments[place] for place in draft.kept()]
     dropped = Counter(part.kind for part in segments)
     dropped.subtract(part.kind for part in left)
-    return Fitted(left, dropped["history"], dropped["evidence"], n_tokens)
+    return Fitted(left, dropped["history"] + dropped["dislike"], dropped["evidence"], n_tokens)
 
 
 def _fit_tokens(draft: _Draft, tokens: int, count_tokens: CountTokens) -> int:
@@ -175,7 +180,7 @@ def _fit_tokens(draft: _Draft, tokens: int, count_tokens: CountTokens) -> int:
         n_tokens = count_tokens(draft.text())
         if n_tokens <= tokens:
             return n_tokens
-        if not (draft.evidence or draft.history.places):
+        if not (draft.evidence or draft.dislikes.places or draft.history.places):
             raise ConfigError(
                 f"a budget of {tokens} tokens is too small: wording and target alone need {n_tokens}; "
                 "raise the budget or shorten titles (describe.max_title_characters)"
@@ -186,5 +191,5 @@ def _fit_tokens(draft: _Draft, tokens: int, count_tokens: CountTokens) -> int:
 
 def _cost(segment: Segment, count_tokens: CountTokens) -> int:
     # With its comma, because tokenizers join a closing quote and a comma, and a space and the quote after it.
-    is_listed = segment.kind in ("history", "evidence")
+    is_listed = segment.kind in ("history", "dislike", "evidence")
     return count_tokens(segment.text + SEPARATOR.rstrip() if is_listed else segment.text)

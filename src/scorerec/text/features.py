@@ -82,6 +82,8 @@ def disliked(
 ) -> list[Segment]:
     """Return P^b with the items that the user rated and did not like; P^b itself where there are none.
 
+    Each title is a segment, as those of the history are: so budgets and augmentation find them.
+
     Args:
         segments: P^b.
         item_ids: oldest first.
@@ -91,9 +93,13 @@ def disliked(
     if not item_ids:
         return list(segments)
     place = _place_of_target(segments)
-    titles = ", ".join(map(describer.item, item_ids))
-    sentence = f". The user has not {words.liked} the following {words.plural}: [{titles}]"
-    return [*segments[: place - 1], Segment("wording", sentence), *segments[place - 1 :]]
+    return [
+        *segments[: place - 1],
+        Segment("wording", f". The user has not {words.liked} the following {words.plural}: ["),
+        *(Segment("dislike", describer.item(item_id), item_id) for item_id in item_ids),
+        Segment("wording", "]"),
+        *segments[place - 1 :],
+    ]
 
 
 def _sentence(entry: Reactions, title: str, words: DomainWords) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from scorerec.core.errors import DataError
 
-KINDS = ("wording", "history", "evidence", "target")
+KINDS = ("wording", "history", "dislike", "evidence", "target")
 SEPARATOR = ", "
 
 
@@ -19,8 +19,8 @@ class Segment(NamedTuple):
     """One part of a prompt.
 
     Attributes:
-        kind: ``wording``, or a title: of the user's ``history``, of another user's behaviour (``evidence``),
-            or the ``target``.
+        kind: ``wording``, or a title: of the user's ``history``, of what the user rated and did not like
+            (``dislike``), of another user's behaviour (``evidence``), or the ``target``.
         text: the part as the reader sees it; titles are quoted.
         item_id: the item that a title describes; None for wording.
         behaviour_id: the behaviour that an evidence title belongs to. Wording that is there for one
@@ -36,7 +36,7 @@ class Segment(NamedTuple):
 def render(segments: Iterable[Segment]) -> str:
     """Return the prompt as one string, with ``", "`` between neighbouring titles of one list.
 
-    Leaving history or evidence segments out beforehand leaves a well-formed prompt.
+    Leaving titles of lists out beforehand leaves a well-formed prompt.
 
     >>> parts = [
     ...     Segment("wording", "Seen: ["),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
@@ -74,7 +75,7 @@ def test_the_chance_of_vectors_grows(tiny_lm, material, schedule, expected):
     """From 0 to 1 over all epochs, or, as it was released, from 0 in each of them."""
     given, config = material("marked"), CONFIG.model_copy(update={"epochs": 3})
     backbone = load_backbone(tiny_lm, device="cpu")
-    virtual = with_virtual_tokens(backbone, given.unit_vectors(), nn.Linear(4, 32))
+    virtual = with_virtual_tokens(backbone, torch.from_numpy(given.vectors), nn.Linear(4, 32))
     trainer = _Curriculum(virtual, config, given.rows(config, 0), LLaRAConfig(schedule=schedule), 0)
     chances = []
     for epoch in range(3):
@@ -88,7 +89,7 @@ def test_the_chance_of_vectors_grows(tiny_lm, material, schedule, expected):
 def test_batches_without_vectors_hold_the_same_titles(tiny_lm, material):
     given = material("marked")
     backbone = load_backbone(tiny_lm, device="cpu")
-    virtual = with_virtual_tokens(backbone, given.unit_vectors(), nn.Linear(4, 32))
+    virtual = with_virtual_tokens(backbone, torch.from_numpy(given.vectors), nn.Linear(4, 32))
     trainer = _Curriculum(virtual, CONFIG, given.rows(CONFIG, 0), LLaRAConfig(), 0)
     hybrid = trainer._encoded(0)
     first = virtual.tokenizer.first_id

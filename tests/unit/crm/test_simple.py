@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from scorerec.core.errors import DataError
 from scorerec.crm import simple
-from scorerec.crm.histories import Prefixes, Rows
+from scorerec.crm.histories import Prefixes, Rows, as_matrix
 from scorerec.crm.simple import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN, fit_simple
 
 # Three users like 1 and 2; 1 and 2; 3. The first is asked about 2 after 1, the third about 1 after 3.
@@ -19,14 +19,14 @@ ASKED = Rows(
 
 def test_neighbours_by_hand():
     """The prefix {1} is similar to the second user, who likes 2; the first is oneself. Nobody is like {3}."""
-    likes = simple._matrix(BEHAVIOURS, 3)
+    likes = as_matrix(BEHAVIOURS, 3)
     scores = dict(simple._user_knn(likes))[20](ASKED)
     np.testing.assert_allclose(scores, [1.0, 0.0])
 
 
 def test_ease_solves_its_equations():
     """Each column of the weights is the ridge regression of that item on the others (Steck, 2019, Eq. 8)."""
-    likes = simple._matrix(BEHAVIOURS, 3)
+    likes = as_matrix(BEHAVIOURS, 3)
     dense, ridge = likes.toarray().astype(float), 30.0
     weight = dense[:, 1] @ dense[:, 2] / (dense[:, 1] @ dense[:, 1] + ridge)  # 3 shares no user with 2
     scores = dict(simple._ease(likes))[ridge](ASKED)
@@ -36,7 +36,7 @@ def test_ease_solves_its_equations():
 def test_ease_says_when_there_are_too_many_items(monkeypatch):
     monkeypatch.setattr(simple, "_MOST_ITEMS_OF_EASE", 2)
     with pytest.raises(DataError, match="at most 2 items, got 4"):
-        next(simple._ease(simple._matrix(BEHAVIOURS, 3)))
+        next(simple._ease(as_matrix(BEHAVIOURS, 3)))
 
 
 def test_a_row_does_not_count_itself():

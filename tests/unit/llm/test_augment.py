@@ -35,6 +35,37 @@ def test_every_number_of_titles_and_every_title_occurs() -> None:
     assert {segment.item_id for sample in samples for segment in sample} == set("012345")
 
 
+def test_dislikes_vary_like_the_history_and_each_list_for_itself() -> None:
+    history = [Segment("history", f"'h{k}'", f"h{k}") for k in range(4)]
+    dislikes = [Segment("dislike", f"'d{k}'", f"d{k}") for k in range(4)]
+    prompt = [HEAD, *history, TAIL, HEAD, *dislikes, TAIL, TARGET]
+    rng = np.random.default_rng(0)
+    samples = [sample_history(prompt, 3, rng) for _ in range(300)]
+    counts = set()
+    for sample in samples:
+        left = [segment for segment in sample if segment.kind == "dislike"]
+        assert left == [segment for segment in dislikes if segment in left]
+        assert [segment for segment in sample if segment.kind in ("wording", "target")] == [
+            HEAD,
+            TAIL,
+            HEAD,
+            TAIL,
+            TARGET,
+        ]
+        counts.add((sum(segment.kind == "history" for segment in sample), len(left)))
+    assert counts == {(n, m) for n in (1, 2, 3) for m in (1, 2, 3, 4)}  # no budget counts dislikes
+
+
+def test_dislikes_change_nothing_where_there_are_none() -> None:
+    """So that no other method is shown other titles because one method tells dislikes."""
+    history = [Segment("history", f"'{k}'", str(k)) for k in range(6)]
+    dislike = Segment("dislike", "'d'", "d")
+    with_them, without = (
+        sample_history(prompt, 3, np.random.default_rng(1)) for prompt in ([*history, dislike], history)
+    )
+    assert with_them == [*without, dislike]
+
+
 def test_each_similar_user_keeps_some_titles_and_the_rest_of_the_prompt_stays() -> None:
     evidence = [Segment("evidence", f"'{user}{k}'", str(k), user) for user in "ab" for k in range(5)]
     frame = Segment("wording", "user a:", None, "a")

@@ -1,6 +1,7 @@
 """Ablations and controls by hand: four users, one of them asking."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, TARGETS
@@ -99,6 +100,16 @@ def test_what_a_snapshot_hides_is_not_shown(make):
             given = producers.first_candidates(targets(), candidates(), 3)
             table = producers.shuffled_contexts(targets(), queries(), known, given, seed)
         assert "dan's" not in table["behaviour_id"].to_pylist()
+
+
+def test_what_will_be_known_later_does_not_move_the_draw():
+    """With it, a label of a test row would decide what training rows are shown."""
+    hidden = behaviours(valid_from=101)
+    without = hidden.filter(pc.not_equal(hidden["user_id"], "dan"))
+    for seed in range(5):
+        drawn = [producers.random_contexts(targets(), queries(), known, 1, seed) for known in (hidden, without)]
+        assert drawn[0].equals(drawn[1])
+        assert drawn[0].num_rows == 3
 
 
 def test_shuffled_evidence_is_that_of_another_row_of_the_split():

@@ -12,6 +12,7 @@ from scorerec.core.errors import ConfigError
 from scorerec.text import prompts
 from scorerec.text.budget import Budget, TokenCounter, fit
 from scorerec.text.describe import Describer
+from scorerec.text.features import disliked
 from scorerec.text.segments import Segment, render
 from scorerec.text.wording import DOMAINS
 
@@ -83,6 +84,39 @@ def test_users_go_before_the_last_history_title_and_it_goes_before_the_question(
     assert (tight.dropped_history, tight.dropped_evidence) == (2, 6)
     tightest = fit(prompt(3, 3, 3), Budget(tokens=bare), words)
     assert tightest.segments == prompts.basic([], "39", ITEMS, MOVIE)
+
+
+def with_dislikes(n_dislikes: int, parts: list[Segment]) -> list[Segment]:
+    return disliked(parts, [str(38 - n) for n in range(n_dislikes)], ITEMS, MOVIE)
+
+
+def told(segments: list[Segment]) -> list[str | None]:
+    return [part.item_id for part in segments if part.kind == "dislike"]
+
+
+def test_dislikes_lose_their_oldest_titles_too_and_the_history_keeps_its_at_a_tie() -> None:
+    parts = with_dislikes(4, prompt(4))
+    fitted = fit(parts, Budget(tokens=words(render(parts)) - 3), words)
+    # 4, 4 -> 4, 3 -> 3, 3 -> 3, 2
+    assert shown(fitted.segments) == {None: ["1", "2", "3"]}
+    assert told(fitted.segments) == ["36", "35"]
+    assert (fitted.dropped_history, fitted.dropped_evidence) == (3, 0)
+    assert fitted.n_tokens == words(render(parts)) - 3
+
+
+def test_no_counted_budget_is_about_dislikes() -> None:
+    parts = with_dislikes(4, prompt(4))
+    assert told(fit(parts, Budget(history_titles=1), words).segments) == ["38", "37", "36", "35"]
+
+
+def test_the_last_dislike_goes_before_the_last_history_title_and_after_the_others_users() -> None:
+    bare = words(render([part for part in with_dislikes(2, prompt(2)) if part.kind in ("wording", "target")]))
+    for n_left, expected in ((2, (["1"], ["37"])), (1, (["1"], [])), (0, ([], []))):
+        fitted = fit(with_dislikes(2, prompt(2, 3)), Budget(tokens=bare + n_left), words)
+        assert (shown(fitted.segments).get(None, []), told(fitted.segments)) == expected
+        assert fitted.dropped_evidence == 3
+    with pytest.raises(ConfigError, match=f"need {bare}"):
+        fit(with_dislikes(2, prompt(2)), Budget(tokens=bare - 1), words)
 
 
 def test_a_budget_below_the_question_is_an_error() -> None:

@@ -58,5 +58,5 @@ def test_segments_survive_a_table() -> None:
 
 @pytest.mark.parametrize("row", [("heading", "x", None, None), ("wording", None, None, None)])
 def test_a_row_that_is_no_segment_is_refused(row: tuple[str, str, None, None]) -> None:
-    with pytest.raises(DataError, match="wording, history, evidence, target"):
+    with pytest.raises(DataError, match="wording, history, dislike, evidence, target"):
         from_rows([Segment(*row)._asdict()])

@@ -18,7 +18,7 @@ from scorerec.experiment.reproduce.attention import (
 )
 from scorerec.experiment.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
 from scorerec.experiment.reproduce.plan import OVER_SEEDS, TABLES, Row, rows_of
-from scorerec.experiment.reproduce.records import read_records
+from scorerec.experiment.reproduce.records import read_records, record_path
 from scorerec.experiment.reproduce.run import Job, Reproduction
 from scorerec.experiment.reproduce.summary import summarise
 from scorerec.experiment.runner import Progress
@@ -96,10 +96,11 @@ def reproduce(
     except DataError as error:
         if run:
             raise
-        checked, others = False, []
+        checked, others = False, [record_path(kept, *place).name for place, one in records.items() if not one.scores]
+        records = {place: one for place, one in records.items() if one.scores}
         job.tell(Progress("records", "not checked", None, None, f"whether they fit the present settings: {error}"))
     if others:
-        note = f"not shown, for they were made with other settings: {', '.join(others)}"
+        note = f"not shown, for they were made with other settings or have no scores: {', '.join(others)}"
         job.tell(Progress("records", "left out", None, None, note))
     about = compared_with(records)
     if about is None:
@@ -108,7 +109,7 @@ def reproduce(
     config = load_experiment(job.source, job.changes)
     sections = []
     for table in TABLES:
-        lines = summarise(table, plans[table], seeds, records, failures, config.expected)
+        lines = summarise(table, plans[table], _seeds_of(table, seeds), records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
             sections.append(Section(table, lines))
     looked = _looked(job, seeds[0], kept, checked)
@@ -125,7 +126,6 @@ def reproduce(
         notes=notes.read_text(encoding="utf-8") if notes.is_file() else "",
         folder=page.stem,
         checked=checked,
-        seeds=seeds,
     ).write(page)
     return Reproduced([part for part in sections if part.name in wanted], page, failures)
 
@@ -156,9 +156,10 @@ def _figure_5(seed: int) -> Job:
 def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int]) -> list[Job]:
     """Return the rows that are wanted: first all of the first seed, so that every table has something early."""
     return [
-        Job(row, seed)
-        for place, seed in enumerate(seeds)
-        for table in wanted
-        if place == 0 or table in OVER_SEEDS
-        for row in plans[table]
+        Job(row, seed) for seed in seeds for table in wanted if seed in _seeds_of(table, seeds) for row in plans[table]
     ]
+
+
+def _seeds_of(table: str, seeds: Sequence[int]) -> Sequence[int]:
+    """Return the seeds that every row of a table has: rows of other tables may be kept over more, and are not mixed."""
+    return seeds if table in OVER_SEEDS else seeds[:1]

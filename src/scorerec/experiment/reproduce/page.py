@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from scorerec.core.storage import replace_file
@@ -26,13 +26,15 @@ _SAYS = {
     "table2": "Bold: best; underlined: second, among conventional and LLM-based models of the first block. "
     "The item + user mean, which knows dislikes, stands in every block. "
     "*SCORE's gain*: of the mean of AUC and UAUC, the paper's Rel. Imp.",
-    "table3": "LLaRA reads the item vectors of the recommender, SCORE its neighbours.",
+    "table3": "All rows, the references too: the first seed alone. LLaRA reads the item vectors of the recommender, "
+    "SCORE its neighbours.",
     "fig3": "Controls show evidence that knows nothing; the oracle chooses users by the label: a bound on what "
     "choosing among the retrieved can give. *Target shown*: of a user who liked the target, the titles up to it "
     "(`prompt.evidence_window=target`), and the same titles in every epoch (`llm.evidence_augmentation=false`).",
-    "fig4": "Varied when recommending, all being trained with K_e = 10 and K_s = 2; with `--retune`, tuned anew.",
-    "checks": "*Strict ties*: rows of the same second are not history for each other. *As-of corpus*: other users' "
-    "behaviours up to the week before the row, instead of the training period.",
+    "fig4": "All rows, the references too: the first seed alone. Varied when recommending, all being trained with "
+    "K_e = 10 and K_s = 2; with `--retune`, tuned anew.",
+    "checks": "All rows: the first seed alone. *Strict ties*: rows of the same second are not history for each other. "
+    "*As-of corpus*: other users' behaviours up to the week before the row, instead of the training period.",
 }
 
 
@@ -69,7 +71,6 @@ class Page:
         sections: in their order.
         notes: what the numbers say, in somebody's words; Markdown.
         folder: where pictures and CSV lie, relative to the page.
-        seeds: that were asked for.
         checked: whether all records are known to be made with the present settings.
     """
 
@@ -79,7 +80,6 @@ class Page:
     sections: Sequence[Section]
     notes: str = ""
     folder: str = "results"
-    seeds: Sequence[int] = field(default_factory=tuple)
     checked: bool = True
 
     def write(self, path: Path) -> None:
@@ -114,6 +114,9 @@ class Page:
             "alone). Differences are SCORE minus the row, on the same rows, seeds and draws of users; p is two-sided, "
             "after Holm's correction for the table. "
             "*Detectable*: the smallest true difference in AUC that a test at 5% would find four times in five.",
+            "- Seeds such as *1 of 3*: the means of that row are of fewer seeds than those of the others, and its "
+            "differences are over the seeds that SCORE and the row both have.",
+            "- Every record has the scores of its rows, so that whoever has the data can measure again.",
             "- The paper's numbers are those of its 8B backbone on its own run of the same data.\n",
         ]
         return "\n".join(lines)
@@ -158,7 +161,7 @@ def text_rows(section: Section) -> list[dict[str, str]]:
         if has_paper:
             row["paper, 8B"] = NONE if line.paper is None else f"{line.paper[0]:.4f} / {line.paper[1]:.4f}"
         row["seconds"] = seconds(line.seconds)
-        row["seeds"] = str(len(line.seeds))
+        row["seeds"] = _seeds(line)
         rows.append(row)
     return rows
 
@@ -197,6 +200,12 @@ def flat_rows(lines: Sequence[Line]) -> list[dict[str, object]]:
 
 def _reads(line: Line) -> str:
     return line.row.knows + (" + users of the corpus" if line.row.reads_others else "")
+
+
+def _seeds(line: Line) -> str:
+    """Return how many seeds a row has, and of how many where some are missing: its mean is then of other seeds."""
+    complete = len(line.seeds) == len(line.wanted)
+    return str(len(line.seeds)) if complete else f"{len(line.seeds)} of {len(line.wanted)}"
 
 
 def _mean(line: Line, metric: str, mark: str) -> str:

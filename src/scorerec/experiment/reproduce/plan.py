@@ -148,7 +148,7 @@ CHECKS = (
 )
 
 TABLES = ("table2", "table3", "fig3", "fig4", "fig5", "checks")
-OVER_SEEDS = ("table2", "fig3")  # the others take the first seed alone, unless more are asked for
+OVER_SEEDS = ("table2", "fig3")  # every row of the others has the first seed alone
 
 
 def rows_of(table: str, retune: bool = False) -> tuple[Row, ...]:

@@ -1,11 +1,14 @@
-"""What is kept of one method and seed: measures, and measures under draws of users, so that tables need no scores."""
+"""What is kept of one method and seed: measures, measures under draws of users, and the scores that they are of."""
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from scorerec.core.errors import ArtifactError
@@ -17,6 +20,7 @@ from scorerec.evaluate.significance import METRICS, resample_users
 
 DRAWS = 500  # of users; the same ones for every record of the same rows
 _DRAW_SEED = 0
+_KEPT_AS = "<f4"  # little-endian float32: half of what is measured on, and the same on every machine
 
 
 class Record(Result):
@@ -32,12 +36,34 @@ class Record(Result):
     seconds: float = Field(description="training and scoring, as if the method ran alone")
     stand_ins: list[str]
     machine: str
+    scores: str = Field(
+        "",
+        description="of the rows that `rows_fingerprint` names, in order of row_id: base64 of zlib of little-endian "
+        "float32, which all measures are of. Empty in files of before scores were kept: such a record is made anew",
+    )
+
+    def row_scores(self) -> NDArray[np.float32]:
+        """Return the score of every judged row, in order of row_id, (measured.n_rows,) float32.
+
+        Raises:
+            ArtifactError: none are kept, they cannot be read, or there is not one for each row.
+        """
+        name, anew = f"record {self.key!r}, seed {self.seed}", "delete its file, and it is made anew"
+        if not self.scores:
+            raise ArtifactError(f"{name}: wanted the scores of {self.measured.n_rows} rows, none are kept; {anew}")
+        try:
+            found = np.frombuffer(zlib.decompress(base64.b64decode(self.scores, validate=True)), _KEPT_AS)
+        except (ValueError, zlib.error) as error:
+            raise ArtifactError(f"{name}: its scores are no base64 of zlib of float32 ({error}); {anew}") from None
+        if len(found) != self.measured.n_rows:
+            raise ArtifactError(f"{name}: wanted {self.measured.n_rows} scores, one a row, got {len(found)}; {anew}")
+        return found.astype(np.float32)
 
 
 def make_record(
     key: str, seed: int, fingerprint: str, rows: JudgedRows, method: str, about: Mapping[str, object]
 ) -> Record:
-    """Measure one method on its rows.
+    """Measure one method on its rows, by its scores as they are kept.
 
     Args:
         key: of the row.
@@ -47,7 +73,8 @@ def make_record(
         method: its name among the scores.
         about: seconds, stand_ins and machine.
     """
-    scores = rows.scores[method]
+    # Rounded first: two rows may tie in float32 that did not before, and whoever measures again has float32 alone.
+    scores = rows.scores[method].astype(_KEPT_AS)
     draws = resample_users(rows.users, rows.labels, {method: scores}, DRAWS, _DRAW_SEED)
     return Record(
         key=key,
@@ -60,6 +87,7 @@ def make_record(
             metric: [None if np.isnan(value) else round(float(value), 5) for value in draws.values[metric, method]]
             for metric in METRICS
         },
+        scores=base64.b64encode(zlib.compress(scores.tobytes(), 9)).decode("ascii"),
         **about,
     )
 

@@ -67,9 +67,9 @@ class Reproduction:
         return Runner(stages_of(config), config, self.root)
 
     def is_kept(self, job: Job, records: Mapping[tuple[str, int], Record]) -> bool:
-        """Whether a record is there that was made with the present settings."""
+        """Whether a record is there, with its scores, that was made with the present settings."""
         record = records.get((job.row.key, job.seed))
-        if record is None:
+        if record is None or not record.scores:
             return False
         runner = self.runner(job)
         if record.split != runner.config.evaluation.split:
@@ -79,7 +79,9 @@ class Reproduction:
     def current(
         self, records: Mapping[tuple[str, int], Record], rows: Iterable[Row]
     ) -> tuple[dict[tuple[str, int], Record], list[str]]:
-        """Return the records of rows that were made with the present settings, and the files of those that were not.
+        """Return the records of rows that are kept as they should be, and the files of those that are not.
+
+        They should be made with the present settings, and have their scores.
 
         Raises:
             DataError: the data are not there, which the settings are compared with.

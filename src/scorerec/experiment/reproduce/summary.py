@@ -26,6 +26,7 @@ class Line:
     Attributes:
         row: what it is.
         seeds: that it was measured on.
+        wanted: seeds that the table should have; a row that is not complete has fewer.
         spreads: metric -> mean, deviation and interval; None where it could not be measured.
         differences: metric -> SCORE minus this row; empty for SCORE.
         adjusted: metric -> p-value of that difference after Holm's correction for the table.
@@ -37,6 +38,7 @@ class Line:
 
     row: Row
     seeds: tuple[int, ...]
+    wanted: tuple[int, ...]
     spreads: Mapping[str, Spread | None]
     differences: Mapping[str, PairedDifference]
     adjusted: Mapping[str, float]
@@ -64,13 +66,11 @@ def summarise(
     Args:
         table: its name, for the paper's numbers.
         rows: its rows.
-        seeds: wanted; a row may have fewer.
+        seeds: wanted; a row may have fewer. Nothing of other seeds is shown. A difference is over the seeds that the
+            row and SCORE both have; it is left out where they were measured on different rows of the data.
         records: what is kept.
         failures: row -> why it failed this time.
         dataset: "ml-1m", "games" or another, for the paper's numbers.
-
-    Raises:
-        DataError: a row was measured on other rows of the data than SCORE.
     """
     found = {row.key: seeded(records, row.key, seeds) for row in rows}
     ours = seeded(records, SCORE.key, seeds)
@@ -90,6 +90,7 @@ def summarise(
             Line(
                 row=row,
                 seeds=tuple(record.seed for record in kept),
+                wanted=tuple(seeds),
                 spreads=spreads,
                 differences={m: d for m, d in differences.get(row.key, {}).items() if d is not None},
                 adjusted=adjusted.get(row.key, {}),

@@ -7,7 +7,9 @@ from scorerec.experiment.stages import (
     endpoint,
     evidence,
     language_model,
+    recommender,
     recommending,
+    signal,
     tables,
     variants,
 )
@@ -16,12 +18,14 @@ from scorerec.experiment.stages.parts import EMBEDDED
 
 ALL_STAGES = (
     *tables.STAGES,
+    *recommender.STAGES,
     *evidence.STAGES,
     *language_model.STAGES,
     *variants.STAGES,
     *baselines.STAGES,
     *endpoint.STAGES,
     *recommending.STAGES,
+    *signal.STAGES,
 )
 
 

@@ -46,13 +46,14 @@ from scorerec.experiment.methods import SCORE
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.parts import model_folder
+from scorerec.experiment.stages.signal import read_signal
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.text.segments import to_rows
 
 RESULTS = "results.json"
 PAGE = "report.html"
-_REPORTING = ("data", "crm", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
+_REPORTING = ("data", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
 
 
 def _report(context: Context, draft: Draft) -> None:
@@ -68,10 +69,15 @@ def _report(context: Context, draft: Draft) -> None:
         seed=config.seed,
     )
     informativeness = _informativeness(context, targets)
+    signal = read_signal(inputs["signal"].path)
     facts = {name: inputs[name].facts for name in _REPORTING}
+    told = [*signal.warnings, *(line for part in facts.values() for line in part.get("warnings", ()))]
+    warnings = list(dict.fromkeys(told))
     results = {
         "name": config.name,
         "comparison": comparison.model_dump(mode="json"),
+        "signal": signal.model_dump(mode="json"),
+        "warnings": warnings,
         "informativeness": [entry.model_dump(mode="json") for entry in informativeness],
         "stand_ins": stand_ins(config),
         "facts": facts,
@@ -86,8 +92,9 @@ def _report(context: Context, draft: Draft) -> None:
             comparison=comparison,
             summary=_summary(context, rows),
             stand_ins=stand_ins(config),
-            warnings=[warning for part in facts.values() for warning in part.get("warnings", ())],
+            warnings=warnings,
             informativeness=informativeness,
+            signal=signal,
             plots=_plots(context, rows, comparison),
             stages=stage_rows(inputs, config),
             costs=cost_rows(inputs, config.chosen_methods),
@@ -213,5 +220,5 @@ def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
 
 def report_stage(needed: Iterable[str]) -> Stage:
     """Return the stage that reports on the methods of an experiment, which need those stages."""
-    reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "prompts-score", *needed))
-    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=3)
+    reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "signal", "prompts-score", *needed))
+    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=4)

@@ -1,10 +1,9 @@
-"""Stages that find evidence: CRM, neighbours, CAR, candidates, assessments, rankings, SARE, contexts."""
+"""Stages that find evidence: CAR, candidates, assessments, rankings, SARE, contexts."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from scorerec.assess.collect import collect, make_assessor, sample_targets
 from scorerec.assess.plan import Request
-from scorerec.assess.rank import rank
+from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import MODEL, Draft, read_table
 from scorerec.core.tables import (
@@ -20,65 +19,33 @@ from scorerec.core.tables import (
     BEHAVIOURS,
     CANDIDATES,
     CONTEXTS,
-    INTERACTIONS,
+    ITEMS,
     NEIGHBOURS,
     QUERIES,
     RANKINGS,
-    SCORES,
     TARGETS,
     vectors_schema,
 )
 from scorerec.crm.registry import load_crm
-from scorerec.crm.train import fit_crm
-from scorerec.data.corpus import training_behaviours
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, with_users
-from scorerec.experiment.stages.parts import INDEX, model_folder, prompter, retriever
+from scorerec.experiment.stages.judged import in_splits, with_users
+from scorerec.experiment.stages.parts import INDEX, finder, model_folder, prompter
+from scorerec.experiment.stages.recommender import teaching
 from scorerec.nn.devices import choose_device
-from scorerec.nn.encoders import encode, encoder_fingerprint, load_encoder
-from scorerec.pipeline.chain import behaviour_vectors, choose_contexts, encoder_texts, reranker_texts
-from scorerec.pipeline.prompting import requests
+from scorerec.nn.encoders import encode, load_encoder
+from scorerec.pipeline.chain import choose_contexts, item_lists, reranker_texts
+from scorerec.pipeline.finding import Finder, encoder_texts
 from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
 from scorerec.retrieve.anchors import prefix_neighbours, sample_prefixes
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.car import train_car
 from scorerec.retrieve.index import BehaviourIndex
-from scorerec.retrieve.neighbours import find_neighbours
-from scorerec.retrieve.vectors import read_user_vectors, vector_table
+from scorerec.retrieve.similarity import Similarity
+from scorerec.retrieve.vectors import vector_table
 
 REPLIES = "replies.sqlite"  # below the folder of all runs, since it outlives them
-
-
-def _crm(context: Context, draft: Draft) -> None:
-    config = context.config
-    interactions = context.inputs["data"].table(INTERACTIONS)
-    model, facts = fit_crm(interactions, config.crm, config.seed, choose_device(config.device), draft.checkpoint)
-    model.save(draft.path / MODEL)
-    draft.facts.update(facts)
-
-
-def _crm_scores(context: Context, draft: Draft) -> None:
-    model = load_crm(model_folder(context, "crm"))
-    corpus = context.inputs["corpus"]
-    targets = in_splits(corpus.table(TARGETS), JUDGED)
-    _, histories, items = zip(*requests(targets, corpus.table(QUERIES)), strict=True)
-    draft.write(SCORES, score_table(targets, context.config.crm.label, model.score(histories, items)))
-
-
-def _neighbours(context: Context, draft: Draft) -> None:
-    """Eq. 3-4 over one final training behaviour per user, whatever corpus is retrieved from."""
-    behaviours = training_behaviours(context.inputs["data"].table(INTERACTIONS))
-    own = context.config.evidence.user_vectors
-    if own is None:
-        states = load_crm(model_folder(context, "crm")).encode(behaviours["item_ids"].to_pylist())
-    else:
-        states = read_user_vectors(own, behaviours["user_id"].to_pylist())
-    vectors = vector_table("behaviour_id", behaviours["behaviour_id"].to_pylist(), states)
-    draft.write(BEHAVIOURS, behaviours)
-    draft.write(vectors_schema("behaviour_id", states.shape[1]), vectors)
-    draft.write(NEIGHBOURS, find_neighbours(vectors, behaviours, context.config.evidence.n_neighbours))
 
 
 def _car(context: Context, draft: Draft) -> None:
@@ -101,22 +68,17 @@ def _prefix_neighbours(context: Context, encoder: SentenceTransformer, behaviour
     asked = queries.filter(pc.is_in(queries["query_id"], train["query_id"].combine_chunks()))
     sampled = sample_prefixes(asked, config.car.n_prefixes, config.seed)
     texts = encoder_texts(prompter(context), encoder, sampled, "query_id")
-    states = load_crm(model_folder(context, "crm")).encode(sampled["item_ids"].to_pylist())
+    raw = load_crm(model_folder(context, "crm")).encode(sampled["item_ids"].to_pylist())
+    prepared = Similarity.load(context.path("neighbours")).prepare(raw)
+    states = teaching(context, prepared, sampled["item_ids"].to_pylist(), behaviours)
     vectors = vector_table("query_id", sampled["query_id"].to_pylist(), states)
     known = read_table(context.path("neighbours"), vectors_schema("behaviour_id", states.shape[1]))
     return prefix_neighbours(sampled, texts, vectors, behaviours, known, config.evidence.n_neighbours)
 
 
 def _candidates(context: Context, draft: Draft) -> None:
-    """Encode behaviours and queries with CAR, fill the index, and search it."""
-    corpus, writer, encoder = context.inputs["corpus"], prompter(context), retriever(context)
-    behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
-    dimension = encoder.get_embedding_dimension()
-    with BehaviourIndex.create(draft.path / INDEX, encoder_fingerprint(encoder), dimension) as index:
-        index.add(behaviours, behaviour_vectors(writer, encoder, behaviours, "behaviour_id"))
-        vectors = behaviour_vectors(writer, encoder, queries, "query_id")
-        n_candidates = context.config.evidence.n_candidates
-        draft.write(CANDIDATES, retrieve_candidates(queries, vectors, index, n_candidates))
+    """Step 1 of Section 3.4: find the K_e users most similar to each query."""
+    search_index(context, draft, finder(context.config, context.inputs))
 
 
 def assessment_requests(context: Context) -> Sequence[Request]:
@@ -136,12 +98,19 @@ def _assessments(context: Context, draft: Draft) -> None:
 
 
 def _rankings(context: Context, draft: Draft) -> None:
-    """Eq. 8-9 with the fixed text embedder."""
+    """Eq. 8-9 with the fixed text embedder, or the other teacher's order."""
     corpus = context.inputs["corpus"]
     embedder = load_encoder(context.config.evidence.text_embedder, device=str(choose_device(context.config.device)))
-    texts = encoder_texts(prompter(context), embedder, corpus.table(BEHAVIOURS), "behaviour_id")
     assessments = context.inputs["assessments"].table(ASSESSMENTS)
     candidates = context.inputs["candidates"].table(CANDIDATES)
+    if context.config.sare.teacher == "titles":
+        items = context.inputs["data"].table(ITEMS)["item_id"].to_pylist()
+        described = encode(embedder, [prompter(context).describer.item(item) for item in items])
+        vectors = dict(zip(items, described, strict=True))
+        lists = item_lists(corpus.table(BEHAVIOURS))
+        draft.write(RANKINGS, rank_by_titles(assessments, corpus.table(TARGETS), candidates, lists, vectors))
+        return
+    texts = encoder_texts(prompter(context), embedder, corpus.table(BEHAVIOURS), "behaviour_id")
     ranking = rank(assessments, corpus.table(TARGETS), candidates, texts, lambda batch: encode(embedder, batch))
     draft.write(RANKINGS, ranking)
 
@@ -173,14 +142,6 @@ def _contexts(context: Context, draft: Draft) -> None:
     )
 
 
-def _neighbours_settings(config: ExperimentConfig) -> dict[str, Any]:
-    own = config.evidence.user_vectors
-    settings: dict[str, Any] = {"n": config.evidence.n_neighbours}
-    if own is not None:  # their content decides, wherever they lie
-        settings["user_vectors"] = hashlib.sha256(own.read_bytes()).hexdigest() if own.is_file() else str(own)
-    return settings
-
-
 def _texts(config: ExperimentConfig) -> dict[str, Any]:
     """The settings that decide what an encoder reads of a behaviour."""
     return config.prompt.model_dump(mode="json", include={"domain", "describe", "behaviour_titles"})
@@ -193,30 +154,41 @@ def _asked(config: ExperimentConfig) -> dict[str, Any]:
 
 def _base_candidates(context: Context, draft: Draft) -> None:
     """Retrieve with the encoder that CAR starts from."""
-    config, corpus, writer = context.config, context.inputs["corpus"], prompter(context)
-    encoder = load_encoder(config.car.model, config.car.max_length, str(choose_device(config.device)))
-    behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
-    vectors = [
-        behaviour_vectors(writer, encoder, table, key)
-        for table, key in ((behaviours, "behaviour_id"), (queries, "query_id"))
-    ]
-    dimension = encoder.get_embedding_dimension()
-    search_index(context, draft, (encoder_fingerprint(encoder), dimension), vectors)
+    search_index(context, draft, untuned_finder(context))
 
 
-def search_index(context: Context, draft: Draft, encoder: tuple[str, int], vectors: list[pa.Table]) -> None:
+def untuned_finder(context: Context) -> Finder:
+    """Return the encoder that CAR starts from."""
+    car = context.config.car
+    encoder = load_encoder(car.model, car.max_length, str(choose_device(context.config.device)))
+    return Finder(prompter(context), encoder)
+
+
+class Vectors(Protocol):
+    """What finds users: see ``pipeline.finding.Finder``."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs where vectors must not be mixed."""
+
+    def behaviours(self, table: pa.Table) -> pa.Table:
+        """Return the vectors of BEHAVIOURS."""
+
+    def queries(self, table: pa.Table) -> pa.Table:
+        """Return the vectors of QUERIES."""
+
+
+def search_index(context: Context, draft: Draft, found_by: Vectors) -> None:
     """Fill an index with the vectors of behaviours, and search it with those of queries."""
-    corpus = context.inputs["corpus"]
-    with BehaviourIndex.create(draft.path / INDEX, *encoder) as index:
-        index.add(corpus.table(BEHAVIOURS), vectors[0])
-        found = retrieve_candidates(corpus.table(QUERIES), vectors[1], index, context.config.evidence.n_candidates)
+    behaviours, queries = context.inputs["corpus"].table(BEHAVIOURS), context.inputs["corpus"].table(QUERIES)
+    vectors = found_by.behaviours(behaviours)
+    with BehaviourIndex.create(draft.path / INDEX, found_by.fingerprint, vectors["vector"].type.list_size) as index:
+        index.add(behaviours, vectors)
+        found = retrieve_candidates(queries, found_by.queries(queries), index, context.config.evidence.n_candidates)
     draft.write(CANDIDATES, found)
 
 
 STAGES = (
-    Stage("crm", ("data",), lambda config: config.crm.model_dump(mode="json"), _crm),
-    Stage("crm-scores", ("corpus", "crm"), lambda _: {}, _crm_scores),
-    Stage("neighbours", ("data", "crm"), _neighbours_settings, _neighbours),
     Stage(
         "car",
         ("data", "corpus", "crm", "neighbours"),
@@ -225,8 +197,12 @@ STAGES = (
     ),
     Stage(
         "candidates",
-        ("data", "corpus", "car"),
-        lambda config: {"n": config.evidence.n_candidates, "texts": _texts(config)},
+        ("data", "corpus", "crm", "neighbours", "car"),
+        lambda config: {
+            "n": config.evidence.n_candidates,
+            "texts": _texts(config),
+            "finding": config.finding.model_dump(mode="json"),
+        },
         _candidates,
     ),
     Stage(
@@ -249,7 +225,11 @@ STAGES = (
     Stage(
         "rankings",
         ("data", "corpus", "candidates", "assessments"),
-        lambda config: {"embedder": config.evidence.text_embedder, "texts": _texts(config)},
+        lambda config: {
+            "embedder": config.evidence.text_embedder,
+            "texts": _texts(config),
+            "teacher": config.sare.teacher,
+        },
         _rankings,
     ),
     Stage(

@@ -12,7 +12,7 @@ from scorerec.experiment.methods import ALL_METHODS
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits
 from scorerec.experiment.stages.language_model import prompt_settings, write_scores
-from scorerec.experiment.stages.parts import INDEX, model_folder, prompter, retriever
+from scorerec.experiment.stages.parts import INDEX, finder, model_folder
 from scorerec.pipeline.chain import Chain
 from scorerec.rerank.score import load_reranker
 from scorerec.retrieve.index import BehaviourIndex
@@ -35,7 +35,7 @@ def _prompts(context: Context, draft: Draft) -> None:
     queries = queries.filter([query in asked for query in queries["query_id"].to_pylist()])
     reranker = load_reranker(model_folder(context, "sare"), context.config.sare)
     with BehaviourIndex.open(context.path("candidates") / INDEX) as index:
-        chain = Chain(prompter(context), retriever(context), index, reranker, **_numbers(context.config))
+        chain = Chain(finder(context.config, context.inputs), index, reranker, **_numbers(context.config))
         draft.write(PROMPTS, chain.evidence(targets, queries).prompts)
 
 
@@ -49,7 +49,7 @@ def _settings(config: ExperimentConfig) -> dict[str, Any]:
 STAGES = (
     Stage(
         "prompts-score-at",
-        ("data", "corpus", "car", "candidates", "sare"),
+        ("data", "corpus", "crm", "neighbours", "car", "candidates", "sare"),
         _settings,
         _prompts,
         seeded=False,

@@ -20,19 +20,20 @@ from scorerec.experiment.stages.evidence import search_index
 from scorerec.experiment.stages.language_model import method_stages, prompt_settings, write_augmented
 from scorerec.experiment.stages.parts import model_folder
 from scorerec.pipeline import producers
-from scorerec.retrieve.vectors import vector_table
+from scorerec.pipeline.finding import TasteFinder
+from scorerec.retrieve.similarity import Similarity
 
 
 def _crm_candidates(context: Context, draft: Draft) -> None:
     """Retrieve by the inner product of Eq. 4 between the query's own prefix and the behaviours."""
-    corpus = context.inputs["corpus"]
-    model = load_crm(model_folder(context, "crm"))
-    vectors, dimension = [], 0
-    for table, key in ((corpus.table(BEHAVIOURS), "behaviour_id"), (corpus.table(QUERIES), "query_id")):
-        states = model.encode(table["item_ids"].to_pylist())
-        dimension = states.shape[1]
-        vectors.append(vector_table(key, table[key].to_pylist(), states))
-    search_index(context, draft, (context.inputs["crm"].fingerprint, dimension), vectors)
+    search_index(context, draft, taste_finder(context))
+
+
+def taste_finder(context: Context) -> TasteFinder:
+    """Return what finds users by the CRM alone."""
+    activity = context.config.finding.activity
+    model, similarity = load_crm(model_folder(context, "crm")), Similarity.load(context.path("neighbours"))
+    return TasteFinder(model, similarity, context.inputs["neighbours"].fingerprint, activity)
 
 
 def _first_of(candidates: str) -> Callable[[Context, Draft], None]:
@@ -93,13 +94,19 @@ def _variant(
         seeded=False,
     )
     return (
-        Stage(contexts, ("corpus", *reads), _n_context_users, choose, seeded=seeded),
+        # Version 2: random users are drawn among those that the row's snapshot knows.
+        Stage(contexts, ("corpus", *reads), _n_context_users, choose, seeded=seeded, version=2 if seeded else 1),
         *method_stages(key, name, prompts),
     )
 
 
 STAGES = (
-    Stage("candidates-cf", ("corpus", "crm"), lambda config: {"n": config.evidence.n_candidates}, _crm_candidates),
+    Stage(
+        "candidates-cf",
+        ("corpus", "crm", "neighbours"),
+        lambda config: {"n": config.evidence.n_candidates, "activity": config.finding.activity},
+        _crm_candidates,
+    ),
     *_variant("base", "SCORE-base", ("candidates-base",), _first_of("candidates-base")),
     *_variant("cf", "SCORE-cf", ("candidates-cf",), _first_of("candidates-cf")),
     *_variant("rerank", "SCORE-rerank", ("candidates",), _first_of("candidates")),

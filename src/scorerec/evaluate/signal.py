@@ -1,0 +1,195 @@
+"""Is there anything to pass on? How much found users tell about a row, before any language model reads it.
+
+A count of the users who liked the target is all that evidence can say about the target itself. Its AUC alone also
+measures how popular the item is, and how much the found users like in general: so it stands beside what random users
+and the most active ones reach, and beside what a regression gains from it over the mean of the item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from scorerec.core.randomness import generator
+from scorerec.evaluate.metrics import Floats, auc, uauc
+from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, UserCount
+from scorerec.evaluate.significance import resample_users
+from scorerec.evaluate.tables import NONE, Row, number
+
+N_USERS = (2, 5, 10, 20)
+COMPARED = 10  # users, in one-line summaries and in warnings
+_FOLDS = 5
+_DRAWS = 300
+
+
+@dataclass(frozen=True)
+class SignalRows:
+    """Labelled rows of one split.
+
+    Attributes:
+        split: its name.
+        users: who each row belongs to, (N,) int64.
+        labels: (N,), 0 or 1.
+        item_log_odds: of the item mean, the row itself left out of it, (N,).
+    """
+
+    split: str
+    users: NDArray[np.int64]
+    labels: NDArray[np.int8]
+    item_log_odds: Floats
+
+
+def user_counts(
+    source: str, rows: SignalRows, liked: NDArray[np.bool_], numbers: Sequence[int] = N_USERS
+) -> list[UserCount]:
+    """Return what the first users found tell about the rows.
+
+    Args:
+        source: who found them.
+        rows: the rows.
+        liked: whether the user of each rank liked the row's target, the most similar first, (N, K).
+        numbers: how many users are counted; those beyond K are left out.
+    """
+    both = 0 < rows.labels.sum() < len(rows.labels)
+    mean_alone = cross_fitted(rows.item_log_odds[:, None], rows.labels, rows.users) if both else None
+    found = []
+    for n_users in (n for n in numbers if n <= liked.shape[1]):
+        count = liked[:, :n_users].sum(1).astype(np.float64)
+        named = float((count > 0).mean()) if len(count) else 0.0
+        own = {"source": source, "split": rows.split, "n_users": n_users, "n_rows": len(count), "named": named}
+        if mean_alone is None:
+            unknown = dict.fromkeys(("auc", "uauc", "added_auc", "added_uauc", "mean_auc", "gain"))
+            found.append(UserCount.model_validate(own | unknown))
+            continue
+        scores = cross_fitted(np.column_stack([rows.item_log_odds, np.log1p(count)]), rows.labels, rows.users)
+        found.append(
+            UserCount(
+                **own,
+                auc=auc(rows.labels, count),
+                uauc=uauc(rows.users, rows.labels, count).value,
+                added_auc=auc(rows.labels, scores),
+                added_uauc=uauc(rows.users, rows.labels, scores).value,
+                mean_auc=auc(rows.labels, mean_alone),
+                gain=gain(rows, scores, mean_alone) if n_users in (min(numbers), COMPARED) else None,
+            )
+        )
+    return found
+
+
+def gain(rows: SignalRows, scores: Floats, against: Floats) -> Interval | None:
+    """Return the interval of AUC(scores) - AUC(against) under draws of users."""
+    draws = resample_users(rows.users, rows.labels, {"own": scores, "other": against}, _DRAWS)
+    return draws.difference("auc", "own", "other", 0.0).interval
+
+
+def cross_fitted(features: Floats, labels: NDArray[np.int8], users: NDArray[np.int64]) -> Floats:
+    """Return the log odds that a logistic regression gives to rows of users that it was not fitted on, (N,).
+
+    Args:
+        features: (N, F).
+        labels: (N,), of both classes.
+        users: (N,); a fold holds whole users.
+    """
+    distinct, codes = np.unique(users, return_inverse=True)
+    n_folds = min(_FOLDS, len(distinct))
+    fold = generator(0, "signal folds").permutation(len(distinct))[codes] % max(n_folds, 1)
+    scores = np.zeros(len(labels))
+    for number_ in range(n_folds):
+        judged = fold == number_
+        if len(np.unique(labels[~judged])) < 2:
+            continue  # nothing to learn from: these rows stay undecided
+        model = LogisticRegression(C=10.0).fit(features[~judged], labels[~judged])
+        scores[judged] = model.decision_function(features[judged])
+    return scores
+
+
+def count_rows(counts: Sequence[UserCount], split: str) -> list[Row]:
+    """Return one row of text per source: what its users tell about the rows of one split."""
+    rows: dict[str, Row] = {}
+    numbers = sorted({entry.n_users for entry in counts})
+    for entry in counts:
+        if entry.split != split:
+            continue
+        empty = {f"{n} users: named, AUC, item mean + count": NONE for n in numbers}
+        row = rows.setdefault(entry.source, {"users from": entry.source} | empty)
+        added = number(entry.added_auc)
+        row[f"{entry.n_users} users: named, AUC, item mean + count"] = (
+            f"{entry.named:.1%}, {number(entry.auc, 3)}, {added}{_bounds(entry)}"
+        )
+    return list(rows.values())
+
+
+def count_lines(counts: Sequence[UserCount], split: str) -> list[str]:
+    """Return one line per source for a terminal."""
+    lines = []
+    for entry in counts:
+        known = None not in (entry.auc, entry.added_auc, entry.mean_auc)
+        if entry.split == split and known and entry.n_users == _shown(counts, entry.source):
+            lines.append(
+                f"{entry.source}: of {entry.n_users} users one liked the target in {entry.named:.0%} of {split} rows; "
+                f"AUC of their number {number(entry.auc, 3)}; item mean {number(entry.mean_auc, 3)}, with the number "
+                f"{number(entry.added_auc, 3)}{_bounds(entry)}"
+            )
+    return lines
+
+
+def count_warnings(counts: Sequence[UserCount], blind: Sequence[str], split: str) -> list[str]:
+    """Return which sources tell no more than users who know nothing.
+
+    Args:
+        counts: of all sources.
+        blind: sources that know nothing of the user.
+        split: whose rows decide.
+    """
+    found: Mapping[str, UserCount] = {
+        entry.source: entry
+        for entry in counts
+        if entry.split == split and entry.n_users == _shown(counts, entry.source) and entry.added_auc is not None
+    }
+    best = max((found[name].added_auc or 0.0 for name in blind if name in found), default=None)
+    if best is None:
+        return []
+    return [
+        f"THE USERS FROM {name} TELL NOTHING that random or busy users do not: item mean + count has AUC "
+        f"{entry.added_auc:.4f} on {split} rows with them, {best:.4f} with the best of those"
+        for name, entry in found.items()
+        if name not in blind and (entry.added_auc or 0.0) <= best
+    ]
+
+
+def _shown(counts: Sequence[UserCount], source: str) -> int:
+    """Return the number of users that a source is summarised by: 10, or as many as it has."""
+    numbers = [entry.n_users for entry in counts if entry.source == source]
+    return max((n for n in numbers if n <= COMPARED), default=max(numbers))
+
+
+def _bounds(entry: UserCount) -> str:
+    return "" if entry.gain is None else f" (gain {entry.gain.low:+.4f} to {entry.gain.high:+.4f})"
+
+
+def ranking_rows(rankings: Sequence[Ranking]) -> list[Row]:
+    """Return one row of text per predictor and split."""
+    return [
+        {"ranked by": one.predictor, "rows": f"{one.n_rows:,} {one.split} likes"}
+        | {name.replace("recall", "Recall").replace("ndcg", "NDCG"): number(v) for name, v in one.measures.items()}
+        for one in rankings
+    ]
+
+
+def alike_rows(alike: Sequence[NeighbourShare]) -> list[Row]:
+    """Return one row of text per source: what neighbours have in common, and how few are everybody's."""
+    return [
+        {
+            "users from": one.source,
+            "Jaccard": number(one.jaccard),
+            "of random users": number(one.random_jaccard),
+            "times": number(one.jaccard / one.random_jaccard, 1) if one.random_jaccard else NONE,
+            "users that anybody finds": f"{one.found_share:.0%}",
+            "largest in-degree": str(one.largest_in_degree),
+        }
+        for one in alike
+    ]

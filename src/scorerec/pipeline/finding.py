@@ -1,0 +1,130 @@
+"""The vectors by which similar users are found: CAR's alone, as in the paper, or the recommender's beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+from sentence_transformers import SentenceTransformer
+
+from scorerec.core.config import Config
+from scorerec.crm.base import ConventionalRecommender
+from scorerec.nn.encoders import count_tokens, encode, encoder_fingerprint, token_limit
+from scorerec.pipeline.prompting import Prompter, Reader
+from scorerec.retrieve.item_sets import blended
+from scorerec.retrieve.similarity import Similarity, weighted
+from scorerec.retrieve.vectors import vector_table
+from scorerec.text.budget import TokenCounter
+
+Floats = npt.NDArray[np.float32]
+
+
+class FindingConfig(Config):
+    """How candidates are found (K_e of them); the paper: by the cosine of CAR's vectors alone."""
+
+    crm_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the recommender's similarity (Eq. 4) in one score with CAR's cosine",
+    )
+    activity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="a behaviour's similarity (of CAR, and of -cf) counts times the number of its items to this power: "
+        "who liked more can tell about more targets",
+    )
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Turns behaviours and queries into vectors whose inner product says who is alike.
+
+    Attributes:
+        prompter: writes behaviours as texts.
+        encoder: CAR.
+        config: how the two are blended.
+        crm: the recommender and its similarity; None where it has no share.
+    """
+
+    prompter: Prompter
+    encoder: SentenceTransformer
+    config: FindingConfig = field(default_factory=FindingConfig)
+    crm: tuple[ConventionalRecommender, Similarity] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that differ where vectors must not be mixed."""
+        own = encoder_fingerprint(self.encoder)
+        if self.crm is None and self.config == FindingConfig():
+            return own
+        digest = hashlib.sha256((own + self.config.model_dump_json()).encode())
+        if self.crm is not None:
+            model, similarity = self.crm
+            digest.update(similarity.mean.tobytes() + similarity.config.model_dump_json().encode())
+            for name, tensor in sorted(model.state_dict().items()):
+                digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def behaviours(self, table: pa.Table) -> pa.Table:
+        """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""
+        vectors = self._vectors(table, "behaviour_id")
+        n_items = np.array([len(items) for items in table["item_ids"].to_pylist()], np.int64)
+        vectors = weighted(vectors, n_items, self.config.activity)
+        return vector_table("behaviour_id", table["behaviour_id"].to_pylist(), vectors)
+
+    def queries(self, table: pa.Table) -> pa.Table:
+        """Return the vectors of QUERIES, keyed by query_id."""
+        return vector_table("query_id", table["query_id"].to_pylist(), self._vectors(table, "query_id"))
+
+    def _vectors(self, table: pa.Table, key: str) -> Floats:
+        """Return vectors whose inner products are the blended similarity, (N, d)."""
+        by_text = encode(self.encoder, list(encoder_texts(self.prompter, self.encoder, table, key).values()))
+        if self.crm is None:
+            return by_text
+        model, similarity = self.crm
+        by_taste = similarity.prepare(model.encode(table["item_ids"].to_pylist()))
+        return blended(by_text, by_taste, self.config.crm_share)
+
+
+@dataclass(frozen=True)
+class TasteFinder:
+    """Finds users by a recommender alone: Eq. 4 between a query's own prefix and behaviours.
+
+    Attributes:
+        model: the recommender.
+        similarity: what is done to its vectors.
+        fingerprint: differs where vectors must not be mixed.
+        activity: see ``FindingConfig``.
+    """
+
+    model: ConventionalRecommender
+    similarity: Similarity
+    fingerprint: str
+    activity: float = 0.0
+
+    def behaviours(self, table: pa.Table) -> pa.Table:
+        """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""
+        items = table["item_ids"].to_pylist()
+        n_items = np.array([len(one) for one in items], np.int64)
+        vectors = weighted(self.similarity.prepare(self.model.encode(items)), n_items, self.activity)
+        return vector_table("behaviour_id", table["behaviour_id"].to_pylist(), vectors)
+
+    def queries(self, table: pa.Table) -> pa.Table:
+        """Return the vectors of QUERIES, keyed by query_id."""
+        vectors = self.similarity.prepare(self.model.encode(table["item_ids"].to_pylist()))
+        return vector_table("query_id", table["query_id"].to_pylist(), vectors)
+
+
+def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> dict[str, str]:
+    """Return the behaviours in BEHAVIOURS or QUERIES as texts that the encoder reads to their end."""
+    limit = token_limit(encoder)
+    if limit is not None:
+        limit -= encoder.tokenizer.num_special_tokens_to_add()
+    reader = Reader(limit, TokenCounter(lambda text: count_tokens(encoder, text)))
+    return prompter.behaviour_texts(table, key, reader)
