@@ -84,7 +84,9 @@ def evaluate(
 
 @app.command()
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="TABLE", help="table2, table3, fig3, fig4, fig5, checks or all")],
+    what: Annotated[
+        str, typer.Argument(metavar="TABLE", help="table2, table3, fig3, fig4, signal, fig5, checks or all")
+    ],
     source: Annotated[
         str, typer.Argument(metavar="[PRESET|FILE]", help="the experiment", autocompletion=complete.sources)
     ] = "ml-1m",
@@ -94,6 +96,7 @@ def reproduce(
         "docs/results.md"
     ),
     seeds: Annotated[str, typer.Option(help="of Table 2 and Fig. 3; the others take the first")] = "0,1,2",
+    lm_seeds: Annotated[bool, typer.Option(help="rows with a language model over all seeds, too")] = False,
     retune: Annotated[bool, typer.Option(help="Fig. 4: tune anew for each number of users")] = False,
     run: Annotated[bool, typer.Option(help="make what is missing; --no-run only writes the page again")] = True,
     as_json: AsJson = False,
@@ -103,7 +106,7 @@ def reproduce(
     from scorerec.experiment.reproduce.run import Reproduction
 
     job = Reproduction(source, changes or [], root, page, tell)
-    done = command.reproduce(what, job, command.read_seeds(seeds), retune=retune, run=run)
+    done = command.reproduce(what, job, command.read_seeds(seeds), lm_seeds=lm_seeds, retune=retune, run=run)
     if as_json:
         print_json({"page": str(done.page), "failures": done.failures, "tables": done.tables()})
     else:

@@ -33,7 +33,8 @@ def combine(
     if len(np.unique(labels[is_valid])) < 2:
         raise DataError(f"CRM + item mean: wanted validation rows of both labels, got {int(is_valid.sum())} of one")
     features = np.column_stack([_log_odds(item_mean), _log_odds(model)])
-    scale = np.maximum(features[is_valid].std(0), 1e-9)
+    spread = features[is_valid].std(0)
+    scale = np.where(spread > 1e-9, spread, np.inf)  # what says the same of every row weighs nothing
     fitted = LogisticRegression(C=100.0).fit(features[is_valid] / scale, labels[is_valid])
     weights = fitted.coef_[0] / scale
     found = np.asarray(fitted.predict_proba(features / scale)[:, 1], np.float64)

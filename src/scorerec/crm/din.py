@@ -65,9 +65,9 @@ class DIN(ConventionalRecommender):
             "learning_rate": 1e-3,
             "weight_decay": 0.1,
             "batch_size": 512,
-            "epochs": 50,
+            "epochs": 20,
             "patience": 5,
-            "max_ranked_rows": 1000,
+            "max_ranked_rows": 500,
             "settings": {
                 "objective": "sampled",
                 "dimension": 32,

@@ -37,12 +37,12 @@ class LightGCN(FactorRecommender):
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "ranking": {
             "selection": "ranking",
-            "learning_rate": 3e-3,
-            "weight_decay": 0.1,
+            "learning_rate": 5e-3,
+            "weight_decay": 0.0,
             "batch_size": 2048,
             "epochs": 150,
-            "patience": 10,
-            "settings": {"objective": "cross-entropy", "item_bias": False},
+            "patience": 15,
+            "settings": {"objective": "bpr", "item_bias": False, "n_layers": 3, "latest": 20},
         },
         "bce": {
             "selection": "auc",

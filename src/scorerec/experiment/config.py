@@ -14,6 +14,7 @@ from scorerec.assess.collect import AssessConfig
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
+from scorerec.crm.registry import model_class
 from scorerec.crm.train import CRMConfig
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
@@ -40,12 +41,15 @@ class EvidenceConfig(Config):
     n_context_users: int = Field(2, ge=0, description="K_s: users whose behaviours enter the prompt")
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
     similarity: SimilarityConfig = SimilarityConfig()
+    beside: tuple[str, ...] = Field(
+        (),
+        description="other CRMs whose similarity counts like the CRM's where neighbours are chosen that teach CAR",
+    )
     item_sets: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="share of the cosine of item sets in the similarity by which neighbours are chosen that teach CAR; "
-        "0, as in the paper: the CRM's alone",
+        description="share of the cosine of item sets in that similarity; 0, as in the paper: the CRM's alone",
     )
     force: bool = Field(
         False,
@@ -54,6 +58,13 @@ class EvidenceConfig(Config):
     user_vectors: Path | None = Field(
         None, description="Parquet with user_id and vector of every training user: drives Eq. 4 instead of the CRM"
     )
+
+    @field_validator("beside")
+    @classmethod
+    def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            model_class(name)
+        return names
 
 
 class RecommendingConfig(Config):

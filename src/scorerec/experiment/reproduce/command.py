@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorerec.core.errors import ArtifactError, ConfigError, DataError, ScorerecError
+from scorerec.crm.registry import MODELS
 from scorerec.experiment.attention import Attention
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.reproduce.attention import (
@@ -17,9 +18,10 @@ from scorerec.experiment.reproduce.attention import (
     read_attention,
 )
 from scorerec.experiment.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
-from scorerec.experiment.reproduce.plan import OVER_SEEDS, TABLES, Row, rows_of
+from scorerec.experiment.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
 from scorerec.experiment.reproduce.records import read_records, record_path
 from scorerec.experiment.reproduce.run import Job, Reproduction
+from scorerec.experiment.reproduce.signals import OF_CRM, WHOLE, KeptSignal, keep_signal, read_signals, signal_text
 from scorerec.experiment.reproduce.summary import summarise
 from scorerec.experiment.runner import Progress
 
@@ -66,16 +68,23 @@ def read_seeds(text: str) -> list[int]:
 
 
 def reproduce(
-    what: str, job: Reproduction, seeds: Sequence[int] = (0, 1, 2), *, retune: bool = False, run: bool = True
+    what: str,
+    job: Reproduction,
+    seeds: Sequence[int] = (0, 1, 2),
+    *,
+    lm_seeds: bool = False,
+    retune: bool = False,
+    run: bool = True,
 ) -> Reproduced:
     """Reproduce a table or figure of the paper, or all.
 
     What is kept and was made with the same settings is not made again.
 
     Args:
-        what: table2, table3, fig3, fig4, fig5, checks or all.
+        what: table2, table3, fig3, fig4, signal, fig5, checks or all.
         job: of which experiment, and where everything goes.
         seeds: of Table 2 and Fig. 3; the others take the first.
+        lm_seeds: whether rows with a language model are made over all seeds too; otherwise over the first alone.
         retune: Fig. 4: tune anew for each K_e and K_s.
         run: whether missing records are made; otherwise the page is written from those that are there.
 
@@ -86,7 +95,9 @@ def reproduce(
     wanted = TABLES if what == "all" else (what,)
     plans = {table: rows_of(table, retune) for table in dict.fromkeys((*wanted, *TABLES))}
     kept, page = job.kept, job.page
-    failures = job.make(_jobs(wanted, plans, seeds)) if run else {}
+    failures = job.make(_jobs(wanted, plans, seeds, lm_seeds)) if run else {}
+    if run and "signal" in wanted:
+        failures |= _signals(job, seeds, kept)
     if run and "fig5" in wanted:
         failures |= _attention(job, seeds[0], kept)
     records = read_records(kept)
@@ -112,11 +123,7 @@ def reproduce(
         lines = summarise(table, plans[table], _seeds_of(table, seeds), records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
             sections.append(Section(table, lines))
-    looked = _looked(job, seeds[0], kept, checked)
-    if looked:
-        figure = Section("fig5", [], [attention_figure(looked)], attention_text(looked))
-        sections = [part for part in sections if part.name != "fig5"]
-        sections.insert(sum(part.name != "checks" for part in sections), figure)
+    sections = _with_others(sections, read_signals(kept), _looked(job, seeds[0], kept, checked))
     notes = page.parent / f"{page.stem}-notes.md"
     Page(
         title=config.name,
@@ -128,6 +135,17 @@ def reproduce(
         checked=checked,
     ).write(page)
     return Reproduced([part for part in sections if part.name in wanted], page, failures)
+
+
+def _with_others(
+    sections: list[Section], measured: Mapping[str, Sequence[KeptSignal]], looked: list[Attention]
+) -> list[Section]:
+    """Return the sections with those that are no table of records in their places."""
+    found = [part for part in sections if part.name not in ("signal", "fig5")]
+    if looked:
+        figure = Section("fig5", [], [attention_figure(looked)], attention_text(looked))
+        found.insert(sum(part.name != "checks" for part in found), figure)
+    return [Section("signal", [], [], signal_text(measured)), *found] if measured else found
 
 
 def _attention(job: Reproduction, seed: int, kept: Path) -> dict[str, str]:
@@ -153,10 +171,28 @@ def _figure_5(seed: int) -> Job:
     return Job(Row("fig5", "LLaRA", "llara"), seed)
 
 
-def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int]) -> list[Job]:
+def _signals(job: Reproduction, seeds: Sequence[int], kept: Path) -> dict[str, str]:
+    """Measure the signal of every recommender, and of SCORE step by step; return why it failed, if it did."""
+    failures = {}
+    for row, stage in [*((row, OF_CRM) for row in TABLE_2 if row.key in MODELS), (SCORE, WHOLE)]:
+        for seed in seeds:
+            try:
+                keep_signal(job.runner(Job(row, seed)), stage, row.key, kept)
+            except ScorerecError as error:
+                failures[f"signal of {row.key}"] = str(error)
+                job.tell(Progress(f"signal of {row.key}, seed {seed}", "failed", None, None, str(error)))
+    return failures
+
+
+def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int], lm_seeds: bool) -> list[Job]:
     """Return the rows that are wanted: first all of the first seed, so that every table has something early."""
     return [
-        Job(row, seed) for seed in seeds for table in wanted if seed in _seeds_of(table, seeds) for row in plans[table]
+        Job(row, seed)
+        for seed in seeds
+        for table in wanted
+        if seed in _seeds_of(table, seeds)
+        for row in plans[table]
+        if lm_seeds or seed == seeds[0] or not row.reads_text
     ]
 
 

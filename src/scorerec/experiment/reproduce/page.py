@@ -19,6 +19,7 @@ _TITLES = {
     "table3": "Table 3: other recommenders behind Eq. 4",
     "fig3": "Figure 3: variants of SCORE, and controls",
     "fig4": "Figure 4: numbers of users retrieved (K_e) and shown (K_s)",
+    "signal": "Is there a signal?",
     "fig5": "Figure 5: attention",
     "checks": "Checks: strict order of ties, and a corpus without anything later",
 }

@@ -50,6 +50,13 @@ class Row(NamedTuple):
         return "dislikes" if self.knows == "own likes and dislikes" else "frozen"
 
     @property
+    def reads_text(self) -> bool:
+        """Whether a language model or an encoder reads its prompts: such a row takes minutes."""
+        return any(
+            stage.startswith(("tuned-", "backbone", "prompts")) for stage in needs(ALL_METHODS[self.method].stage)
+        )
+
+    @property
     def reads_others(self) -> bool:
         """Whether other users' behaviours are retrieved for it."""
         return any(stage.startswith(("contexts", "neighbours")) for stage in needs(ALL_METHODS[self.method].stage))
@@ -62,6 +69,16 @@ def _plain(category: str, **names: str) -> tuple[Row, ...]:
 
 def _crm(model: str, name: str) -> Row:
     return Row(model, name, "crm", (f"crm.model={model}",), "Conventional models")
+
+
+def _crm_rows(model: str, name: str) -> tuple[Row, ...]:
+    """Return a recommender as it finds users, with the item mean beside it, and trained for AUC on labelled rows."""
+    changes, heading = (f"crm.model={model}",), "Conventional models"
+    return (
+        _crm(model, name),
+        Row(f"{model}-item", f"{name} + item mean", "crm+item", changes, heading),
+        Row(f"{model}-bce", f"{name}, trained for labelled AUC", "crm", (*changes, "crm.recipe=bce"), heading),
+    )
 
 
 ITEM_MEAN = Row("item-mean", "item mean", "item-mean", (), "References")
@@ -80,7 +97,7 @@ TABLE_2 = (
         boosted_trees="boosted trees on counts",
         title_regression="regression on MiniLM titles",
     ),
-    *(_crm(name, model.label) for name, model in MODELS.items()),
+    *(row for name, model in MODELS.items() for row in _crm_rows(name, model.label)),
     *sorted(
         (
             Row("llm", "TALLRec", "llm", (), "LLM-based models"),
@@ -147,7 +164,7 @@ CHECKS = (
     SCORE_AS_OF,
 )
 
-TABLES = ("table2", "table3", "fig3", "fig4", "fig5", "checks")
+TABLES = ("table2", "table3", "fig3", "fig4", "signal", "fig5", "checks")
 OVER_SEEDS = ("table2", "fig3")  # every row of the others has the first seed alone
 
 
@@ -163,6 +180,7 @@ def rows_of(table: str, retune: bool = False) -> tuple[Row, ...]:
         "fig3": (*REFERENCES, *FIGURE_3),
         "fig4": (*REFERENCES, *figure_4(retune)),
         "fig5": (),
+        "signal": (),
         "checks": CHECKS,
     }
     if table not in known:

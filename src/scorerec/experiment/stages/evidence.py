@@ -191,7 +191,7 @@ def search_index(context: Context, draft: Draft, found_by: Vectors) -> None:
 STAGES = (
     Stage(
         "car",
-        ("data", "corpus", "crm", "neighbours"),
+        ("data", "corpus", "crm", "crm-beside", "neighbours"),
         lambda config: {"car": config.car.model_dump(mode="json"), "texts": _texts(config)},
         _car,
     ),

@@ -23,7 +23,7 @@ from scorerec.core.tables import (
 )
 from scorerec.crm.combined import combine
 from scorerec.crm.registry import load_crm
-from scorerec.crm.train import fit_crm
+from scorerec.crm.train import CRMConfig, fit_crm
 from scorerec.data.corpus import training_behaviours
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ITEM_MEAN
@@ -95,12 +95,41 @@ def _neighbours(context: Context, draft: Draft) -> None:
     draft.write(NEIGHBOURS, neighbours)
 
 
+def _beside(context: Context, draft: Draft) -> None:
+    """Train the other CRMs that choose neighbours too, each by its recipe for ranking."""
+    config, interactions = context.config, context.inputs["data"].table(INTERACTIONS)
+    for name in config.evidence.beside:
+        settings = CRMConfig.model_validate({"model": name})
+        checkpoint = draft.checkpoint / name
+        model, facts = fit_crm(interactions, settings, config.seed, choose_device(config.device), checkpoint)
+        model.save(draft.path / MODEL / name)
+        draft.facts[name] = {
+            key: facts[key] for key in ("best_epoch", "valid_auc", "valid_ranking", "spread", "warnings")
+        }
+
+
 def teaching(
     context: Context, prepared: npt.NDArray[np.float32], lists: Sequence[Sequence[str]], behaviours: pa.Table
 ) -> npt.NDArray[np.float32]:
-    """Return the vectors by which neighbours are chosen that teach CAR: the CRM's, with those of item sets if asked."""
-    share = context.config.evidence.item_sets
-    return blended(prepared, ItemSets(behaviours).vectors(lists), share) if share else prepared
+    """Return the vectors by which neighbours are chosen that teach CAR.
+
+    Args:
+        context: of a stage that reads crm-beside.
+        prepared: the CRM's vectors, prepared for Eq. 4, (N, d).
+        lists: what they are of, N lists of items.
+        behaviours: BEHAVIOURS of training, whose mean is the others' centre.
+    """
+    evidence, parts = context.config.evidence, [prepared]
+    for name in evidence.beside:
+        model = load_crm(context.path("crm-beside") / MODEL / name)
+        similarity = Similarity.of(model.encode(behaviours["item_ids"].to_pylist()), evidence.similarity)
+        parts.append(similarity.prepare(model.encode(lists)))
+    vectors = np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(parts)))
+    return blended(vectors, ItemSets(behaviours).vectors(lists), evidence.item_sets) if evidence.item_sets else vectors
+
+
+def _beside_settings(config: ExperimentConfig) -> list[dict[str, Any]]:
+    return [CRMConfig.model_validate({"model": name}).model_dump(mode="json") for name in config.evidence.beside]
 
 
 def _neighbours_settings(config: ExperimentConfig) -> dict[str, Any]:
@@ -121,5 +150,6 @@ STAGES = (
     Stage("crm", ("data",), lambda config: config.crm.model_dump(mode="json"), _crm),
     Stage("crm-scores", ("corpus", "crm"), lambda _: {}, _crm_scores),
     Stage("crm-item-scores", ("corpus", "references", "crm-scores"), lambda _: {}, _crm_item_scores),
-    Stage("neighbours", ("data", "crm"), _neighbours_settings, _neighbours, version=2),
+    Stage("crm-beside", ("data",), lambda config: {"models": _beside_settings(config)}, _beside),
+    Stage("neighbours", ("data", "crm", "crm-beside"), _neighbours_settings, _neighbours, version=2),
 )

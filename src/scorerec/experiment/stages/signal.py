@@ -44,7 +44,24 @@ def measured_splits(config: ExperimentConfig) -> tuple[str, ...]:
     return ("train", "valid", "test") if config.evaluation.split == "test" else ("train", "valid")
 
 
+def _signal_of_crm(context: Context, draft: Draft) -> None:
+    """Measure the recommender alone, beside users who know nothing and the cosine of item sets."""
+    _write(draft, _measured(context, whole=False))
+
+
 def _signal(context: Context, draft: Draft) -> None:
+    """Measure every step on the way to the evidence."""
+    _write(draft, _measured(context, whole=True))
+
+
+def _write(draft: Draft, found: Signal) -> None:
+    for warning in found.warnings:
+        _log.warning(warning)
+    (draft.path / SIGNAL).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    draft.facts.update(warnings=found.warnings)
+
+
+def _measured(context: Context, whole: bool) -> Signal:
     corpus = context.inputs["corpus"]
     behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
     targets = {split: _targets(context, split) for split in measured_splits(context.config)}
@@ -54,13 +71,14 @@ def _signal(context: Context, draft: Draft) -> None:
     counts: list[UserCount] = []
     alike = []
     training = context.inputs["neighbours"].table(BEHAVIOURS)
-    for source in _sources(context, behaviours, queries):
+    for source in _sources(context, behaviours, queries, whole):
         found = source.find(queries, behaviours, max(N_USERS))
         for split, part in targets.items():
             counts += user_counts(source.name, rows[split], liked_targets(part, found, behaviours, max(N_USERS)))
         quality = neighbour_quality(source.neighbours(training, context.config.evidence.n_neighbours), training)
         alike.append(NeighbourShare(source=source.name, **quality._asdict()))
-    counts += _chosen(context, targets, rows, behaviours)
+    if whole:
+        counts += _chosen(context, targets, rows, behaviours)
     warnings = count_warnings(counts, BLIND, _DECIDES)
     warnings += [
         f"THE USERS FROM {one.source} ARE RANDOM ONES: Jaccard {one.jaccard:.4f}, random {one.random_jaccard:.4f}"
@@ -68,19 +86,14 @@ def _signal(context: Context, draft: Draft) -> None:
         if one.low <= 0 and one.source not in BLIND
     ]
     facts = context.inputs["crm"].facts
-    warnings += facts["warnings"]
-    for warning in warnings:
-        _log.warning(warning)
-    result = Signal(
+    return Signal(
         recommender=context.config.crm.label,
         spread=StateSpread.model_validate(facts["spread"]),
         rankings=_rankings(context),
         alike=alike,
         counts=counts,
-        warnings=warnings,
+        warnings=[*facts["warnings"], *warnings],
     )
-    (draft.path / SIGNAL).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    draft.facts.update(warnings=warnings)
 
 
 def read_signal(folder: Path) -> Signal:
@@ -116,12 +129,14 @@ def _rows(context: Context, targets: pa.Table, split: str) -> SignalRows:
     return SignalRows(split, numbers, label, np.log(mean) - np.log1p(-mean))
 
 
-def _sources(context: Context, behaviours: pa.Table, queries: pa.Table) -> list[Source]:
+def _sources(context: Context, behaviours: pa.Table, queries: pa.Table, whole: bool) -> list[Source]:
     found: list[Source] = [random_users(context.config.seed), busy_users()]
     sets = item_sets(behaviours, queries)
     if sets is not None:
         found.append(sets)
-    ways: list[tuple[str, Any]] = [(UNTUNED, untuned_finder(context)), (CAR, finder(context.config, context.inputs))]
+    ways: list[tuple[str, Any]] = []
+    if whole:
+        ways += [(UNTUNED, untuned_finder(context)), (CAR, finder(context.config, context.inputs))]
     if context.config.evidence.user_vectors is None:  # own vectors are of training users alone
         ways.insert(0, (f"{context.config.crm.label}, Eq. 4", taste_finder(context)))
     return [*found, *(Source(name, way.behaviours, way.queries) for name, way in ways)]
@@ -184,11 +199,13 @@ def _settings(config: ExperimentConfig) -> dict[str, Any]:
     }
 
 
+# Not among the stages of a run, which measures every step: for recommenders that are only compared.
+SIGNAL_OF_CRM = Stage("signal-crm", ("data", "corpus", "references", "crm", "neighbours"), _settings, _signal_of_crm)
 STAGES = (
     Stage(
         "signal",
         ("data", "corpus", "references", "crm", "neighbours", "car", "candidates", "sare", "contexts"),
-        _settings,
+        lambda config: {**_settings(config), "untuned": [config.car.model, config.car.max_length]},
         _signal,
     ),
 )
