@@ -36,7 +36,12 @@ class FactorSettings(ModelSettings):
     history_power: float = Field(
         0.5, ge=0, le=1, description="the sum over n items of a history is divided by n to this power; 1: their mean"
     )
-    latest: int | None = Field(None, ge=1, description="latest items of a history that are folded in; None: all")
+    latest: int | None = Field(
+        None,
+        ge=1,
+        description="latest items of a history that say what comes next; None: all. The vector of Eq. 3 is of all: it "
+        "says who the user is",
+    )
     temperature: float = Field(1.0, gt=0, description="cross-entropy: what scores are divided by")
     dimension: int = Field(64, ge=1, description="length of user and item vectors")
     item_bias: bool = Field(True, description="whether an item has a liking of its own beside its vector")
@@ -126,7 +131,7 @@ class FactorRecommender(ConventionalRecommender):
         """Return binary cross-entropy with the labels, -log sigmoid(liked - other), or cross-entropy of the item."""
         factors, rows = self.factors(), batch.rows
         if factors.users is None:
-            users = self.fold_in(rows.prefixes, factors.contributions)
+            users = self.fold_in(rows.prefixes, factors.contributions, self.settings.latest)
             users = functional.dropout(users, self.settings.dropout, self.training)
         else:
             users = factors.users[self._tensor(rows.prefixes.history)]
@@ -139,14 +144,14 @@ class FactorRecommender(ConventionalRecommender):
         others = self._logits(users, factors.targets, self._tensor(batch.other))
         return -functional.logsigmoid(logits - others).mean() + self.penalty(batch)
 
-    def fold_in(self, prefixes: Prefixes, contributions: Tensor) -> Tensor:
-        """Return the sum of the items' contributions over a power of their number, (N, d)."""
+    def fold_in(self, prefixes: Prefixes, contributions: Tensor, latest: int | None = None) -> Tensor:
+        """Return the sum of the contributions of the ``latest`` items over a power of their number, (N, d)."""
         compact = prefixes.compact()
         # Prefix sums serve all prefixes of a history; in double precision their differences are exact enough.
         sums = contributions[self._tensor(compact.items)].double().cumsum(0)
         sums = torch.cat([sums.new_zeros(1, sums.shape[1]), sums])  # (P + 1, d)
         last = compact.starts[compact.history] + compact.length
-        n_items = np.minimum(compact.length, self.settings.latest or np.iinfo(np.int64).max)
+        n_items = np.minimum(compact.length, latest or np.iinfo(np.int64).max)
         total = sums[self._tensor(last)] - sums[self._tensor(last - n_items)]
         count = self._tensor(np.maximum(n_items, 1)).double()
         return (total / count[:, None] ** self.settings.history_power).float()
@@ -154,11 +159,11 @@ class FactorRecommender(ConventionalRecommender):
     def vectors(self, prefixes: Prefixes) -> Tensor:
         """Return the vector of each prefix, (N, d); of an empty one it is zero."""
         contributions = self.factors().contributions
-        return self._in_parts(prefixes, contributions)
+        return self._in_parts(prefixes, contributions, None)
 
     def logits(self, rows: Rows) -> Tensor:
         """Return user . item + item bias, (N,)."""
-        users = self._in_parts(rows.prefixes, self.factors().contributions)
+        users = self._in_parts(rows.prefixes, self.factors().contributions, self.settings.latest)
         item = self._tensor(rows.item)
         bias = torch.cat([self.item_bias[1:].mean()[None], self.item_bias[1:]])
         return (users * self.item_table()[item]).sum(-1) + bias[item]
@@ -166,16 +171,19 @@ class FactorRecommender(ConventionalRecommender):
     def catalogue_logits(self, prefixes: Prefixes) -> Tensor:
         """Return user . item + item bias for every item, (N, n_items)."""
         factors = self.factors()
-        return self._in_parts(prefixes, factors.contributions) @ factors.targets[1:].T + self.item_bias[1:]
+        users = self._in_parts(prefixes, factors.contributions, self.settings.latest)
+        return users @ factors.targets[1:].T + self.item_bias[1:]
 
     def item_table(self) -> Tensor:
         """Return targets; row 0, an unknown item, is their mean."""
         known = self.factors().targets[1:]
         return torch.cat([known.mean(0, keepdim=True), known])
 
-    def _in_parts(self, prefixes: Prefixes, contributions: Tensor) -> Tensor:
+    def _in_parts(self, prefixes: Prefixes, contributions: Tensor, latest: int | None) -> Tensor:
         parts = [
-            self.fold_in(prefixes.take(np.arange(start, min(start + _ROWS_AT_ONCE, len(prefixes)))), contributions)
+            self.fold_in(
+                prefixes.take(np.arange(start, min(start + _ROWS_AT_ONCE, len(prefixes)))), contributions, latest
+            )
             for start in range(0, len(prefixes), _ROWS_AT_ONCE)
         ]
         return torch.cat([contributions.new_zeros(0, contributions.shape[1]), *parts])

@@ -134,6 +134,9 @@ class UserCount(Result):
     added_uauc: float | None
     mean_auc: float | None = Field(description="of the item mean alone, cross-fitted likewise")
     gain: Interval | None = Field(description="95% interval of added_auc - mean_auc, over users")
+    closeness: float | None = Field(
+        None, description="mean cosine of the target and the titles shown, by the untuned retriever's vectors"
+    )
 
 
 class StateSpread(Result):

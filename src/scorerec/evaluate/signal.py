@@ -23,6 +23,8 @@ from scorerec.evaluate.tables import NONE, Row, number
 N_USERS = (2, 5, 10, 20)
 COMPARED = 10  # users, in one-line summaries and in warnings
 _FOLDS = 5
+_COUNTED = "{} users: named, AUC, item mean + count"
+_CLOSENESS = "closeness of titles to target"
 _DRAWS = 300
 
 
@@ -109,17 +111,16 @@ def cross_fitted(features: Floats, labels: NDArray[np.int8], users: NDArray[np.i
 
 def count_rows(counts: Sequence[UserCount], split: str) -> list[Row]:
     """Return one row of text per source: what its users tell about the rows of one split."""
+    own = [entry for entry in counts if entry.split == split]
+    columns = [_COUNTED.format(n) for n in sorted({entry.n_users for entry in own})]
+    columns += [_CLOSENESS] if any(entry.closeness is not None for entry in own) else []
     rows: dict[str, Row] = {}
-    numbers = sorted({entry.n_users for entry in counts})
-    for entry in counts:
-        if entry.split != split:
-            continue
-        empty = {f"{n} users: named, AUC, item mean + count": NONE for n in numbers}
-        row = rows.setdefault(entry.source, {"users from": entry.source} | empty)
-        added = number(entry.added_auc)
-        row[f"{entry.n_users} users: named, AUC, item mean + count"] = (
-            f"{entry.named:.1%}, {number(entry.auc, 3)}, {added}{_bounds(entry)}"
-        )
+    for entry in own:
+        row = rows.setdefault(entry.source, {"users from": entry.source} | dict.fromkeys(columns, NONE))
+        told = f"{entry.named:.1%}, {number(entry.auc, 3)}, {number(entry.added_auc)}{_bounds(entry)}"
+        row[_COUNTED.format(entry.n_users)] = told
+        if entry.closeness is not None:
+            row[_CLOSENESS] = number(entry.closeness, 3)
     return list(rows.values())
 
 

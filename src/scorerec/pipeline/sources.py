@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,3 +112,32 @@ def liked_targets(
         for rank, held in enumerate(ranked.get(name, ())[:count]):
             liked[row, rank] = item in held
     return liked
+
+
+def closeness(
+    targets: pa.Table, found: pa.Table, behaviours: pa.Table, item_vectors: Mapping[str, Floats], newest: int
+) -> float:
+    """Return how close the titles shown come to the target: their mean cosine, over targets that are shown some.
+
+    Args:
+        targets: TARGETS.
+        found: CONTEXTS, or CANDIDATES of no more users than are shown.
+        behaviours: BEHAVIOURS.
+        item_vectors: item_id -> vector of length 1.
+        newest: items of a behaviour that are shown.
+    """
+    key = "target_id" if "target_id" in found.column_names else "query_id"
+    shown = {
+        name: np.mean([item_vectors[item] for item in ids[max(0, len(ids) - newest) :]], axis=0)
+        for name, ids in zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True)
+        if ids
+    }
+    chosen: dict[str, list[Floats]] = {}
+    for name, behaviour in zip(found[key].to_pylist(), found["behaviour_id"].to_pylist(), strict=True):
+        chosen.setdefault(name, []).append(shown[behaviour])
+    cosines = [
+        float(np.mean(chosen[name], axis=0) @ item_vectors[item])
+        for name, item in zip(targets[key].to_pylist(), targets["item_id"].to_pylist(), strict=True)
+        if name in chosen
+    ]
+    return float(np.mean(cosines)) if cosines else 0.0

@@ -134,6 +134,8 @@ def _counts(every: Sequence[Signal], split: str) -> list[Row]:
             row[f"{n_users} users: named"] = f"{_mean([one.named for one in measured]):.1%}" if measured else NONE
             row[f"{n_users}: count"] = number(_mean([one.auc or 0 for one in measured]), 3) if measured else NONE
             row[f"{n_users}: item mean + count"] = _added(measured)
+        close = [one.closeness for one in by_number.get(2, ()) if one.closeness is not None]
+        row["closeness of titles"] = number(_mean(close), 3) if close else NONE
         rows.append(row)
     return rows
 

@@ -16,7 +16,7 @@ from scorerec.core.artifacts import Draft
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.ranking import ranking_metrics
-from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, INTERACTIONS, QUERIES, TARGETS
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, INTERACTIONS, ITEMS, QUERIES, TARGETS
 from scorerec.crm.histories import Rows, split_rows
 from scorerec.crm.ranking import MOST_ITEMS, held_out_ranks, item_knn, popularity, rankable
 from scorerec.crm.registry import load_crm
@@ -26,10 +26,11 @@ from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.evidence import untuned_finder
 from scorerec.experiment.stages.judged import in_splits, with_users
-from scorerec.experiment.stages.parts import finder, model_folder
+from scorerec.experiment.stages.parts import finder, model_folder, prompter
 from scorerec.experiment.stages.variants import taste_finder
-from scorerec.pipeline.producers import oracle_contexts
-from scorerec.pipeline.sources import BLIND, Source, busy_users, item_sets, liked_targets, random_users
+from scorerec.nn.encoders import encode
+from scorerec.pipeline.producers import first_candidates, oracle_contexts
+from scorerec.pipeline.sources import BLIND, Source, busy_users, closeness, item_sets, liked_targets, random_users
 from scorerec.retrieve.quality import neighbour_quality
 
 SIGNAL = "signal.json"
@@ -151,16 +152,23 @@ def _chosen(
     if not count:
         return []
     contexts, candidates = inputs["contexts"].table(CONTEXTS), inputs["candidates"].table(CANDIDATES)
+    encoder, writer = untuned_finder(context).encoder, prompter(context)
+    items = inputs["data"].table(ITEMS)["item_id"].to_pylist()
+    vectors = dict(zip(items, encode(encoder, [writer.describer.item(item) for item in items]), strict=True))
+    newest = context.config.prompt.evidence_titles
     found = []
     for split, part in targets.items():
         of_name = {
+            f"{CAR}, first {count} of {evidence.n_candidates}": first_candidates(part, candidates, count),
             f"{SARE}, {count} of {evidence.n_candidates}": contexts,
             f"oracle, {count} of {evidence.n_candidates} (knows the label)": oracle_contexts(
                 part, candidates, behaviours, count
             ),
         }
         for name, chosen in of_name.items():
-            found += user_counts(name, rows[split], liked_targets(part, chosen, behaviours, count), (count,))
+            close = closeness(part, chosen, behaviours, vectors, newest)
+            counts = user_counts(name, rows[split], liked_targets(part, chosen, behaviours, count), (count,))
+            found += [one.model_copy(update={"closeness": close}) for one in counts]
     return found
 
 
