@@ -21,7 +21,7 @@ from scorerec.evaluate.examples import Example
 from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
 from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, Signal
-from scorerec.evaluate.signal import alike_rows, count_rows, ranking_rows
+from scorerec.evaluate.signal import alike_rows, count_rows, difference_rows, ranking_rows
 from scorerec.text.segments import Segment, render
 
 
@@ -124,6 +124,7 @@ def signal_tables(found: Signal | None) -> dict[str, list[tables.Row]]:
         "Are the users that are found alike?": alike_rows(found.alike),
     }
     shown |= {f"Do they know the target? {split} rows": count_rows(found.counts, split) for split in splits}
+    shown["Does a step find more than the one before it?"] = difference_rows(found.differences)
     return {caption: rows for caption, rows in shown.items() if rows}
 
 

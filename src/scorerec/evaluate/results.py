@@ -139,6 +139,17 @@ class UserCount(Result):
     )
 
 
+class SourceDifference(Result):
+    """What the users of one source add to the item mean, minus what those of another add, in AUC."""
+
+    source: str
+    against: str
+    split: str
+    n_users: int
+    value: float
+    interval: Interval | None = Field(description="95%, over users")
+
+
 class StateSpread(Result):
     """Whether a recommender tells users apart."""
 
@@ -177,4 +188,5 @@ class Signal(Result):
     rankings: list[Ranking]
     alike: list[NeighbourShare]
     counts: list[UserCount]
+    differences: list[SourceDifference] = Field(default_factory=list)
     warnings: list[str]

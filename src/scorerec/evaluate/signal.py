@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from scorerec.core.randomness import generator
 from scorerec.evaluate.metrics import Floats, auc, uauc
-from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, UserCount
+from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.significance import resample_users
 from scorerec.evaluate.tables import NONE, Row, number
 
@@ -80,6 +80,33 @@ def user_counts(
             )
         )
     return found
+
+
+def source_difference(
+    sources: tuple[str, str], rows: SignalRows, liked: tuple[NDArray[np.bool_], NDArray[np.bool_]], n_users: int
+) -> SourceDifference | None:
+    """Return what one source adds to the item mean minus what another does; None where rows have one label.
+
+    Args:
+        sources: the name of the one and of the other.
+        rows: the rows.
+        liked: of both, as in ``user_counts``.
+        n_users: how many users are counted.
+    """
+    if not 0 < rows.labels.sum() < len(rows.labels):
+        return None
+    first, second = (
+        cross_fitted(np.column_stack([rows.item_log_odds, np.log1p(one[:, :n_users].sum(1))]), rows.labels, rows.users)
+        for one in liked
+    )
+    return SourceDifference(
+        source=sources[0],
+        against=sources[1],
+        split=rows.split,
+        n_users=n_users,
+        value=auc(rows.labels, first) - auc(rows.labels, second),
+        interval=gain(rows, first, second),
+    )
 
 
 def gain(rows: SignalRows, scores: Floats, against: Floats) -> Interval | None:
@@ -178,6 +205,21 @@ def ranking_rows(rankings: Sequence[Ranking]) -> list[Row]:
         {"ranked by": one.predictor, "rows": f"{one.n_rows:,} {one.split} likes"}
         | {name.replace("recall", "Recall").replace("ndcg", "NDCG"): number(v) for name, v in one.measures.items()}
         for one in rankings
+    ]
+
+
+def difference_rows(differences: Sequence[SourceDifference]) -> list[Row]:
+    """Return one row of text per comparison of two sources."""
+    return [
+        {
+            "users from": one.source,
+            "instead of": one.against,
+            "rows": one.split,
+            "users": str(one.n_users),
+            "AUC of item mean + count": f"{one.value:+.4f}"
+            + ("" if one.interval is None else f" [{one.interval.low:+.4f}, {one.interval.high:+.4f}]"),
+        }
+        for one in differences
     ]
 
 

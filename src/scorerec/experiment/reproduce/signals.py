@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
-from scorerec.evaluate.results import Result, Signal, UserCount
+from scorerec.evaluate.results import Result, Signal, SourceDifference, UserCount
 from scorerec.evaluate.signal import COMPARED
 from scorerec.evaluate.tables import NONE, Row, markdown, number
 from scorerec.experiment.runner import Runner
@@ -80,6 +80,9 @@ def signal_text(found: Mapping[str, Sequence[KeptSignal]]) -> str:
         parts[-1] += markdown(_rankings(every, split)) + "\n"
     for split in dict.fromkeys(one.split for signal in every for one in signal.counts):
         parts.append(f"### What found users know of the target, {split} rows\n\n{markdown(_counts(every, split))}\n")
+    steps = _differences(every)
+    if steps:
+        parts.append(f"### Does a step find more than the one before it?\n\n{markdown(steps)}\n")
     return "\n".join(parts)
 
 
@@ -137,6 +140,29 @@ def _counts(every: Sequence[Signal], split: str) -> list[Row]:
         close = [one.closeness for one in by_number.get(2, ()) if one.closeness is not None]
         row["closeness of titles"] = number(_mean(close), 3) if close else NONE
         rows.append(row)
+    return rows
+
+
+def _differences(every: Sequence[Signal]) -> list[Row]:
+    found: dict[tuple[str, str, str, int], list[SourceDifference]] = {}
+    for signal in every:
+        for one in signal.differences:
+            found.setdefault((one.source, one.against, one.split, one.n_users), []).append(one)
+    rows = []
+    for (source, against, split, n_users), measured in found.items():
+        bounds = [one.interval for one in measured if one.interval is not None]
+        text = f"{_mean([one.value for one in measured]):+.4f}"
+        if bounds:
+            text += f" [{_mean([one.low for one in bounds]):+.4f}, {_mean([one.high for one in bounds]):+.4f}]"
+        rows.append(
+            {
+                "users from": source,
+                "instead of": against,
+                "rows": split,
+                "users": str(n_users),
+                "AUC of item mean + count": text,
+            }
+        )
     return rows
 
 

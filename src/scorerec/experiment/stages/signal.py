@@ -20,8 +20,8 @@ from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, INTERACTIONS,
 from scorerec.crm.histories import Rows, split_rows
 from scorerec.crm.ranking import MOST_ITEMS, held_out_ranks, item_knn, popularity, rankable
 from scorerec.crm.registry import load_crm
-from scorerec.evaluate.results import NeighbourShare, Ranking, Signal, StateSpread, UserCount
-from scorerec.evaluate.signal import N_USERS, SignalRows, count_warnings, user_counts
+from scorerec.evaluate.results import NeighbourShare, Ranking, Signal, SourceDifference, StateSpread, UserCount
+from scorerec.evaluate.signal import COMPARED, N_USERS, SignalRows, count_warnings, source_difference, user_counts
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.evidence import untuned_finder
@@ -34,7 +34,8 @@ from scorerec.pipeline.sources import BLIND, Source, busy_users, closeness, item
 from scorerec.retrieve.quality import neighbour_quality
 
 SIGNAL = "signal.json"
-CAR, UNTUNED, SARE = "CAR", "untuned retriever", "SARE"
+CAR, UNTUNED = "CAR", "untuned retriever"
+SARE, FIRST = "SARE's choice among K_e", "CAR's first K_s"
 _DECIDES = "valid"  # the split that warnings are about
 _TRAINING_ROWS = 4000
 _log = logging.getLogger(__name__)
@@ -71,15 +72,25 @@ def _measured(context: Context, whole: bool) -> Signal:
     queries = queries.filter(pc.is_in(queries["query_id"], asked))
     counts: list[UserCount] = []
     alike = []
+    known: dict[tuple[str, str], npt.NDArray[np.bool_]] = {}
     training = context.inputs["neighbours"].table(BEHAVIOURS)
     for source in _sources(context, behaviours, queries, whole):
         found = source.find(queries, behaviours, max(N_USERS))
         for split, part in targets.items():
-            counts += user_counts(source.name, rows[split], liked_targets(part, found, behaviours, max(N_USERS)))
+            liked = known[source.name, split] = liked_targets(part, found, behaviours, max(N_USERS))
+            counts += user_counts(source.name, rows[split], liked)
         quality = neighbour_quality(source.neighbours(training, context.config.evidence.n_neighbours), training)
         alike.append(NeighbourShare(source=source.name, **quality._asdict()))
+    differences: list[SourceDifference | None] = []
     if whole:
-        counts += _chosen(context, targets, rows, behaviours)
+        counts += _chosen(context, targets, rows, behaviours, known)
+        steps = [((CAR, UNTUNED), COMPARED), ((SARE, FIRST), context.config.evidence.n_context_users)]
+        differences = [
+            source_difference(pair, rows[split], (known[pair[0], split], known[pair[1], split]), n_users)
+            for split in targets
+            for pair, n_users in steps
+            if (pair[0], split) in known
+        ]
     warnings = count_warnings(counts, BLIND, _DECIDES)
     warnings += [
         f"THE USERS FROM {one.source} ARE RANDOM ONES: Jaccard {one.jaccard:.4f}, random {one.random_jaccard:.4f}"
@@ -93,6 +104,7 @@ def _measured(context: Context, whole: bool) -> Signal:
         rankings=_rankings(context),
         alike=alike,
         counts=counts,
+        differences=[one for one in differences if one is not None],
         warnings=[*facts["warnings"], *warnings],
     )
 
@@ -144,7 +156,11 @@ def _sources(context: Context, behaviours: pa.Table, queries: pa.Table, whole: b
 
 
 def _chosen(
-    context: Context, targets: dict[str, pa.Table], rows: dict[str, SignalRows], behaviours: pa.Table
+    context: Context,
+    targets: dict[str, pa.Table],
+    rows: dict[str, SignalRows],
+    behaviours: pa.Table,
+    known: dict[tuple[str, str], npt.NDArray[np.bool_]],
 ) -> list[UserCount]:
     """Measure what SARE chooses for each target, and what an oracle would choose from the same candidates."""
     inputs, evidence = context.inputs, context.config.evidence
@@ -159,15 +175,14 @@ def _chosen(
     found = []
     for split, part in targets.items():
         of_name = {
-            f"{CAR}, first {count} of {evidence.n_candidates}": first_candidates(part, candidates, count),
-            f"{SARE}, {count} of {evidence.n_candidates}": contexts,
-            f"oracle, {count} of {evidence.n_candidates} (knows the label)": oracle_contexts(
-                part, candidates, behaviours, count
-            ),
+            FIRST: first_candidates(part, candidates, count),
+            SARE: contexts,
+            "oracle's choice among K_e (knows the label)": oracle_contexts(part, candidates, behaviours, count),
         }
         for name, chosen in of_name.items():
             close = closeness(part, chosen, behaviours, vectors, newest)
-            counts = user_counts(name, rows[split], liked_targets(part, chosen, behaviours, count), (count,))
+            liked = known[name, split] = liked_targets(part, chosen, behaviours, count)
+            counts = user_counts(name, rows[split], liked, (count,))
             found += [one.model_copy(update={"closeness": close}) for one in counts]
     return found
 
