@@ -17,10 +17,13 @@ from scorerec.core.artifacts import SECONDS_BEFORE
 from scorerec.core.errors import ModelError
 from scorerec.core.tables import INTERACTIONS
 from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.collapse import COLLAPSED
+from scorerec.crm.histories import Rows, whole_histories
 from scorerec.crm.registry import MODELS, load_crm
 from scorerec.crm.train import CRMConfig, fit_crm
 from scorerec.nn import checkpoints
 from scorerec.nn.checkpoints import Checkpoint
+from scorerec.retrieve.similarity import Similarity, SimilarityConfig
 
 KINDS = [(name, recipe) for name, model in MODELS.items() for recipe in model.recipes]
 N_USERS, N_ITEMS, N_ROWS = 60, 40, 24
@@ -86,7 +89,7 @@ def test_a_model_says_what_it_is(name):
     assert model.name == name
     assert model.label
     assert issubclass(model.settings_type, ModelSettings)
-    assert set(model.recipes) == {"bce", "library"}
+    assert set(model.recipes) == {"ranking", "bce", "library"}
     assert all(field.description for field in model.settings_type.model_fields.values())
 
 
@@ -129,6 +132,26 @@ def test_company_changes_nothing(fitted):
     for number, history in enumerate(HISTORIES):
         np.testing.assert_allclose(model.encode([history])[0], vectors[number], atol=1e-5)
         np.testing.assert_allclose(model.score([history], ["i7"])[0], scores[number], atol=1e-5)
+
+
+def test_the_whole_catalogue_is_scored_as_its_items_are_one_by_one(fitted):
+    """Column i is item number i + 1, after any history: what epochs are selected by is what is scored with."""
+    model, _, _ = fitted
+    prefixes = whole_histories(HISTORIES, model.catalogue)
+    table = model.rank(prefixes)
+    assert table.shape == (len(HISTORIES), len(model.catalogue))
+    assert table.dtype == np.float32
+    with torch.inference_mode():
+        for column in range(len(model.catalogue)):
+            item = np.full(len(HISTORIES), column + 1)
+            one = model.logits(Rows(prefixes, item, np.zeros(len(HISTORIES), np.float32)))
+            np.testing.assert_allclose(table[:, column], one.numpy(), rtol=1e-4, atol=1e-4)
+    assert model.rank(prefixes.take(np.zeros(0, np.int64))).shape == (0, len(model.catalogue))
+
+
+def test_states_are_the_vectors_of_histories(fitted):
+    model, _, _ = fitted
+    np.testing.assert_array_equal(model.states(whole_histories(HISTORIES, model.catalogue)), model.encode(HISTORIES))
 
 
 def test_a_saved_model_is_the_same_model(fitted, tmp_path):
@@ -196,6 +219,30 @@ def test_planted_tastes_are_found(fitted, interactions):
     assert facts["valid_auc"] > 0.7
     even, odd, even_too = model.encode([["i2", "i4", "i8"], ["i1", "i3", "i7"], ["i10", "i14", "i20"]])
     assert even @ even_too > even @ odd
+
+
+def test_the_users_that_it_finds_alike_are_of_one_taste(fitted, interactions):
+    """By centred states of length 1, as Eq. 4 may read them; where selection is by ranking."""
+    model, facts, config = fitted
+    if config.selection != "ranking":
+        pytest.skip("selected by labels, and for nothing else")
+    liked = [[] for _ in range(N_USERS)]
+    for row in interactions.to_pylist():
+        if row["split"] == "train" and row["label"]:
+            liked[int(row["user_id"][1:])].append(row["item_id"])
+    states = model.encode(liked)
+    prepared = Similarity.of(states, SimilarityConfig(centre=True, unit=True)).prepare(states)
+    cosines = prepared @ prepared.T
+    taste = np.arange(N_USERS) % 2
+    same = taste[:, None] == taste[None]
+    others = ~np.eye(N_USERS, dtype=bool)
+    twins = np.where(others, cosines, -2.0).argmax(1)
+    right = (taste[twins] == taste).mean()
+    assert right == 1.0 if config.recipe == "ranking" else right > 0.9
+    assert cosines[same & others].mean() > cosines[~same].mean() + 0.7
+    assert (cosines[np.arange(N_USERS), twins] > np.where(same, -2.0, cosines).mean(1) + 0.5).all()
+    assert facts["spread"]["interaction_share"] > 10 * COLLAPSED
+    assert facts["warnings"] == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

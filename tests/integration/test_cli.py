@@ -148,7 +148,7 @@ def test_an_unknown_preset_is_one_line(scorerec: Command, command: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("evidence.n_candidate=3", "evidence.n_candidate: no such setting; known here: n_candidates"),
+        ("evidence.n_candidate=3", "evidence.n_candidate: no such setting; known here: beside, force, item_sets, "),
         ("evidenc.n_candidates=3", "evidenc: no such setting; known here: assess, "),
         ("crm.settings.dropuot=0.1", "dropuot: no such setting"),
         ("data.split.trian=0.5", "trian: no such setting"),

@@ -15,9 +15,12 @@ from scorerec.experiment.reproduce import command
 from scorerec.experiment.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
 from scorerec.experiment.reproduce.records import Record, read_records
 from scorerec.experiment.reproduce.run import Reproduction
+from scorerec.experiment.reproduce.signals import read_signals
 from scorerec.experiment.runner import Progress
+from scorerec.experiment.stages.signal import read_signal
 
 FEWER = Row("score-ke10-ks1", "K_e = 10, K_s = 1", "score-at", ("recommending.n_context_users=1",))
+SASREC = Row("sasrec", "SASRec", "crm", ("crm.model=sasrec",))
 BROKEN = Row("broken", "broken", "crm", ("crm.settings={n_heads=7}",))
 
 
@@ -34,6 +37,7 @@ def job(
     shutil.copytree(outcome.root, tmp_path / "runs")
     rows = {"table2": (ITEM_MEAN, ITEM_USER_MEAN, BROKEN, SCORE), "fig4": (SCORE, FEWER)}
     monkeypatch.setattr(command, "rows_of", lambda table, retune: rows.get(table, ()))
+    monkeypatch.setattr(command, "TABLE_2", (ITEM_MEAN, SASREC))
     page = tmp_path / "docs" / "results.md"
     return Reproduction("ml-1m", experiment.settings(), tmp_path / "runs", page, told.append)
 
@@ -120,7 +124,7 @@ def test_a_record_without_scores_is_made_anew(job: Reproduction, told: list[Prog
 
 def test_a_table_of_one_seed_compares_that_seed_in_every_row(job: Reproduction) -> None:
     """SCORE and the references are kept over two seeds for Table 2; Fig. 4 has the first of them alone."""
-    command.reproduce("all", job, (1, 0))
+    command.reproduce("all", job, (1, 0), lm_seeds=True)
     records = read_records(job.kept)
     assert sorted(records) == [
         *((key, seed) for key in ("item+user-mean", "item-mean", "score") for seed in (0, 1)),
@@ -159,6 +163,37 @@ def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:
     assert "| item vectors (CI as soft tokens) |" in job.page.read_text(encoding="utf-8")
 
 
+def test_the_signal_of_every_recommender_and_of_every_step_is_kept_and_shown(job: Reproduction, outcome: Any) -> None:
+    command.reproduce("table2", job, (0,))
+    done = command.reproduce("signal", job, (0,))
+    assert not done.failures
+    assert done.texts() == {}  # nothing that fits a terminal
+    kept = read_signals(job.kept)
+    assert {key: [one.seed for one in found] for key, found in kept.items()} == {"sasrec": [0], "score": [0]}
+    whole, alone = kept["score"][0].signal, kept["sasrec"][0].signal
+    assert whole == read_signal(outcome.artifacts["signal"].path)
+    assert (whole.spread, whole.rankings) == (alone.spread, alone.rankings)
+    steps = {entry.source for entry in whole.counts} - {entry.source for entry in alone.counts}
+    assert len(steps) == 4  # the retriever untuned and tuned, SARE, and the oracle
+    assert [entry for entry in whole.counts if entry.source not in steps] == alone.counts
+    page = job.page.read_text(encoding="utf-8")
+    assert "Is there a signal?" in page
+    assert f"| SASRec | {whole.spread.interaction_share:.1%} |" in page
+    assert "What found users know of the target, test rows" in page
+    before = (job.kept / "signal" / "score-0.json").read_bytes()
+    command.reproduce("signal", job, (0,), run=False)
+    assert (job.kept / "signal" / "score-0.json").read_bytes() == before
+    assert job.page.read_text(encoding="utf-8") == page
+
+
+def test_a_signal_that_is_refused_takes_nothing_down(job: Reproduction, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "TABLE_2", (SASREC._replace(changes=("crm.settings={n_heads=7}",)),))
+    command.reproduce("table2", job, (0,))
+    done = command.reproduce("signal", job, (0,))
+    assert list(done.failures) == ["signal of sasrec"]
+    assert list(read_signals(job.kept)) == ["score"]
+
+
 def test_nothing_to_show_and_nonsense_are_errors(job: Reproduction) -> None:
     with pytest.raises(ArtifactError, match="no records to make a page of"):
         command.reproduce("table2", job, (0,), run=False)
@@ -170,4 +205,4 @@ def test_nothing_to_show_and_nonsense_are_errors(job: Reproduction) -> None:
     (job.kept / "score-seed0.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"score-seed0.json: no record of results \(key: Field required\)"):
         command.reproduce("table2", job, (0,))
-    assert set(TABLES) == {"table2", "table3", "fig3", "fig4", "fig5", "checks"}
+    assert set(TABLES) == {"table2", "table3", "fig3", "fig4", "signal", "fig5", "checks"}

@@ -34,6 +34,7 @@ from scorerec.experiment.actions import write_report
 from scorerec.experiment.methods import ITEM_MEAN, ITEM_USER_MEAN
 from scorerec.experiment.runner import Run, Runner
 from scorerec.experiment.stages import stages_of
+from scorerec.experiment.stages.signal import read_signal
 from scorerec.pipeline.prompting import ranked
 
 TABLES = {
@@ -42,6 +43,7 @@ TABLES = {
     "references": [SCORES],
     "crm": [],
     "crm-scores": [SCORES],
+    "crm-beside": [],
     "neighbours": [BEHAVIOURS, NEIGHBOURS],
     "car": [],
     "candidates": [CANDIDATES],
@@ -57,6 +59,7 @@ TABLES = {
     "prompts-score": [PROMPTS],
     "tuned-score": [],
     "scores-score": [SCORES],
+    "signal": [],
     "report": [],
 }
 BEHIND_CONTEXTS = {
@@ -67,6 +70,7 @@ BEHIND_CONTEXTS = {
     "prompts-score",
     "tuned-score",
     "scores-score",
+    "signal",
     "report",
 }
 twin_of = SyntheticWorld().twin_of
@@ -156,7 +160,12 @@ def test_another_number_of_context_users_redoes_what_depends_on_it(outcome: Any,
         ("assess.n_targets=201", "assessments", ["candidates", "backbone", "tuned-llm"]),
         ("sare.epochs=2", "sare", ["rankings", "backbone", "tuned-llm"]),
         ("llm.learning_rate=0.002", "tuned-llm", ["backbone", "prompts-score"]),
-        ("evaluation.n_resamples=60", "report", ["scores-score", "scores-llm"]),
+        ("evidence.similarity.unit=true", "neighbours", ["crm-scores", "assessments"]),
+        ("evidence.item_sets=0.5", "neighbours", ["crm-scores", "crm-beside"]),
+        ('evidence.beside=["mf"]', "crm-beside", ["crm", "crm-scores"]),
+        ("finding.activity=0.1", "candidates", ["car", "assessments"]),
+        ("sare.teacher=titles", "rankings", ["candidates", "assessments", "backbone"]),
+        ("evaluation.n_resamples=60", "report", ["scores-score", "scores-llm", "signal"]),
     ],
 )
 def test_a_change_reaches_no_stage_before_it(
@@ -174,6 +183,7 @@ def test_the_same_seed_elsewhere_gives_the_same_bytes(outcome: Any, elsewhere: A
     assert here.keys() == there.keys()
     assert len(here) == sum(map(len, TABLES.values())) + 1  # and the vectors of the CRM
     assert [name for name in here if here[name] != there[name]] == []
+    assert read_signal(outcome.artifacts["signal"].path) == read_signal(elsewhere.artifacts["signal"].path)
 
 
 def test_the_same_seed_elsewhere_gives_the_same_weights(outcome: Any, elsewhere: Any) -> None:
@@ -186,6 +196,11 @@ def test_the_command_line_prints_the_results(outcome: Any, elsewhere: Any) -> No
     for method in outcome.config.chosen_methods:
         assert method.name in elsewhere.printed
     assert "Stand-in: embedded LM" in elsewhere.printed
+    lines = [line for line in elsewhere.printed.splitlines() if line.startswith("Signal: ")]
+    signal = read_signal(outcome.artifacts["signal"].path)
+    sources = dict.fromkeys(entry.source for entry in signal.counts)
+    assert len(sources) == 8  # blind ones, sets, the CRM, the retriever untuned and tuned, SARE and the oracle
+    assert [line.removeprefix("Signal: ").rsplit(": ", 1)[0].split(": ")[0] for line in lines] == ["SASRec", *sources]
     assert f"Report: {elsewhere.root}/synthetic/report.html" in elsewhere.printed.replace("\n", "")
     assert (elsewhere.root / "synthetic" / "report.html").is_file()
     assert [line.split()[:2] for line in elsewhere.told.splitlines() if line.split()[:1] == ["ran"]] == [

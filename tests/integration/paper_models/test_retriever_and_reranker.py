@@ -13,7 +13,8 @@ from transformers import MPNetModel, XLMRobertaForSequenceClassification
 
 from scorerec.core.tables import NEIGHBOURS, RANKINGS
 from scorerec.nn.encoders import count_tokens, count_truncated, encode, load_encoder
-from scorerec.pipeline.chain import encoder_texts, reranker_texts
+from scorerec.pipeline.chain import reranker_texts
+from scorerec.pipeline.finding import encoder_texts
 from scorerec.pipeline.prompting import Prompter
 from scorerec.rerank.models import CrossEncoderReranker
 from scorerec.rerank.prompts import texts_of

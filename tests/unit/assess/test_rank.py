@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorerec.assess import rank as rank_module
-from scorerec.assess.rank import rank
+from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.core.errors import DataError, ModelError
 from scorerec.core.tables import ASSESSMENTS, CANDIDATES, TARGETS
 
@@ -144,3 +144,64 @@ def test_a_candidate_without_text_is_an_error() -> None:
 def test_an_embedder_that_returns_nonsense_is_an_error(vectors: np.ndarray) -> None:
     with pytest.raises(ModelError, match="text embedder"):
         rank(assessments(t="east"), targets(t="q"), candidates(q="b"), TEXTS, lambda _: vectors)
+
+
+# Items in the plane, of any length; the target lies in the east.
+ITEMS = {
+    "i": np.array([2.0, 0.0], np.float32),
+    "east": np.array([1.0, 0.0], np.float32),
+    "sixty": np.array([3.0, 4.0], np.float32),  # cosine 0.6 with the target
+    "eighty": np.array([8.0, 6.0], np.float32),  # 0.8
+    "north": np.array([0.0, 5.0], np.float32),
+    "west": np.array([-1.0, 0.0], np.float32),
+}
+
+
+def by_titles(behaviours: dict[str, list[str]], asked: pa.Table | None = None, **queries: str) -> dict[str, list]:
+    asked = assessments(t="whatever was said") if asked is None else asked
+    table = candidates(**(queries or {"q": "".join(behaviours)}))
+    names = asked["target_id"].to_pylist()
+    return rank_by_titles(asked, targets(**dict.fromkeys(names, "q")), table, behaviours, ITEMS).to_pydict()
+
+
+def test_the_three_closest_items_speak_for_a_behaviour() -> None:
+    """a: 1, 0.8, 0.6 of four; b: the target itself alone; c: 0.8 and 0; d: three, of which one lies behind."""
+    found = by_titles(
+        {
+            "a": ["west", "sixty", "east", "eighty"],
+            "b": ["i"],
+            "c": ["north", "eighty"],
+            "d": ["east", "sixty", "west"],
+        }
+    )
+    assert found == {
+        "target_id": ["t"] * 4,
+        "rank": [1, 2, 3, 4],
+        "behaviour_id": ["b", "a", "c", "d"],
+        "relevance": pytest.approx([1.0, 0.8, 0.4, 0.2]),
+    }
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_equal_titles_leave_the_order_of_candidates(order: str) -> None:
+    assert by_titles({"a": ["north"], "b": ["north"]}, q=order)["behaviour_id"] == list(order)
+
+
+def test_a_behaviour_without_items_is_last() -> None:
+    assert by_titles({"a": [], "b": ["north"]})["behaviour_id"] == ["b", "a"]
+    assert by_titles({"a": [], "b": ["north"]})["relevance"] == [0.0, -1.0]
+
+
+def test_only_asked_targets_are_ranked_in_their_order() -> None:
+    asked = assessments(t2="x", t1="y")
+    found = by_titles({"a": ["north"], "b": ["east"]}, asked)
+    assert found["target_id"] == ["t2", "t2", "t1", "t1"]
+    assert found["behaviour_id"] == ["b", "a"] * 2
+    assert by_titles({"a": ["north"]}, asked, other="a")["rank"] == []
+
+
+def test_a_target_or_an_item_without_a_vector_is_named() -> None:
+    with pytest.raises(DataError, match="'nowhere' has no items, or no description"):
+        by_titles({"a": ["nowhere"]})
+    with pytest.raises(DataError, match="'b' has no items"):
+        by_titles({"a": ["north"]}, q="ab")

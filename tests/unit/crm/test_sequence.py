@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue
+from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue, whole_histories
 from scorerec.crm.sequence import SequenceRecommender, SequenceSettings, windows_of
 
 
@@ -23,9 +23,9 @@ class Counting(SequenceRecommender):
         return self.item_embedding(tokens).cumsum(1)
 
 
-def counting(objective="bce", max_length=8, n_items=4) -> Counting:
+def counting(objective="bce", max_length=8, n_items=4, **settings) -> Counting:
     catalogue = Catalogue("abcdefghijklmnopqrstuvwxyz"[:n_items])
-    model = Counting(catalogue, SequenceSettings(objective=objective, dimension=2, max_length=max_length))
+    model = Counting(catalogue, SequenceSettings(objective=objective, dimension=2, max_length=max_length, **settings))
     with torch.no_grad():
         model.item_embedding.weight.copy_(torch.tensor([[0.0, 0.0], [1, 0], [0, 1], [1, 1], [2, 0]])[: n_items + 1])
         model.item_bias.copy_(torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4]))
@@ -41,6 +41,42 @@ def one_history(length: int, prefixes: list[int]) -> Prefixes:
 def test_states_of_every_prefix():
     states = counting().encode([[], ["a"], ["a", "c"], ["a", "c", "b"], ["unknown"], ["unknown", "a"]])
     assert states.tolist() == [[5, 7], [1, 0], [2, 1], [2, 2], [5, 7], [1, 0]]
+
+
+def test_a_pooled_vector_is_the_mean_of_the_directions_of_states():
+    """States (1, 0), (2, 1), (2, 2) after a, c, b; the state after nothing is as it is."""
+    vectors = counting(pooling="mean").encode([[], ["a"], ["a", "c"], ["a", "c", "b"], ["unknown"]])
+    directions = np.array([[1, 0], [2 / np.sqrt(5), 1 / np.sqrt(5)], [1 / np.sqrt(2), 1 / np.sqrt(2)]])
+    means = [directions[:count].mean(0) for count in (1, 2, 3)]
+    np.testing.assert_allclose(vectors, [[5, 7], *means, [5, 7]], rtol=1e-6)
+
+
+def test_a_pooled_vector_of_length_1():
+    (vector,) = counting(pooling="mean", unit_states=True).encode([["a", "c"]])
+    mean = np.array([1 + 2 / np.sqrt(5), 1 / np.sqrt(5)])
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), rtol=1e-6)
+
+
+def test_pooling_changes_vectors_and_no_score():
+    last, mean = counting(), counting(pooling="mean")
+    histories, items = [["a", "c"], [], ["b"] * 5], ["d", "a", "unknown"]
+    np.testing.assert_array_equal(last.score(histories, items), mean.score(histories, items))
+    prefixes = whole_histories(histories, last.catalogue)
+    np.testing.assert_array_equal(last.rank(prefixes), mean.rank(prefixes))
+    assert not np.array_equal(last.encode(histories), mean.encode(histories))
+
+
+def test_a_long_history_is_pooled_over_the_window_that_it_is_read_by():
+    """Of nine items in windows of eight, the window of the last seven: their directions are all that of a."""
+    (vector,) = counting(pooling="mean").encode([["d", "b", *["a"] * 7]])
+    np.testing.assert_allclose(vector, [1, 0], atol=1e-6)
+
+
+def test_the_whole_catalogue_by_hand():
+    """State (2, 1) after a, c with a, b, c, d, and their biases."""
+    model = counting()
+    table = model.rank(whole_histories([["a", "c"], []], model.catalogue))
+    np.testing.assert_allclose(table, [[2.1, 1.2, 3.3, 4.4], [5.1, 7.2, 12.3, 10.4]], rtol=1e-6)
 
 
 def test_scores_by_hand():

@@ -10,8 +10,8 @@ import pytest
 from scorerec.evaluate.comparison import compare
 from scorerec.evaluate.examples import EvidenceUser, Example
 from scorerec.evaluate.plots import roc_plot
-from scorerec.evaluate.report import ReportData, kind, prompt_pieces, render_report, whiskers
-from scorerec.evaluate.results import Informativeness
+from scorerec.evaluate.report import ReportData, kind, prompt_pieces, render_report, signal_tables, whiskers
+from scorerec.evaluate.results import Informativeness, NeighbourShare, Ranking, Signal, StateSpread, UserCount
 from scorerec.evaluate.rows import judged_rows
 from scorerec.text.segments import Segment, render
 
@@ -28,6 +28,35 @@ PROMPT = (
 
 def informativeness(split: str, auc: float) -> Informativeness:
     return Informativeness(evidence="candidates", feature="count", split=split, n_rows=9, n_without=0, auc=auc)
+
+
+def signal(name: str = "SASRec", **given) -> Signal:
+    measured = {"auc": 0.61, "uauc": 0.5, "added_auc": 0.7, "added_uauc": 0.5, "mean_auc": 0.69, "gain": None}
+    return Signal(
+        recommender=name,
+        spread=StateSpread(mean_cosine=0.25, effective_rank=12.34, interaction_share=0.375),
+        **{
+            "rankings": [Ranking(predictor=name, split="test", n_rows=5, measures={"recall@10": 0.5})],
+            "alike": [
+                NeighbourShare(
+                    source=name,
+                    jaccard=0.2,
+                    random_jaccard=0.1,
+                    low=0.05,
+                    high=0.15,
+                    found_share=0.9,
+                    largest_in_degree=7,
+                    n_anchors=9,
+                )
+            ],
+            "counts": [
+                UserCount(source=name, split=split, n_users=2, n_rows=9, named=0.5, **measured)
+                for split in ("valid", "test")
+            ],
+            "warnings": [],
+        }
+        | given,
+    )
 
 
 @pytest.fixture
@@ -54,6 +83,7 @@ def test_nothing_can_break_out_of_its_place(rows, comparison):
             configuration={ATTACK: {"deep": {ATTACK: ATTACK}}},
             plots=[roc_plot(rows)],
             examples=[example],
+            signal=signal(ATTACK),
         )
     )
     assert re.findall("<script.*", page) == ['<script>"use strict";']  # our own
@@ -120,6 +150,37 @@ def test_evidence_that_peeks_is_said_loudly(comparison, train, is_said):
     page = render_report(ReportData("t", comparison, informativeness=found))
     assert ("0.741 on training rows" in page) is is_said
     assert "How informative the evidence alone is" in page
+
+
+def test_the_signal_stands_before_what_the_evidence_alone_tells(comparison):
+    found = [informativeness("test", 0.6)]
+    page = render_report(ReportData("t", comparison, signal=signal(), informativeness=found))
+    assert page.index('<h2 id="signal">') < page.index("How informative the evidence alone is")
+    assert '<a href="#signal">' in page
+    assert "<td>37.50%</td>" in page
+    assert "<td>50.0%, 0.610, 0.7000</td>" in page
+
+
+def test_the_tables_of_the_signal():
+    tables = signal_tables(signal())
+    assert list(tables) == [
+        "Does the recommender tell users apart?",
+        "Does it rank what was liked next among the whole catalogue?",
+        "Are the users that are found alike?",
+        "Do they know the target? valid rows",
+        "Do they know the target? test rows",
+    ]
+    assert tables["Does the recommender tell users apart?"] == [
+        {
+            "recommender": "SASRec",
+            "mean cosine of two users": "0.2500",
+            "effective rank of states": "12.3",
+            "share of score variance that is user x item": "37.50%",
+        }
+    ]
+    assert tables["Are the users that are found alike?"][0]["times"] == "2.0"
+    assert len(signal_tables(signal(rankings=[], alike=[], counts=[]))) == 1  # no empty table
+    assert signal_tables(None) == {}
 
 
 def test_a_bare_report_has_no_empty_sections(comparison):

@@ -17,8 +17,8 @@ from scorerec.data.corpus import Corpus, CorpusConfig, build_corpus
 from scorerec.data.prepare import DataConfig, Prepared, prepare_raw
 from scorerec.data.raw import RawTables
 from scorerec.data.synthetic import SyntheticWorld
-from scorerec.nn.encoders import encoder_fingerprint
-from scorerec.pipeline.chain import Chain, behaviour_vectors
+from scorerec.pipeline.chain import Chain
+from scorerec.pipeline.finding import Finder
 from scorerec.pipeline.prompting import PromptConfig, Prompter
 from scorerec.rerank.models import BiEncoderReranker
 from scorerec.rerank.sare import SAREConfig
@@ -51,16 +51,15 @@ class World:
     def prompter(self, **settings: Any) -> Prompter:
         return Prompter(self.prepared().items, PromptConfig(**settings))
 
-    def chain(self, corpus: Corpus, **settings: Any) -> Chain:
-        """Return a chain over the behaviours of ``corpus``, in an index of its own."""
-        prompter = self.prompter(**settings)
+    def chain(self, corpus: Corpus, finder: Finder | None = None, **settings: Any) -> Chain:
+        """Return a chain over the behaviours of ``corpus``, in an index of its own; by the encoder, if not said."""
+        finder = finder or Finder(self.prompter(**settings), self.encoder)
         path = Path(tempfile.mkdtemp(dir=self.folder)) / "index.sqlite"
-        fingerprint, dimension = encoder_fingerprint(self.encoder), self.encoder.get_embedding_dimension()
-        index = BehaviourIndex.create(path, fingerprint, dimension)
-        vectors = behaviour_vectors(prompter, self.encoder, corpus.behaviours, "behaviour_id")
+        vectors = finder.behaviours(corpus.behaviours)
+        index = BehaviourIndex.create(path, finder.fingerprint, vectors["vector"].type.list_size)
         index.add(corpus.behaviours, vectors)
         reranker = BiEncoderReranker(self.encoder, SAREConfig(reading="bi-encoder"))
-        return Chain(prompter, self.encoder, index, reranker, N_CANDIDATES, N_CONTEXT_USERS)
+        return Chain(finder, index, reranker, N_CANDIDATES, N_CONTEXT_USERS)
 
 
 @pytest.fixture(scope="session")

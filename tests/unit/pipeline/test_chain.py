@@ -13,8 +13,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.tables import CANDIDATES, CONTEXTS, PROMPTS, QUERIES, TARGETS
 from scorerec.data.corpus import Corpus
 from scorerec.data.synthetic import SyntheticWorld
-from scorerec.nn.encoders import encode
-from scorerec.pipeline.chain import Chain, behaviour_vectors, choose_contexts, encoder_texts, item_lists
+from scorerec.pipeline.chain import Chain, choose_contexts, item_lists
 from scorerec.pipeline.prompting import ranked
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.text.segments import from_rows
@@ -46,8 +45,7 @@ def request_of(user_id: str, history: list[str], item_id: str) -> tuple[pa.Table
 
 @each_corpus
 def test_evidence_is_what_the_stages_find(chain: Chain, corpus: Corpus) -> None:
-    prompter, encoder = chain.prompter, chain.encoder
-    vectors = behaviour_vectors(prompter, encoder, corpus.queries, "query_id")
+    prompter, vectors = chain.prompter, chain.finder.queries(corpus.queries)
     candidates = retrieve_candidates(corpus.queries, vectors, chain.index, chain.n_candidates)
     asked = corpus.targets, corpus.queries
     contexts = choose_contexts(prompter, chain.reranker, asked, candidates, corpus.behaviours, chain.n_context_users)
@@ -178,11 +176,3 @@ def test_a_request_reads_of_the_index_what_it_found_and_no_more(
     found = chain.evidence(corpus.targets, corpus.queries)
     assert read == [set(found.candidates["behaviour_id"].to_pylist())]
     assert set(found.behaviours["behaviour_id"].to_pylist()) == read[0]
-
-
-@pytest.mark.parametrize("kind", ["train"])
-def test_vectors_are_those_of_the_texts(chain: Chain, corpus: Corpus) -> None:
-    texts = encoder_texts(chain.prompter, chain.encoder, corpus.behaviours, "behaviour_id")
-    table = behaviour_vectors(chain.prompter, chain.encoder, corpus.behaviours, "behaviour_id")
-    assert table["behaviour_id"].to_pylist() == list(texts) == corpus.behaviours["behaviour_id"].to_pylist()
-    assert table["vector"].to_pylist() == encode(chain.encoder, list(texts.values())).tolist()

@@ -81,5 +81,16 @@ def test_the_page_marks_rows_of_fewer_seeds_than_asked_for() -> None:
 
 def test_jobs_are_those_that_tables_show_the_first_seed_first() -> None:
     plans = {"fig3": (SCORE,), "fig4": (OTHER,)}
-    found = [(job.row.key, job.seed) for job in _jobs(("fig3", "fig4"), plans, (2, 0))]
+    found = [(job.row.key, job.seed) for job in _jobs(("fig3", "fig4"), plans, (2, 0), lm_seeds=True)]
     assert found == [("score", 2), ("other", 2), ("score", 0)]
+
+
+def test_rows_that_take_minutes_have_one_seed_unless_more_are_asked_for() -> None:
+    plans = {"table2": (ITEM_MEAN, Row("mf", "MF", "crm"), OTHER, SCORE)}
+    found = {
+        lm_seeds: [(job.row.key, job.seed) for job in _jobs(("table2",), plans, (2, 0), lm_seeds)]
+        for lm_seeds in (True, False)
+    }
+    of_first = [("item-mean", 2), ("mf", 2), ("other", 2), ("score", 2)]
+    assert found[False] == [*of_first, ("item-mean", 0), ("mf", 0)]
+    assert found[True] == [*of_first, ("item-mean", 0), ("mf", 0), ("other", 0), ("score", 0)]
