@@ -30,7 +30,7 @@ class GRU4Rec(SequenceRecommender):
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "ranking": {
             "selection": "ranking",
-            "learning_rate": 1e-3,
+            "learning_rate": 5e-3,
             "weight_decay": 0.0,
             "batch_size": 2048,
             "epochs": 100,

@@ -38,6 +38,7 @@ CAR, UNTUNED = "CAR", "untuned retriever"
 SARE, FIRST = "SARE's choice among K_e", "CAR's first K_s"
 _DECIDES = "valid"  # the split that warnings are about
 _TRAINING_ROWS = 4000
+_NEIGHBOURS = 5  # of each user, whatever K_c: K_c of the paper
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +80,7 @@ def _measured(context: Context, whole: bool) -> Signal:
         for split, part in targets.items():
             liked = known[source.name, split] = liked_targets(part, found, behaviours, max(N_USERS))
             counts += user_counts(source.name, rows[split], liked)
-        quality = neighbour_quality(source.neighbours(training, context.config.evidence.n_neighbours), training)
+        quality = neighbour_quality(source.neighbours(training, _NEIGHBOURS), training)
         alike.append(NeighbourShare(source=source.name, **quality._asdict()))
     differences: list[SourceDifference | None] = []
     if whole:

@@ -87,6 +87,7 @@ def test_the_page_shows_means_over_seeds() -> None:
         "30.0%",
         "0.300",
         "0.4000, gain +0.1000 [+0.1000, +0.3000]",
+        "–",
     ]
     assert line_of(counts, "DIN, Eq. 4") == ["DIN, Eq. 4", "50.0%", "0.500", "0.6000", "–", "–", "–"]
 
