@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +83,8 @@ def _measured(context: Context, whole: bool) -> Signal:
             counts += user_counts(source.name, rows[split], liked)
         quality = neighbour_quality(source.neighbours(training, _NEIGHBOURS), training)
         alike.append(NeighbourShare(source=source.name, **quality._asdict()))
-    differences: list[SourceDifference | None] = []
     if whole:
         counts += _chosen(context, targets, rows, behaviours, known)
-        steps = [((CAR, UNTUNED), COMPARED), ((SARE, FIRST), context.config.evidence.n_context_users)]
-        differences = [
-            source_difference(pair, rows[split], (known[pair[0], split], known[pair[1], split]), n_users)
-            for split in targets
-            for pair, n_users in steps
-            if (pair[0], split) in known
-        ]
     warnings = count_warnings(counts, BLIND, _DECIDES)
     warnings += [
         f"THE USERS FROM {one.source} ARE RANDOM ONES: Jaccard {one.jaccard:.4f}, random {one.random_jaccard:.4f}"
@@ -105,9 +98,22 @@ def _measured(context: Context, whole: bool) -> Signal:
         rankings=_rankings(context),
         alike=alike,
         counts=counts,
-        differences=[one for one in differences if one is not None],
+        differences=_differences(rows, known, context.config.evidence.n_context_users),
         warnings=[*facts["warnings"], *warnings],
     )
+
+
+def _differences(
+    rows: Mapping[str, SignalRows], known: Mapping[tuple[str, str], npt.NDArray[np.bool_]], n_context_users: int
+) -> list[SourceDifference]:
+    """Compare CAR with what it started from, and SARE's choice with CAR's order, where both were measured."""
+    found = [
+        source_difference(pair, rows[split], (known[pair[0], split], known[pair[1], split]), n_users)
+        for split in rows
+        for pair, n_users in (((CAR, UNTUNED), COMPARED), ((SARE, FIRST), n_context_users))
+        if (pair[0], split) in known
+    ]
+    return [one for one in found if one is not None]
 
 
 def read_signal(folder: Path) -> Signal:
