@@ -38,6 +38,7 @@ _SETTINGS = (
     "evidence.n_neighbours=5",
     "evidence.similarity={centre=false, unit=false}",
     "evidence.item_sets=0",
+    "evidence.beside=[]",
     "finding={crm_share=0, activity=0}",
     "sare.teacher=assessment",
     "sare.history_titles=2",

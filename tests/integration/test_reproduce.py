@@ -174,7 +174,11 @@ def test_the_signal_of_every_recommender_and_of_every_step_is_kept_and_shown(job
     assert whole == read_signal(outcome.artifacts["signal"].path)
     assert (whole.spread, whole.rankings) == (alone.spread, alone.rankings)
     steps = {entry.source for entry in whole.counts} - {entry.source for entry in alone.counts}
-    assert len(steps) == 4  # the retriever untuned and tuned, SARE, and the oracle
+    assert len(steps) == 5  # the retriever untuned and tuned; of its ten the first, SARE's and the oracle's
+    assert {(one.source, one.split) for one in whole.differences} == {
+        (source, split) for source in ("CAR", "SARE's choice among K_e") for split in ("train", "valid", "test")
+    }
+    assert alone.differences == []
     assert [entry for entry in whole.counts if entry.source not in steps] == alone.counts
     page = job.page.read_text(encoding="utf-8")
     assert "Is there a signal?" in page

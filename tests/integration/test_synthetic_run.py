@@ -199,7 +199,7 @@ def test_the_command_line_prints_the_results(outcome: Any, elsewhere: Any) -> No
     lines = [line for line in elsewhere.printed.splitlines() if line.startswith("Signal: ")]
     signal = read_signal(outcome.artifacts["signal"].path)
     sources = dict.fromkeys(entry.source for entry in signal.counts)
-    assert len(sources) == 8  # blind ones, sets, the CRM, the retriever untuned and tuned, SARE and the oracle
+    assert len(sources) == 9  # two blind ones, sets, the CRM, the retriever untuned and tuned, and three of its ten
     assert [line.removeprefix("Signal: ").rsplit(": ", 1)[0].split(": ")[0] for line in lines] == ["SASRec", *sources]
     assert f"Report: {elsewhere.root}/synthetic/report.html" in elsewhere.printed.replace("\n", "")
     assert (elsewhere.root / "synthetic" / "report.html").is_file()

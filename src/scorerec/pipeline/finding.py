@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,11 @@ class Finder:
                 digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def plain(self) -> Finder:
+        """The same, whatever a behaviour holds."""
+        return replace(self, config=self.config.model_copy(update={"activity": 0.0}))
+
     def behaviours(self, table: pa.Table) -> pa.Table:
         """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""
         vectors = self._vectors(table, "behaviour_id")
@@ -107,6 +112,11 @@ class TasteFinder:
     similarity: Similarity
     fingerprint: str
     activity: float = 0.0
+
+    @property
+    def plain(self) -> TasteFinder:
+        """The same, whatever a behaviour holds."""
+        return replace(self, activity=0.0)
 
     def behaviours(self, table: pa.Table) -> pa.Table:
         """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""

@@ -32,11 +32,13 @@ class Source:
         name: as tables show it.
         behaviours: BEHAVIOURS -> vectors.
         queries: QUERIES -> vectors.
+        alike: BEHAVIOURS -> vectors that say who is alike, whatever a behaviour holds; None: ``behaviours``.
     """
 
     name: str
     behaviours: Callable[[pa.Table], pa.Table]
     queries: Callable[[pa.Table], pa.Table]
+    alike: Callable[[pa.Table], pa.Table] | None = None
 
     def find(self, queries: pa.Table, behaviours: pa.Table, count: int) -> pa.Table:
         """Return the most similar users of each query (CANDIDATES)."""
@@ -44,7 +46,7 @@ class Source:
 
     def neighbours(self, behaviours: pa.Table, count: int) -> pa.Table:
         """Return the most similar users of each behaviour (NEIGHBOURS); one behaviour per user."""
-        vectors = self.behaviours(BEHAVIOURS.check(behaviours))
+        vectors = (self.alike or self.behaviours)(BEHAVIOURS.check(behaviours))
         return NEIGHBOURS.check(find_neighbours(vectors, behaviours, count))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scorerec.evaluate import signal
 from scorerec.evaluate.metrics import auc
-from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, UserCount
+from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.signal import (
     SignalRows,
     alike_rows,
@@ -20,8 +20,10 @@ from scorerec.evaluate.signal import (
     count_rows,
     count_warnings,
     cross_fitted,
+    difference_rows,
     gain,
     ranking_rows,
+    source_difference,
     user_counts,
 )
 
@@ -154,6 +156,47 @@ def test_a_gain_is_the_difference_under_draws_of_users(rows):
     assert (found.low, found.high) == (1.0, 1.0)
 
 
+def test_a_step_is_what_one_source_adds_minus_what_another_adds(rows):
+    random = np.random.default_rng(1)
+    knowing = random.random((N_ROWS, 10)) < np.where(rows.labels, 0.6, 0.3)[:, None]
+    blind = random.random((N_ROWS, 10)) < 0.4
+    step = source_difference(("CAR", "nobody"), rows, (knowing, blind), 10)
+    (_, _, told), (_, _, untold) = (user_counts("x", rows, liked) for liked in (knowing, blind))
+    assert (step.source, step.against, step.split, step.n_users) == ("CAR", "nobody", "valid", 10)
+    assert step.value == pytest.approx(told.added_auc - untold.added_auc)
+    assert 0 < step.interval.low < step.value < step.interval.high
+    back = source_difference(("nobody", "CAR"), rows, (blind, knowing), 10)
+    assert back.value == -step.value
+    assert (back.interval.low, back.interval.high) == pytest.approx((-step.interval.high, -step.interval.low))
+    same = source_difference(("a", "b"), rows, (knowing, knowing), 2)
+    assert (same.value, same.interval.low, same.interval.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_step_counts_as_many_users_as_asked_for(rows):
+    """The first two of both sources are the same; the third one knows the label."""
+    blind = np.random.default_rng(1).random((N_ROWS, 2)) < 0.4
+    knowing = np.column_stack([blind, rows.labels == 1])
+    ignorant = np.column_stack([blind, np.zeros(N_ROWS, bool)])
+    assert source_difference(("a", "b"), rows, (knowing, ignorant), 2).value == 0.0
+    assert source_difference(("a", "b"), rows, (knowing, ignorant), 3).value > 0.1
+
+
+def test_rows_of_one_label_have_no_steps():
+    rows = SignalRows("test", np.array([0, 1]), np.array([1, 1], np.int8), np.zeros(2))
+    liked = np.ones((2, 2), bool)
+    assert source_difference(("a", "b"), rows, (liked, liked), 2) is None
+
+
+def test_steps_as_text():
+    step = SourceDifference(source="CAR", against="untuned", split="valid", n_users=10, value=0.0123, interval=None)
+    bounded = step.model_copy(update={"interval": Interval(low=-0.001, high=0.02, n_resamples=300)})
+    row = {"users from": "CAR", "instead of": "untuned", "rows": "valid", "users": "10"}
+    assert difference_rows([step, bounded]) == [
+        row | {"AUC of item mean + count": "+0.0123"},
+        row | {"AUC of item mean + count": "+0.0123 [-0.0010, +0.0200]"},
+    ]
+
+
 def count(source: str, added: float | None, n_users: int = 10, split: str = "valid") -> UserCount:
     known = {"auc": 0.6, "uauc": 0.55, "added_uauc": 0.5, "mean_auc": 0.7}
     values = known if added is not None else dict.fromkeys(known)
@@ -207,6 +250,12 @@ def test_a_row_of_text_per_source():
             "10 users: named, AUC, item mean + count": "–",
         },
     ]
+
+
+def test_how_close_titles_come_is_a_column_where_it_is_known():
+    shown = count("SARE", 0.77, 2).model_copy(update={"closeness": 0.1234})
+    close = [row["closeness of titles to target"] for row in count_rows([shown, count("CAR", 0.75, 2)], "valid")]
+    assert close == ["0.123", "–"]
 
 
 def test_a_line_per_source():

@@ -7,7 +7,7 @@ import pytest
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, QUERIES, TARGETS
 from scorerec.pipeline import sources
 from scorerec.pipeline.prompting import ranked
-from scorerec.pipeline.sources import BLIND, Source, busy_users, liked_targets, random_users
+from scorerec.pipeline.sources import BLIND, Source, busy_users, closeness, liked_targets, random_users
 from scorerec.retrieve import item_sets as sets
 from scorerec.retrieve.vectors import vector_table
 
@@ -139,3 +139,24 @@ def test_the_newest_items_of_a_context(newest, expected):
     table = CONTEXTS.check(pa.Table.from_pylist(rows, CONTEXTS.columns))
     asked = targets(("q", "b"), ("q", "c"))
     assert liked_targets(asked, table, behaviours(), 1, newest)[:, 0].tolist() == expected
+
+
+PLACES = {item: np.array(place, np.float32) for item, place in {"a": (1, 0), "b": (0, 1), "c": (0.6, 0.8)}.items()}
+
+
+@pytest.mark.parametrize(
+    ("newest", "of_ann"),
+    [(1, 0.6), (2, (0.0 + 0.6) / 2), (9, (1 + 0 + 0.6) / 3)],  # her c; b and c; all three, with the target a
+)
+def test_how_close_the_titles_shown_come_to_the_target(newest, of_ann):
+    """Ann's newest alone for t0; hers and Eve's a, c for t1; nobody is shown to t2, which does not count."""
+    rows = [
+        {"target_id": name, "rank": rank, "behaviour_id": f"{user}'s", "score": 0.0}
+        for name, rank, user in (("t0", 1, "ann"), ("t1", 1, "ann"), ("t1", 2, "eve"))
+    ]
+    table = CONTEXTS.check(pa.Table.from_pylist(rows, CONTEXTS.columns))
+    known = behaviours().filter(pa.array([user in ("ann", "eve") for user in LIKED]))
+    found = closeness(targets(("q", "a"), ("q", "a"), ("q", "a")), table, known, PLACES, newest)
+    of_eve = 0.6 if newest == 1 else (1 + 0.6) / 2
+    assert found == pytest.approx((of_ann + (of_ann + of_eve) / 2) / 2)
+    assert closeness(targets(("q", "a")), table.slice(0, 0), known, PLACES, newest) == 0.0

@@ -87,12 +87,13 @@ def signal_text(found: Mapping[str, Sequence[KeptSignal]]) -> str:
 
 
 def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[Row]:
-    rows: dict[str, list[Signal]] = {}
+    rows: dict[str, dict[int, Signal]] = {}
     for kept in found.values():
         for one in kept:
-            rows.setdefault(one.signal.recommender, []).append(one.signal)
+            rows.setdefault(one.signal.recommender, {})[one.seed] = one.signal  # SCORE's is the CRM's
     table = []
-    for name, signals in rows.items():
+    for name, by_seed in rows.items():
+        signals = list(by_seed.values())
         alike = [share for signal in signals for share in signal.alike if share.source.startswith(name)]
         jaccard, chance = (_mean([getattr(one, which) for one in alike]) for which in ("jaccard", "random_jaccard"))
         table.append(

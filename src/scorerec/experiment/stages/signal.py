@@ -159,7 +159,7 @@ def _sources(context: Context, behaviours: pa.Table, queries: pa.Table, whole: b
         ways += [(UNTUNED, untuned_finder(context)), (CAR, finder(context.config, context.inputs))]
     if context.config.evidence.user_vectors is None:  # own vectors are of training users alone
         ways.insert(0, (f"{context.config.crm.label}, Eq. 4", taste_finder(context)))
-    return [*found, *(Source(name, way.behaviours, way.queries) for name, way in ways)]
+    return [*found, *(Source(name, way.behaviours, way.queries, way.plain.behaviours) for name, way in ways)]
 
 
 def _chosen(

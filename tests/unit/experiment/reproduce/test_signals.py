@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from scorerec.core.errors import ArtifactError
-from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, Signal, StateSpread, UserCount
+from scorerec.evaluate.results import (
+    Interval,
+    NeighbourShare,
+    Ranking,
+    Signal,
+    SourceDifference,
+    StateSpread,
+    UserCount,
+)
 from scorerec.experiment.reproduce.signals import KeptSignal, read_signals, signal_text
 
 
@@ -89,7 +97,25 @@ def test_the_page_shows_means_over_seeds() -> None:
         "0.4000, gain +0.1000 [+0.1000, +0.3000]",
         "–",
     ]
-    assert line_of(counts, "DIN, Eq. 4") == ["DIN, Eq. 4", "50.0%", "0.500", "0.6000", "–", "–", "–"]
+    assert line_of(counts, "DIN, Eq. 4") == ["DIN, Eq. 4", "50.0%", "0.500", "0.6000", "–", "–", "–", "–"]
+
+
+def test_steps_and_closeness_are_means_too() -> None:
+    def with_step(seed: int, value: float, interval: Interval | None) -> KeptSignal:
+        one = kept("mf", seed, value)
+        step = SourceDifference(
+            source="CAR", against="untuned retriever", split="valid", n_users=10, value=value, interval=interval
+        )
+        counts = [entry.model_copy(update={"closeness": value}) for entry in one.signal.counts]
+        return one.model_copy(
+            update={"signal": one.signal.model_copy(update={"differences": [step], "counts": counts})}
+        )
+
+    bounds = Interval(low=-0.1, high=0.3, n_resamples=300)
+    text = signal_text({"mf": [with_step(0, 0.2, bounds), with_step(1, 0.4, None)]})
+    assert line_of(text, "CAR") == ["CAR", "untuned retriever", "valid", "10", "+0.3000 [-0.1000, +0.3000]"]
+    assert line_of(text, "MF, Eq. 4")[-1] == "0.300"
+    assert "Does a step find more" not in signal_text({"mf": [kept("mf", 0, 0.2)]})
 
 
 def test_without_signals_there_is_no_section() -> None:
