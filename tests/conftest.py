@@ -31,6 +31,7 @@ _SETTINGS = (
     "device=cpu",
     "crm.recipe=library",
     "crm.epochs=30",
+    "crm.patience=10",
     "crm.batch_size=256",
     "crm.learning_rate=0.01",
     "crm.settings={dimension=32, inner_dimension=32, n_layers=1, n_heads=1}",

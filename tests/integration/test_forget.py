@@ -174,7 +174,7 @@ def test_models_can_go_too(folder: Path, user: str, experiment: Any) -> None:
         "corpus",
     }
     again = experiment.run(folder.parent, to="neighbours")
-    assert again.ran == ["crm", "neighbours"]
+    assert again.ran == ["crm", "crm-beside", "neighbours"]
     assert places_that_tell(folder.parent, user) == []
 
 

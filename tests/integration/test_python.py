@@ -20,7 +20,7 @@ from scorerec.experiment import api, explain
 from scorerec.experiment.config import load_experiment
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
-WORLD = SyntheticWorld(n_users=24, n_items=400)
+WORLD = SyntheticWorld(n_users=40, n_items=800)  # with another threshold, too, neighbours are alike
 
 
 @pytest.fixture(scope="module")

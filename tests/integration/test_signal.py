@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scorerec import cli
+from scorerec.cli import output
 from scorerec.core.errors import ArtifactError, ModelError
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, INTERACTIONS, NEIGHBOURS, QUERIES, RANKINGS, SCORES, TARGETS
 from scorerec.crm.collapse import COLLAPSED
@@ -56,7 +57,7 @@ def scorerec(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Run a command in this process; return its status and what it printed."""
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(output.console, "_width", 400)  # it read the width when it was imported
 
     def run(*words: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["scorerec", *map(str, words)])
