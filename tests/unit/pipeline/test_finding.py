@@ -98,6 +98,18 @@ def test_activity_counts_for_the_recommender_alone_too(crm: Any, similarity: Sim
     np.testing.assert_allclose(weighted, plain * n_items, atol=1e-4)
 
 
+def test_who_is_alike_does_not_depend_on_how_much_was_liked(
+    make: Callable[..., Finder], crm: Any, similarity: Similarity, corpus: Corpus
+) -> None:
+    pairs = [
+        (make(crm_share=0.5, activity=0.5), make(crm_share=0.5)),
+        (TasteFinder(crm, similarity, "x", 0.5), TasteFinder(crm, similarity, "x")),
+    ]
+    for weighted, expected in pairs:
+        np.testing.assert_array_equal(products(weighted.plain, corpus), products(expected, corpus))
+        assert not np.allclose(products(weighted, corpus), products(expected, corpus))
+
+
 def test_vectors_that_must_not_be_mixed_have_other_fingerprints(
     world: Any, make: Callable[..., Finder], crm: Any, similarity: Similarity
 ) -> None:

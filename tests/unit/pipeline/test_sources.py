@@ -104,6 +104,21 @@ def test_any_vectors_make_a_source():
     assert found(source, queries(("bob", "a")), 3) == {"q0": ["ann's", "cid's", "dan's"]}
 
 
+def test_who_is_alike_may_be_said_by_other_vectors_than_who_is_found():
+    """Found are those of the largest number, alike those of the same sign."""
+
+    def numbers(*values: float):
+        column = np.array(values, np.float32).reshape(-1, 1)
+        return lambda table: vector_table("behaviour_id", table["behaviour_id"].to_pylist(), column)
+
+    source = Source("x", numbers(1, 2, 3, 4, 5), busy_users().queries, numbers(1, -1, -1, -1, 1))
+    assert found(source, queries(("a stranger", "a"))) == {"q0": ["eve's", "dan's"]}
+    table = source.neighbours(behaviours(), 1).to_pydict()
+    pairs = dict(zip(table["behaviour_id"], table["neighbour_id"], strict=True))
+    assert (pairs["ann's"], pairs["eve's"]) == ("eve's", "ann's")
+    assert {pairs["bob's"], pairs["cid's"], pairs["dan's"]} <= {"bob's", "cid's", "dan's"}
+
+
 def targets(*rows: tuple[str, str]) -> pa.Table:
     table = [
         {"target_id": f"t{n}", "query_id": query, "item_id": item, "row_id": None, "label": None, "split": None}

@@ -100,6 +100,14 @@ def test_the_page_shows_means_over_seeds() -> None:
     assert line_of(counts, "DIN, Eq. 4") == ["DIN, Eq. 4", "50.0%", "0.500", "0.6000", "–", "–", "–", "–"]
 
 
+def test_a_recommender_that_two_rows_share_counts_once() -> None:
+    """What SCORE's run says of its CRM is what the CRM's own row says."""
+    whole = kept("sasrec", 0, 0.2).model_copy(update={"key": "score"})
+    text = signal_text({"sasrec": [kept("sasrec", 0, 0.2), kept("sasrec", 1, 0.4)], "score": [whole]})
+    assert line_of(text.split("\n### ")[1], "SASREC")[1:3] == ["30.0%", "0.300"]
+    assert line_of(text.split("\n### ")[1], "SASREC")[-1] == "2"
+
+
 def test_steps_and_closeness_are_means_too() -> None:
     def with_step(seed: int, value: float, interval: Interval | None) -> KeptSignal:
         one = kept("mf", seed, value)
