@@ -21,7 +21,15 @@ from scorerec.experiment.reproduce.page import Page, Section, compared_with, fla
 from scorerec.experiment.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
 from scorerec.experiment.reproduce.records import read_records, record_path
 from scorerec.experiment.reproduce.run import Job, Reproduction
-from scorerec.experiment.reproduce.signals import OF_CRM, WHOLE, KeptSignal, keep_signal, read_signals, signal_text
+from scorerec.experiment.reproduce.signals import (
+    OF_CRM,
+    WHOLE,
+    KeptSignal,
+    is_current,
+    keep_signal,
+    read_signals,
+    signal_text,
+)
 from scorerec.experiment.reproduce.summary import summarise
 from scorerec.experiment.runner import Progress
 
@@ -123,7 +131,8 @@ def reproduce(
         lines = summarise(table, plans[table], _seeds_of(table, seeds), records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
             sections.append(Section(table, lines))
-    sections = _with_others(sections, read_signals(kept), _looked(job, seeds[0], kept, checked))
+    measured = _measured(job, read_signals(kept)) if checked else read_signals(kept)
+    sections = _with_others(sections, measured, _looked(job, seeds[0], kept, checked))
     notes = page.parent / f"{page.stem}-notes.md"
     Page(
         title=config.name,
@@ -182,6 +191,20 @@ def _signals(job: Reproduction, seeds: Sequence[int], kept: Path) -> dict[str, s
                 failures[f"signal of {row.key}"] = str(error)
                 job.tell(Progress(f"signal of {row.key}, seed {seed}", "failed", None, None, str(error)))
     return failures
+
+
+def _measured(job: Reproduction, found: Mapping[str, Sequence[KeptSignal]]) -> dict[str, list[KeptSignal]]:
+    """Return the signals that were measured with the present settings; the others are named."""
+    known = {row.key: row for row in TABLE_2}
+    current: dict[str, list[KeptSignal]] = {}
+    for key, kept in found.items():
+        stage = WHOLE if key == SCORE.key else OF_CRM
+        for one in kept:
+            if key in known and is_current(one, job.runner(Job(known[key], one.seed)), stage):
+                current.setdefault(key, []).append(one)
+            else:
+                job.tell(Progress(f"signal of {key}, seed {one.seed}", "left out", None, None, "other settings"))
+    return current
 
 
 def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int], lm_seeds: bool) -> list[Job]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, ValidationError
 
+from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
 from scorerec.evaluate.results import Result, Signal, SourceDifference, UserCount
@@ -39,11 +40,19 @@ def keep_signal(runner: Runner, stage: str, key: str, kept: Path) -> None:
         kept: the folder of records.
     """
     seed = runner.config.seed
-    if stage == OF_CRM:
-        runner = Runner((*runner.stages.values(), SIGNAL_OF_CRM), runner.config, runner.store.root.parent)
-    artifact = runner.run(stage, record=False)[stage]
+    artifact = _measuring(runner).run(stage, record=False)[stage]
     found = KeptSignal(key=key, seed=seed, fingerprint=artifact.fingerprint, signal=read_signal(artifact.path))
     replace_file(kept / _FOLDER / f"{key}-{seed}.json", found.model_dump_json() + "\n")
+
+
+def is_current(one: KeptSignal, runner: Runner, stage: str) -> bool:
+    """Whether a signal was measured with the present settings."""
+    return one.fingerprint == fingerprint(_measuring(runner).identities[stage])
+
+
+def _measuring(runner: Runner) -> Runner:
+    """Return the runner of a row with the stage that measures its recommender alone."""
+    return Runner((*runner.stages.values(), SIGNAL_OF_CRM), runner.config, runner.store.root.parent)
 
 
 def read_signals(kept: Path) -> dict[str, list[KeptSignal]]:
