@@ -21,7 +21,6 @@ from scorerec.nn.encoders import count_truncated, encode, load_encoder
 from scorerec.nn.fine_tuning import FineTuneConfig, fine_tune
 from scorerec.retrieve.anchors import Anchor, read_anchors
 from scorerec.retrieve.neighbours import top_k
-from scorerec.retrieve.vectors import vector_table
 
 _log = logging.getLogger(__name__)
 
@@ -88,11 +87,6 @@ def train_car(
         f"recall_at_{config.recall_at}": {"untuned": untuned, "tuned": tuned},
         "warnings": _warnings(untuned, tuned, n_truncated),
     }
-
-
-def encode_texts(encoder: SentenceTransformer, texts: Mapping[str, str], key: str) -> pa.Table:
-    """Return the vectors table of texts, unit length, keyed by ``behaviour_id`` or ``query_id``."""
-    return vector_table(key, list(texts), encode(encoder, list(texts.values())))
 
 
 def recall(

@@ -8,7 +8,7 @@ from scorerec.core.tables import NEIGHBOURS
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.retrieve import car
 from scorerec.retrieve.anchors import read_anchors
-from scorerec.retrieve.car import CARConfig, encode_texts, recall, train_car
+from scorerec.retrieve.car import CARConfig, recall, train_car
 
 SHOOTERS, NOVELS = ["doom", "quake", "hexen"], ["emma", "clueless", "persuasion"]
 # Twelve users of two kinds; each likes two items of its kind.
@@ -94,10 +94,3 @@ def test_nobody_to_learn_from(static_folder, tmp_path):
     lonely = pa.Table.from_pylist(rows, NEIGHBOURS.columns)
     with pytest.raises(DataError, match=r"car\.held_out"):
         train_car(TEXTS, lonely, config(static_folder, held_out=0.9), tmp_path, seed=0)
-
-
-def test_encode_texts_keeps_the_order(static_folder):
-    encoder = load_encoder(str(static_folder))
-    table = encode_texts(encoder, {"q2": "doom", "q1": "emma"}, "query_id")
-    assert table["query_id"].to_pylist() == ["q2", "q1"]
-    assert table["vector"].to_pylist()[1] == pytest.approx(encode(encoder, ["emma"])[0].tolist())
