@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from scorerec.cli.output import tell
-from scorerec.experiment.reproduce.plan import SCORE, SHOWN, Row
-from scorerec.experiment.reproduce.records import read_records
-from scorerec.experiment.reproduce.run import Job, Reproduction
+from scorerec.reproduce.plan import SCORE, SHOWN, Row
+from scorerec.reproduce.records import read_records
+from scorerec.reproduce.run import Job, Reproduction
 
 ROWS = (
     Row("item-mean", "item mean", "item-mean"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scorerec.experiment.api import FittedModel, fit, open_run
+    from scorerec.serve.python import FittedModel, fit, open_run
 
 __all__ = ["FittedModel", "fit", "open_run"]
 
@@ -17,6 +17,6 @@ def __getattr__(name: str) -> Any:
     """Load the interface when it is first used: ``import scorerec`` alone takes no time."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from scorerec.experiment import api
+    from scorerec.serve import python
 
-    return getattr(api, name)
+    return getattr(python, name)

@@ -25,11 +25,11 @@ from scorerec.core.config import Config
 from scorerec.core.tables import INTERACTIONS, PROMPTS, QUERIES, TARGETS, TableSchema
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
-from scorerec.experiment.reproduce.plan import TABLE_2
 from scorerec.experiment.runner import Context, Runner
 from scorerec.experiment.stages import ALL_STAGES, needs, stages_of
 from scorerec.experiment.stages.parts import backbone, prompter
 from scorerec.llm.tune import tune
+from scorerec.reproduce.plan import TABLE_2
 
 
 @dataclass(frozen=True)

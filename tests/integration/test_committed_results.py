@@ -17,7 +17,7 @@ from scorerec.evaluate.measure import measure
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.significance import METRICS, resample_users
 from scorerec.experiment.config import load_experiment
-from scorerec.experiment.reproduce.records import DRAWS, Record, read_records
+from scorerec.reproduce.records import DRAWS, Record, read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"

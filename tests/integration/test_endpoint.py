@@ -17,12 +17,12 @@ import torch
 
 from scorerec.core.errors import AssessmentError, ModelError
 from scorerec.core.tables import PROMPTS, QUERIES, SCORES, TARGETS
-from scorerec.experiment.forget import forget
 from scorerec.experiment.stages.evidence import REPLIES
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.score import Scorer
 from scorerec.nn.batching import pad
 from scorerec.pipeline.endpoint import as_asked
+from scorerec.serve.forget import forget
 from scorerec.text.segments import render
 
 KEY = "sk-secret-of-a-distant-model"

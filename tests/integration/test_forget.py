@@ -17,15 +17,15 @@ from scorerec.assess.assessor import Reply
 from scorerec.assess.store import ReplyStore
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, INTERACTIONS, ITEMS, PROMPTS, QUERIES, TARGETS
-from scorerec.experiment import explain, traces
 from scorerec.experiment.actions import write_report
-from scorerec.experiment.forget import Forgotten, forget
-from scorerec.experiment.live import ADDED, LIVE, add_behaviours, index_path
 from scorerec.experiment.runner import Run
 from scorerec.experiment.stages.parts import INDEX
 from scorerec.pipeline.chain import item_lists
 from scorerec.pipeline.prompting import Prompter
 from scorerec.retrieve.index import BehaviourIndex
+from scorerec.serve import explain, traces
+from scorerec.serve.forget import Forgotten, forget
+from scorerec.serve.live import ADDED, LIVE, add_behaviours, index_path
 from scorerec.text.segments import from_rows, render
 
 

@@ -16,8 +16,8 @@ import pytest
 import scorerec
 from scorerec.core.errors import DataError
 from scorerec.data.synthetic import SyntheticWorld
-from scorerec.experiment import api, explain
 from scorerec.experiment.config import load_experiment
+from scorerec.serve import explain, python
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 WORLD = SyntheticWorld(n_users=40, n_items=800)  # with another threshold, too, neighbours are alike
@@ -43,7 +43,7 @@ def page(
     names = {"ratings": ratings, "items": items}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("python"))
-        patch.setattr(api, "load_experiment", lambda preset, changes: load_experiment(preset, small, changes))
+        patch.setattr(python, "load_experiment", lambda preset, changes: load_experiment(preset, small, changes))
         for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
             if "columns=" in code:
                 names["ratings"] = ratings.rename({"timestamp": "time"}).to_pandas()
@@ -88,7 +88,7 @@ def test_a_new_user_has_the_history_that_was_given(page: dict[str, Any]) -> None
 
 
 def test_settings_and_columns_reach_the_run(page: dict[str, Any]) -> None:
-    run = api.Run.open(page["folder"] / "other")
+    run = python.Run.open(page["folder"] / "other")
     assert (run.config.seed, run.config.evidence.n_context_users, run.config.data.label.threshold) == (1, 3, 3)
 
 

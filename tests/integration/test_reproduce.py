@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from scorerec.core.errors import ArtifactError, ConfigError
-from scorerec.experiment.reproduce import command
-from scorerec.experiment.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
-from scorerec.experiment.reproduce.records import Record, read_records
-from scorerec.experiment.reproduce.run import Reproduction
-from scorerec.experiment.reproduce.signals import read_signals
 from scorerec.experiment.runner import Progress
 from scorerec.experiment.stages.signal import read_signal
+from scorerec.reproduce import command
+from scorerec.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
+from scorerec.reproduce.records import Record, read_records
+from scorerec.reproduce.run import Reproduction
+from scorerec.reproduce.signals import read_signals
 
 FEWER = Row("score-ke10-ks1", "K_e = 10, K_s = 1", "score-at", ("recommending.n_context_users=1",))
 SASREC = Row("sasrec", "SASRec", "crm", ("crm.model=sasrec",))

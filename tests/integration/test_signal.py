@@ -23,13 +23,13 @@ from scorerec.crm.registry import load_crm
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.results import Signal
 from scorerec.experiment.actions import run_signal, signal_lines, write_report
-from scorerec.experiment.live import add_behaviours, index_path
 from scorerec.experiment.runner import Run, Runner
 from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.parts import finder
 from scorerec.experiment.stages.signal import read_signal
 from scorerec.pipeline.sources import BLIND
 from scorerec.retrieve.index import BehaviourIndex
+from scorerec.serve.live import add_behaviours, index_path
 
 twin_of = SyntheticWorld().twin_of
 # Each step of training halves every weight: what is left of a user is nothing.

@@ -23,7 +23,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs on the rows that both judged: paired differences of every method, and of settings."""
-    from scorerec.experiment.compare import compare_runs
+    from scorerec.serve.compare import compare_runs
 
     compared = compare_runs(first, second)
     if as_json:
@@ -61,7 +61,7 @@ def scores(
     ] = None,
 ) -> None:
     """Write the scores of a run into a file: one line per judged row and method."""
-    from scorerec.experiment.scores import write_scores
+    from scorerec.serve.scores import write_scores
 
     say(f"{write_scores(folder, out, methods or None):,} scores written to {out}")
 
@@ -102,8 +102,8 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Reproduce a table or figure of the paper, method by method; what is kept is not made again."""
-    from scorerec.experiment.reproduce import command
-    from scorerec.experiment.reproduce.run import Reproduction
+    from scorerec.reproduce import command
+    from scorerec.reproduce.run import Reproduction
 
     job = Reproduction(source, changes or [], root, page, tell)
     done = command.reproduce(what, job, command.read_seeds(seeds), lm_seeds=lm_seeds, retune=retune, run=run)

@@ -115,7 +115,7 @@ def prompt(
     as_json: AsJson = False,
 ) -> None:
     """Show P^r, P^b and P^s of one row exactly as the models see them, with token counts."""
-    from scorerec.experiment.explain import show_prompts
+    from scorerec.serve.explain import show_prompts
 
     shown = show_prompts(folder, row)
     if as_json:
@@ -134,7 +134,7 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a user, each with the behaviours of similar users that spoke for it."""
-    from scorerec.experiment import explain
+    from scorerec.serve import explain
 
     result = explain.recommend(folder, user, count)
     if as_json:
@@ -156,7 +156,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add interactions to a finished run: recommendations know them from now on; the models stay as they are."""
-    from scorerec.experiment.live import add_behaviours
+    from scorerec.serve.live import add_behaviours
 
     added = add_behaviours(folder, file)
     if as_json:
@@ -176,7 +176,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Forget a user in all that was made from the data of a run: tables, indexes, replies, prompts and reports."""
-    from scorerec.experiment.forget import forget as forget_user
+    from scorerec.serve.forget import forget as forget_user
 
     forgotten = forget_user(folder, user, drop_models)
     if as_json:

@@ -17,13 +17,13 @@ from scorerec.core.artifacts import MANIFEST, MODEL, Artifact, ArtifactStore
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import ITEMS, PROMPTS, QUERIES, TARGETS
-from scorerec.experiment.live import LIVE, forget_live
 from scorerec.experiment.runner import RECORD, Run
 from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 from scorerec.experiment.stages.evaluation import PAGE, RESULTS
-from scorerec.experiment.traces import Traces
 from scorerec.pipeline.endpoint import as_asked
 from scorerec.pipeline.prompting import Prompter
+from scorerec.serve.live import LIVE, forget_live
+from scorerec.serve.traces import Traces
 from scorerec.text.segments import render
 
 _LAST = {"corpus": 1, "data": 2}  # they tell which ids are whose, and no model had a part in them

@@ -14,13 +14,13 @@ from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
 from scorerec.evaluate.rows import judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.methods import ALL_METHODS
-from scorerec.experiment.reproduce.plan import Row
-from scorerec.experiment.reproduce.records import Record, keep_record, make_record, read_records, record_path
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evaluation import machine, stand_ins
 from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.nn.devices import use_threads
+from scorerec.reproduce.plan import Row
+from scorerec.reproduce.records import Record, keep_record, make_record, read_records, record_path
 
 _ALWAYS = ("item-mean", "item+user-mean", "score")
 

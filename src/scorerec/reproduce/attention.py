@@ -16,9 +16,9 @@ from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.evaluate.plots import COLOURS, plot_style
 from scorerec.evaluate.tables import NONE, markdown
 from scorerec.experiment.attention import SPANS, STAGES_OF, Attention, Look, attend, sampled_test_rows
-from scorerec.experiment.reproduce.figures import Picture, picture
 from scorerec.experiment.runner import Runner
 from scorerec.llm.attention import TokenWeight
+from scorerec.reproduce.figures import Picture, picture
 
 _NAMES = {"score": "SCORE", "llara": "LLaRA"}
 _MOST_TICKS = 12

@@ -15,7 +15,6 @@ from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, INTERACTIONS, ITEMS, QUERIES, TARGETS
 from scorerec.crm.registry import load_crm
-from scorerec.experiment.live import index_path, known_interactions
 from scorerec.experiment.runner import Run
 from scorerec.experiment.stages.evaluation import stand_ins
 from scorerec.experiment.stages.parts import finder
@@ -27,6 +26,7 @@ from scorerec.pipeline.prompting import Prompter
 from scorerec.pipeline.recommend import Recommendation, Recommender
 from scorerec.rerank.score import load_reranker
 from scorerec.retrieve.index import BehaviourIndex
+from scorerec.serve.live import index_path, known_interactions
 from scorerec.text.segments import render
 
 

@@ -19,14 +19,14 @@ from scorerec.core.tables import ITEMS
 from scorerec.evaluate.results import Comparison
 from scorerec.experiment.actions import write_report
 from scorerec.experiment.config import load_experiment, merged
-from scorerec.experiment.explain import opened_recommender
-from scorerec.experiment.live import known_interactions
 from scorerec.experiment.runner import Run, Runner
-from scorerec.experiment.scores import run_scores
 from scorerec.experiment.stages import stages_of
 from scorerec.experiment.stages.evaluation import RESULTS
 from scorerec.nn.devices import use_threads
 from scorerec.pipeline.recommend import Recommendation, Request
+from scorerec.serve.explain import opened_recommender
+from scorerec.serve.live import known_interactions
+from scorerec.serve.scores import run_scores
 
 Settings = Mapping[str, Any]
 _RATINGS, _ITEMS = "ratings.parquet", "items.parquet"

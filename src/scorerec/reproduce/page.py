@@ -9,10 +9,10 @@ from pathlib import Path
 from scorerec.core.storage import replace_file
 from scorerec.evaluate.significance import METRICS
 from scorerec.evaluate.tables import NONE, as_csv, markdown, p_value, seconds, users_left_out
-from scorerec.experiment.reproduce.figures import Picture, variants_figure, varied_figure
-from scorerec.experiment.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, REFERENCES, SCORE, Group
-from scorerec.experiment.reproduce.records import Record
-from scorerec.experiment.reproduce.summary import NOT_RUN, Line
+from scorerec.reproduce.figures import Picture, variants_figure, varied_figure
+from scorerec.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, REFERENCES, SCORE, Group
+from scorerec.reproduce.records import Record
+from scorerec.reproduce.summary import NOT_RUN, Line
 
 _TITLES = {
     "table2": "Table 2: all systems",

@@ -16,7 +16,7 @@ from scorerec.evaluate.results import (
     StateSpread,
     UserCount,
 )
-from scorerec.experiment.reproduce.signals import KeptSignal, read_signals, signal_text
+from scorerec.reproduce.signals import KeptSignal, read_signals, signal_text
 
 
 def kept(key: str, seed: int, value: float, n_users: tuple[int, ...] = (2, 10)) -> KeptSignal:

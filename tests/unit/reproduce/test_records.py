@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scorerec.core.errors import ArtifactError
 from scorerec.evaluate.measure import measure
 from scorerec.evaluate.rows import JudgedRows
-from scorerec.experiment.reproduce.records import Record, keep_record, make_record, read_records
+from scorerec.reproduce.records import Record, keep_record, make_record, read_records
 
 ABOUT = {"seconds": 1.5, "stand_ins": [], "machine": "any"}
 

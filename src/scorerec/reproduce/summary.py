@@ -12,8 +12,8 @@ import numpy as np
 from scorerec.evaluate.results import PairedDifference, Spread
 from scorerec.evaluate.seeds import Seeded, difference, spread
 from scorerec.evaluate.significance import METRICS, holm
-from scorerec.experiment.reproduce.plan import SCORE, Row
-from scorerec.experiment.reproduce.records import Record
+from scorerec.reproduce.plan import SCORE, Row
+from scorerec.reproduce.records import Record
 
 NOT_RUN = "not run"
 Records = Mapping[tuple[str, int], Record]
@@ -120,7 +120,7 @@ def seeded(records: Records, key: str, seeds: Sequence[int]) -> Seeded | None:
 
 def paper_numbers(dataset: str, table: str) -> dict[str, tuple[float, float]]:
     """Return row -> (AUC, UAUC) of one of the paper's tables; empty for other data and for figures."""
-    text = resources.files("scorerec.experiment.reproduce").joinpath("paper.toml").read_text(encoding="utf-8")
+    text = resources.files("scorerec.reproduce").joinpath("paper.toml").read_text(encoding="utf-8")
     return {key: (auc, uauc) for key, (auc, uauc) in tomllib.loads(text).get(dataset, {}).get(table, {}).items()}
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from scorerec.evaluate.measure import measure
-from scorerec.experiment.reproduce.command import _jobs, _seeds_of
-from scorerec.experiment.reproduce.page import Section, text_rows
-from scorerec.experiment.reproduce.plan import ITEM_MEAN, OVER_SEEDS, SCORE, TABLES, Row
-from scorerec.experiment.reproduce.records import Record
-from scorerec.experiment.reproduce.summary import Line, summarise
+from scorerec.reproduce.command import _jobs, _seeds_of
+from scorerec.reproduce.page import Section, text_rows
+from scorerec.reproduce.plan import ITEM_MEAN, OVER_SEEDS, SCORE, TABLES, Row
+from scorerec.reproduce.records import Record
+from scorerec.reproduce.summary import Line, summarise
 
 OTHER = Row("other", "another", "llm")
 SEEDS = (0, 1, 2)

@@ -7,8 +7,8 @@ import pytest
 from scorerec.core.errors import ConfigError
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.methods import ALL_METHODS
-from scorerec.experiment.reproduce.plan import CHECKS, FIGURE_3, TABLE_2, TABLE_3, TABLES, Row, figure_4, rows_of
-from scorerec.experiment.reproduce.summary import paper_numbers
+from scorerec.reproduce.plan import CHECKS, FIGURE_3, TABLE_2, TABLE_3, TABLES, Row, figure_4, rows_of
+from scorerec.reproduce.summary import paper_numbers
 
 EVERY_ROW = list(dict.fromkeys([*TABLE_2, *TABLE_3, *FIGURE_3, *CHECKS, *figure_4(), *figure_4(retune=True)]))
 

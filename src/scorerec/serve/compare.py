@@ -16,7 +16,7 @@ from scorerec.evaluate.rows import as_frame
 from scorerec.evaluate.significance import resample_users
 from scorerec.evaluate.tables import number, p_value, signed
 from scorerec.experiment.runner import Run
-from scorerec.experiment.scores import run_scores
+from scorerec.serve.scores import run_scores
 
 _ROW = ["user_id", "item_id", "label"]
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from scorerec.evaluate.plots import COLOURS, plot_style
 from scorerec.evaluate.significance import METRICS
-from scorerec.experiment.reproduce.plan import K_E, K_S, REFERENCES
-from scorerec.experiment.reproduce.summary import Line
+from scorerec.reproduce.plan import K_E, K_S, REFERENCES
+from scorerec.reproduce.summary import Line
 
 _REFERENCE_NAMES = [row.name for row in REFERENCES]
 

@@ -10,18 +10,19 @@ from scorerec.core.errors import ArtifactError, ConfigError, DataError, Scorerec
 from scorerec.crm.registry import MODELS
 from scorerec.experiment.attention import Attention
 from scorerec.experiment.config import load_experiment
-from scorerec.experiment.reproduce.attention import (
+from scorerec.experiment.runner import Progress
+from scorerec.reproduce.attention import (
     attention_figure,
     attention_models,
     attention_text,
     make_attention,
     read_attention,
 )
-from scorerec.experiment.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
-from scorerec.experiment.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
-from scorerec.experiment.reproduce.records import read_records, record_path
-from scorerec.experiment.reproduce.run import Job, Reproduction
-from scorerec.experiment.reproduce.signals import (
+from scorerec.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
+from scorerec.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
+from scorerec.reproduce.records import read_records, record_path
+from scorerec.reproduce.run import Job, Reproduction
+from scorerec.reproduce.signals import (
     OF_CRM,
     WHOLE,
     KeptSignal,
@@ -30,8 +31,7 @@ from scorerec.experiment.reproduce.signals import (
     read_signals,
     signal_text,
 )
-from scorerec.experiment.reproduce.summary import summarise
-from scorerec.experiment.runner import Progress
+from scorerec.reproduce.summary import summarise
 
 _ATTENTION = "attention.json"
 
