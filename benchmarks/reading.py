@@ -17,7 +17,7 @@ from rich.table import Table
 
 from scorerec.core.artifacts import MODEL
 from scorerec.core.tables import PROMPTS, TARGETS
-from scorerec.experiment.runner import Run
+from scorerec.experiment.run import Run
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.text.segments import Segment

@@ -16,9 +16,8 @@ from rich.table import Table
 
 from scorerec.evaluate.results import Signal
 from scorerec.experiment.config import load_experiment
+from scorerec.experiment.plan import stages_of
 from scorerec.experiment.runner import Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.signal import read_signal
 from scorerec.nn.devices import use_threads
 
 _COLUMNS = ("variant", "users from", "users", "named", "AUC of count", "UAUC", "item mean", "with count", "gain")
@@ -41,10 +40,10 @@ def main() -> None:
         use_threads(config.threads)
         console.print(f"{variant or 'as it is'} ...")
         runner = Runner(stages_of(config), config, arguments.out)
-        made = runner.run("signal", record=False)
-        add_rows(table, variant or "as it is", read_signal(made["signal"].path), arguments.users)
-        recall = {name: value for name, value in made["car"].facts.items() if name.startswith("recall")}
-        quality = made["sare"].facts["quality"]["tuned"] or {}
+        made = runner.made("signal")
+        add_rows(table, variant or "as it is", made.signal(), arguments.users)
+        recall = {name: value for name, value in made.artifact("car").facts.items() if name.startswith("recall")}
+        quality = made.artifact("sare").facts["quality"]["tuned"] or {}
         console.print(f"  CAR {recall}; SARE, pairs in order: {quality.get('pairwise_accuracy', float('nan')):.3f}")
     console.print(table)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +17,15 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from scorerec.core.artifacts import Artifact
+from scorerec.core.artifacts import Artifact, Draft
 from scorerec.core.randomness import generator
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.experiment.config import ExperimentConfig, load_experiment
+from scorerec.experiment.plan import stages_of
+from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.experiment.stages import stages_of
+from scorerec.experiment.settings import EVERYTHING
+from scorerec.experiment.stage import Stage
 
 # Hardly two pairs of twins are asked about the same item, and nothing but taste tells the label.
 WORLD = SyntheticWorld(n_users=60, n_items=1200, quality_strength=0.0)
@@ -102,8 +106,31 @@ class Experiment:
 
     def run(self, root: Path, *changes: str, to: str | None = None) -> Outcome:
         config, told = self.config(*changes), list[Progress]()
-        artifacts = Runner(stages_of(config), config, root).run(to, told.append)
-        return Outcome(root, config, artifacts, told)
+        read: dict[str, Read] = {}
+        stages = [recorded(stage, read) for stage in stages_of(config)]
+        artifacts = Runner(stages, config, root).run(to, told.append)
+        return Outcome(root, config, artifacts, told, read)
+
+
+@dataclass
+class Read:
+    """Settings and stages that a stage read while it ran."""
+
+    settings: set[str] = field(default_factory=set)
+    stages: set[str] = field(default_factory=set)
+
+
+def recorded(stage: Stage, read: dict[str, Read]) -> Stage:
+    """Return the stage, noting what it reads."""
+
+    def run(given: Run, draft: Draft, *others: Any) -> None:
+        stage.function(given, draft, *others)
+        own = read.setdefault(stage.name, Read())
+        if EVERYTHING not in stage.settings:
+            own.settings |= object.__getattribute__(given.config, "_read")
+        own.stages |= given.read
+
+    return replace(stage, work=run)
 
 
 @dataclass(frozen=True)
@@ -114,6 +141,12 @@ class Outcome:
     config: ExperimentConfig
     artifacts: Mapping[str, Artifact]
     told: Sequence[Progress] = field(repr=False)
+    read: Mapping[str, Read] = field(repr=False)
+
+    @property
+    def made(self) -> Run:
+        """What the stages made."""
+        return Run(self.config, self.artifacts, self.root, self.root / self.config.folder_name)
 
     @property
     def ran(self) -> list[str]:

@@ -22,12 +22,11 @@ from scorerec.baselines.base import Baseline, Inputs
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import Artifact
 from scorerec.core.config import Config
-from scorerec.core.tables import INTERACTIONS, PROMPTS, QUERIES, TARGETS, TableSchema
+from scorerec.core.tables import INTERACTIONS, PROMPTS, TARGETS, TableSchema
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.methods import ALL_METHODS
-from scorerec.experiment.runner import Context, Runner
-from scorerec.experiment.stages import ALL_STAGES, needs, stages_of
-from scorerec.experiment.stages.parts import backbone, prompter
+from scorerec.experiment.methods import METHODS
+from scorerec.experiment.plan import ALL_STAGES, needs, stages_of
+from scorerec.experiment.runner import Runner
 from scorerec.llm.tune import tune
 from scorerec.reproduce.plan import TABLE_2
 
@@ -66,38 +65,32 @@ def make(experiment: Any, outcome: Any, kind: type[Baseline]) -> Any:
 
 def maker(kind: type[Baseline], config: ExperimentConfig, root: Path, settings: Config) -> Any:
     """Return what makes a baseline, all stages that it builds on being there."""
-    runner = Runner(stages_of(config), config, root)
-    artifacts = {name: runner.run(name, record=False)[name] for name in ("data", "corpus", *kind.builds_on)}
-    context = Context(config, artifacts, root)
-    name = backbone(context) if "backbone" in artifacts else config.llm.backbone
+    made = Runner(stages_of(config), config, root).made("data", "corpus", *kind.builds_on)
 
     def baseline(changed: Mapping[str, Any] | None = None, seed: int = config.seed) -> Baseline:
-        seen = {**artifacts, **(changed or {})}
-        writer, corpus = prompter(context), seen["corpus"]
-        inputs = Inputs(
-            artifacts=seen,
-            backbone=name,
-            llm=config.llm,
-            ties=config.data.ties,
-            write=lambda change: writer.changed(corpus.table(TARGETS), corpus.table(QUERIES), change),
-            tune=lambda model, out: tune(model, prompts_of(made), made.inputs.labels, config.llm, out, seed),
-            describer=writer.describer,
-            words=writer.words,
-            seed=seed,
+        run = replace(
+            made,
+            config=config.model_copy(update={"seed": seed}),
+            artifacts={**made.artifacts, **(changed or {})},
+            folder=Path("of a test"),
         )
-        made = kind(settings, inputs)
-        return made
+        ours = kind(settings, Inputs(run, lambda model, out: tuned(ours, model, out)))
+        return ours
+
+    def tuned(ours: Baseline, model: str | Path, out: Path) -> dict[str, Any]:
+        return tune(model, prompts_of(ours), ours.inputs.labels, config.llm, out, ours.inputs.seed)
 
     return baseline
 
 
 def prompts_of(baseline: Baseline) -> pa.Table:
     """Return the prompts that a baseline reads; it writes them from what their stage reads, and nothing else."""
+    run: Any = baseline.inputs.run
     if baseline.prompts_from is not None:
-        return baseline.inputs.artifacts[baseline.prompts_from].table(PROMPTS)
+        return run.table(baseline.prompts_from, PROMPTS)
     known = {"data", "corpus", *baseline.prompts_build_on}
-    own = {name: part for name, part in baseline.inputs.artifacts.items() if name in known}
-    inputs = replace(baseline.inputs, artifacts=own, backbone="")
+    own = {name: part for name, part in run.artifacts.items() if name in known}
+    inputs = replace(baseline.inputs, run=replace(run, artifacts=own))
     return PROMPTS.check(type(baseline)(baseline.config, inputs).prompts()[0])
 
 
@@ -123,8 +116,8 @@ def test_no_baseline_escapes_this_suite() -> None:
 
 
 def test_a_baseline_is_known_everywhere_by_its_key(kind: type[Baseline]) -> None:
-    assert kind.key in ALL_METHODS
-    assert ALL_METHODS[kind.key].name == kind.label
+    assert kind.key in METHODS
+    assert METHODS[kind.key].label == kind.label
     assert kind.key in {row.key for row in TABLE_2}
     stages = {stage.name: stage for stage in ALL_STAGES}
     assert set(kind.builds_on) <= set(stages)
@@ -149,7 +142,7 @@ def test_the_example_of_the_contributors_page_is_a_baseline(experiment: Any, out
 
 def relabelled(baseline: Baseline, row_ids: Collection[int]) -> dict[str, Relabelled]:
     """Return data and corpus with the labels of some rows turned round."""
-    return {name: Relabelled(baseline.inputs.artifacts[name], row_ids) for name in ("data", "corpus")}
+    return {name: Relabelled(baseline.inputs.run.artifact(name), row_ids) for name in ("data", "corpus")}
 
 
 def test_there_is_a_prompt_for_each_target(make: Any) -> None:

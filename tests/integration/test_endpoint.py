@@ -17,7 +17,7 @@ import torch
 
 from scorerec.core.errors import AssessmentError, ModelError
 from scorerec.core.tables import PROMPTS, QUERIES, SCORES, TARGETS
-from scorerec.experiment.stages.evidence import REPLIES
+from scorerec.experiment.run import REPLIES
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.score import Scorer
 from scorerec.nn.batching import pad

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.runner import Runner
-from scorerec.experiment.stages import stages_of
+from scorerec.experiment.plan import stages_of
 from scorerec.nn import checkpoints
 
 root, settings, seed, n_kills, seconds = Path(sys.argv[1]), *map(json.loads, sys.argv[2:])

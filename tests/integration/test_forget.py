@@ -18,8 +18,7 @@ from scorerec.assess.store import ReplyStore
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, INTERACTIONS, ITEMS, PROMPTS, QUERIES, TARGETS
 from scorerec.experiment.actions import write_report
-from scorerec.experiment.runner import Run
-from scorerec.experiment.stages.parts import INDEX
+from scorerec.experiment.run import INDEX, Run
 from scorerec.pipeline.chain import item_lists
 from scorerec.pipeline.prompting import Prompter
 from scorerec.retrieve.index import BehaviourIndex

@@ -23,13 +23,12 @@ from scorerec.core.artifacts import MANIFEST, MODEL, Artifact
 from scorerec.core.tables import INTERACTIONS, ITEMS, QUERIES, SCORES, TARGETS
 from scorerec.data.raw import RawTables
 from scorerec.data.synthetic import SyntheticWorld
-from scorerec.experiment.methods import ALL_METHODS
+from scorerec.experiment.methods import METHODS
+from scorerec.experiment.plan import ASKED_AFAR, stages_of
 from scorerec.experiment.runner import Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 
 # A distant LM is not trained here.
-METHODS_HERE = sorted(key for key, method in ALL_METHODS.items() if method.stage not in ENDPOINT_PROMPTS)
+METHODS_HERE = sorted(key for key, method in METHODS.items() if method.stage not in ASKED_AFAR)
 # All methods, twice: how good they get does not matter here.
 _SMALL = (
     f"methods=[{', '.join(f'{chr(34)}{key}{chr(34)}' for key in METHODS_HERE)}]",

@@ -55,11 +55,12 @@ def page(
 def test_from_two_tables_to_scores(page: dict[str, Any], tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     model = scorerec.open_run(page["folder"] / "shop")
     metrics = {record["method"]: record for record in model.metrics}
-    assert {"item-mean", "SCORE"} < set(metrics)
-    assert 0 < metrics["SCORE"]["auc_low"] <= metrics["SCORE"]["auc"] <= metrics["SCORE"]["auc_high"]
-    assert all(not isinstance(value, dict) for value in metrics["SCORE"].values())
+    assert {"item-mean", "score"} < set(metrics)
+    assert 0 < metrics["score"]["auc_low"] <= metrics["score"]["auc"] <= metrics["score"]["auc_high"]
+    assert metrics["score"]["label"] == "SCORE"
+    assert all(not isinstance(value, dict) for value in metrics["score"].values())
     scores = pl.DataFrame(model.scores(["score"]))
-    assert scores.height == metrics["SCORE"]["n_rows"]
+    assert scores.height == metrics["score"]["n_rows"]
     assert scores["method"].unique().to_list() == ["score"]
     assert (page["folder"] / "shop" / "report.html").is_file()
 

@@ -12,16 +12,15 @@ import pytest
 
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.runner import Progress
-from scorerec.experiment.stages.signal import read_signal
 from scorerec.reproduce import command
 from scorerec.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
 from scorerec.reproduce.records import Record, read_records
 from scorerec.reproduce.run import Reproduction
 from scorerec.reproduce.signals import read_signals
 
-FEWER = Row("score-ke10-ks1", "K_e = 10, K_s = 1", "score-at", ("recommending.n_context_users=1",))
-SASREC = Row("sasrec", "SASRec", "crm", ("crm.model=sasrec",))
-BROKEN = Row("broken", "broken", "crm", ("crm.settings={n_heads=7}",))
+FEWER = Row("score-ke10-ks1", "score-at", ("recommending.n_context_users=1",), "K_e = 10, K_s = 1")
+SASREC = Row("sasrec", "crm", ("crm.model=sasrec",), "SASRec")
+BROKEN = Row("broken", "crm", ("crm.settings={n_heads=7}",), "broken")
 
 
 @pytest.fixture
@@ -171,7 +170,7 @@ def test_the_signal_of_every_recommender_and_of_every_step_is_kept_and_shown(job
     kept = read_signals(job.kept)
     assert {key: [one.seed for one in found] for key, found in kept.items()} == {"sasrec": [0], "score": [0]}
     whole, alone = kept["score"][0].signal, kept["sasrec"][0].signal
-    assert whole == read_signal(outcome.artifacts["signal"].path)
+    assert whole == outcome.made.signal()
     assert (whole.spread, whole.rankings) == (alone.spread, alone.rankings)
     steps = {entry.source for entry in whole.counts} - {entry.source for entry in alone.counts}
     assert len(steps) == 5  # the retriever untuned and tuned; of its ten the first, SARE's and the oracle's

@@ -23,10 +23,9 @@ from scorerec.crm.registry import load_crm
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.results import Signal
 from scorerec.experiment.actions import run_signal, signal_lines, write_report
-from scorerec.experiment.runner import Run, Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.parts import finder
-from scorerec.experiment.stages.signal import read_signal
+from scorerec.experiment.plan import stages_of
+from scorerec.experiment.run import Run
+from scorerec.experiment.runner import Runner
 from scorerec.pipeline.sources import BLIND
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.serve.live import add_behaviours, index_path
@@ -70,7 +69,7 @@ def scorerec(
 
 @pytest.fixture(scope="module")
 def signal(outcome: Any) -> Signal:
-    return read_signal(outcome.artifacts["signal"].path)
+    return outcome.made.signal()
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +130,7 @@ def test_what_is_measured_is_what_the_stages_found(signal: Signal, outcome: Any)
 def test_test_rows_are_measured_where_results_are_written_alone(outcome: Any, experiment: Any, root: Path) -> None:
     tuning = experiment.run(root, "evaluation.split=valid", "name=tuning", to="signal")
     assert tuning.ran == ["signal"]
-    found = read_signal(tuning.artifacts["signal"].path)
+    found = tuning.made.signal()
     assert {entry.split for entry in found.counts} == {"train", "valid"}
     assert {entry.split for entry in found.rankings} == {"valid"}
 
@@ -207,7 +206,7 @@ def test_the_command_refuses_in_one_line(scorerec: Any, experiment: Any, root: P
 
 
 def test_what_tells_nothing_is_said_loudly(collapsed: Any, scorerec: Any) -> None:
-    found = read_signal(collapsed.artifacts["signal"].path)
+    found = collapsed.made.signal()
     assert found.spread.interaction_share < COLLAPSED
     assert any("SASRec IS AN ITEM MEAN" in line for line in found.warnings)
     nothing = [line for line in found.warnings if "TELL NOTHING" in line or "ARE RANDOM ONES" in line]
@@ -245,12 +244,12 @@ def test_other_ways_of_finding_and_teaching(ways: Any, outcome: Any) -> None:
     assert np.mean([twin_of(user) == other for user, other in nearest.items()]) > 0.9
     assert {"mf"} == set(ways.artifacts["crm-beside"].facts)
     assert load_crm(ways.artifacts["crm-beside"].path / "model" / "mf").label == "MF"
-    signal = read_signal(ways.artifacts["signal"].path)
+    signal = ways.made.signal()
     assert numbers_of(signal, "test", 10)["CAR"].gain.low > 0
     for row in ways.artifacts["rankings"].table(RANKINGS).slice(0, 50).to_pylist():
         assert -1.0 <= row["relevance"] <= 1.0 + 1e-6
     results = json.loads((ways.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
-    assert "SASRec + item mean" in [method["method"] for method in results["comparison"]["methods"]]
+    assert results["labels"]["crm+item"] == "SASRec + item mean"
 
 
 def test_titles_teach_who_liked_the_target_first(ways: Any) -> None:
@@ -266,7 +265,7 @@ def test_titles_teach_who_liked_the_target_first(ways: Any) -> None:
 
 def test_the_mean_beside_the_recommender_is_decided_on_validation_rows(ways: Any) -> None:
     own = ways.artifacts["crm-item-scores"].table(SCORES)
-    assert set(own["method"].to_pylist()) == {"SASRec + item mean"}
+    assert set(own["method"].to_pylist()) == {"crm+item"}
     judged = pc.is_in(ways.artifacts["corpus"].table(TARGETS)["split"], pa.array(["valid", "test"]))
     assert own.num_rows == pc.sum(judged).as_py()
     facts = ways.artifacts["crm-item-scores"].facts
@@ -285,7 +284,7 @@ def test_who_is_added_is_found_by_the_same_vectors(ways: Any, tmp_path: Path) ->
     path.write_text("\n".join(["user_id,item_id,timestamp", *lines]) + "\n", encoding="utf-8")
     assert add_behaviours(folder, path).users == 1
     run = Run.open(folder)
-    found_by = finder(run.config, run.artifacts)
+    found_by = run.finder()
     query = {"query_id": "q", "user_id": "asks", "n_before": len(liked), "snapshot": 2**62, "item_ids": liked}
     asked = pa.Table.from_pylist([query], QUERIES.columns)
     vectors = np.array(found_by.queries(asked)["vector"].to_pylist(), np.float32)

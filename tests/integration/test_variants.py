@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ import pytest
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, PROMPTS, QUERIES, TARGETS
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.informativeness import evidence_informativeness
-from scorerec.experiment.methods import ALL_METHODS
-from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
+from scorerec.experiment import methods
+from scorerec.experiment.methods import METHODS
+from scorerec.experiment.plan import ALL_STAGES, ASKED_AFAR
 from scorerec.pipeline.prompting import ranked
 
 twin_of = SyntheticWorld().twin_of
 # A distant LM has a test of its own.
-METHODS_HERE = {key for key, method in ALL_METHODS.items() if method.stage not in ENDPOINT_PROMPTS}
+METHODS_HERE = {key for key, method in METHODS.items() if method.stage not in ASKED_AFAR}
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,25 @@ def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
     assert not set(variants.ran) & set(outcome.artifacts) - {"report"}
     results = json.loads((variants.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
     assert {method.key for method in variants.config.chosen_methods} == METHODS_HERE
-    names = [method["method"] for method in results["comparison"]["methods"]]
-    assert sorted(names) == sorted(method.name for method in variants.config.chosen_methods)
+    assert [method["method"] for method in results["comparison"]["methods"]] == list(results["labels"])
+    assert results["labels"] == {method.key: method.label for method in variants.config.chosen_methods}
+
+
+# One line of a registry declares for all baselines: what each of them uses of it differs.
+OF_BASELINES = {"data.ties", *methods.HISTORY, *methods.BUDGET, "llm", methods.OF_BASIC, "seed"}
+
+
+def test_what_a_stage_reads_is_what_it_declares(outcome: Any, variants: Any, experiment: Any, tmp_path: Path) -> None:
+    """Another setting or artifact raises wherever it is read; here it is seen that none is declared for nothing."""
+    others = ("finding.crm_share=0.2", "evidence.item_sets=0.3", 'evidence.beside=["mf"]', "crm.epochs=3")
+    ways = experiment.run(tmp_path, *others, 'methods=["item-mean", "item+user-mean", "score"]', to="signal")
+    for stage in (stage for stage in ALL_STAGES if stage.name not in ASKED_AFAR):
+        found = [run.read[stage.name] for run in (outcome, variants, ways) if stage.name in run.read]
+        assert found, stage.name
+        of_one = isinstance(stage.work, str) and not stage.work.startswith("baselines:")
+        declared = {path for path in stage.readable if of_one or path not in OF_BASELINES}
+        assert declared <= set().union(*(one.settings for one in found)), stage.name
+        assert not of_one or set(stage.reads) == set().union(*(one.stages for one in found)), stage.name
 
 
 def auc_alone(run: Any, stage: str) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from scorerec.core.artifacts import MODEL, Artifact
 from scorerec.core.config import Config
-from scorerec.core.tables import INTERACTIONS, ITEMS, PROMPTS, QUERIES, TARGETS
+from scorerec.core.tables import PROMPTS, TableSchema
 from scorerec.data.dislikes import Ties
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.score import Scorer
@@ -26,47 +26,92 @@ BASIC = "prompts-llm"  # the stage that writes P^b
 TEXT_TUNED = "tuned-llm"  # the stage that tunes the LM on P^b
 
 
+class Experiment(Protocol):
+    """What a baseline may use of a run: tables, models, settings. Only what its stages declare can be read."""
+
+    @property
+    def config(self) -> Any: ...  # noqa: D102 - as in ``experiment.run.Run``
+    @property
+    def interactions(self) -> pa.Table: ...  # noqa: D102
+    @property
+    def item_ids(self) -> list[str]: ...  # noqa: D102
+    @property
+    def queries(self) -> pa.Table: ...  # noqa: D102
+    @property
+    def all_targets(self) -> pa.Table: ...  # noqa: D102
+    @property
+    def prompter(self) -> Any: ...  # noqa: D102
+    @property
+    def backbone(self) -> str: ...  # noqa: D102
+    def artifact(self, stage: str) -> Artifact: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a baseline may use of an experiment.
 
     Attributes:
-        artifacts: stage -> what it made; ``data``, ``corpus``, and the stages that the baseline builds on: for prompts
-            those of ``prompts_build_on``.
-        backbone: id or folder of the LM that is tuned; not for prompts.
-        llm: how it is tuned, and what it reads; not for prompts, which every LM cuts to its own budget.
-        ties: whether rows of the same second are before each other.
-        write: returns PROMPTS, P^b of every target as a function changes it.
+        run: ``data``, ``corpus``, and the stages that the baseline builds on: for prompts those of
+            ``prompts_build_on``.
         tune: (LM, folder of the result) -> facts: tunes an LM on the baseline's prompts.
-        describer: writes titles.
-        words: of the domain.
-        seed: of the run.
     """
 
-    artifacts: Mapping[str, Artifact]
-    backbone: str
-    llm: LLMConfig
-    ties: Ties
-    write: Callable[[ChangePrompt], pa.Table]
+    run: Experiment
     tune: Callable[[str | Path, Path], dict[str, Any]]
-    describer: Describer
-    words: DomainWords
-    seed: int
+
+    @property
+    def backbone(self) -> str:
+        """Id or folder of the LM that is tuned; not for prompts."""
+        return self.run.backbone
+
+    @property
+    def llm(self) -> LLMConfig:
+        """How the LM is tuned, and what it reads; not for prompts, which every LM cuts to its own budget."""
+        found: LLMConfig = self.run.config.llm
+        return found
+
+    @property
+    def ties(self) -> Ties:
+        """Whether rows of the same second are before each other."""
+        found: Ties = self.run.config.data.ties
+        return found
+
+    @property
+    def describer(self) -> Describer:
+        """What writes titles."""
+        found: Describer = self.run.prompter.describer
+        return found
+
+    @property
+    def words(self) -> DomainWords:
+        """Words of the domain."""
+        found: DomainWords = self.run.prompter.words
+        return found
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.run.config.seed)
+
+    def write(self, change: ChangePrompt) -> pa.Table:
+        """Return PROMPTS: P^b of every target as a function changes it."""
+        found: pa.Table = self.run.prompter.changed(self.run.all_targets, self.run.queries, change)
+        return found
 
     @property
     def interactions(self) -> pa.Table:
         """INTERACTIONS."""
-        return self.artifacts["data"].table(INTERACTIONS)
+        return self.run.interactions
 
     @property
     def item_ids(self) -> list[str]:
         """All items, in the order in which their vectors and codes are numbered."""
-        return sorted(self.artifacts["data"].table(ITEMS)["item_id"].to_pylist())
+        return sorted(self.run.item_ids)
 
     @property
     def queries(self) -> pa.Table:
         """QUERIES: the prefixes from which users' vectors and codes come, as everywhere."""
-        return self.artifacts["corpus"].table(QUERIES)
+        return self.run.queries
 
     def parts_of_queries(self) -> list[npt.NDArray[np.int64]]:
         """Return the places of the queries of training rows, of others of validation rows, and of all others."""
@@ -92,7 +137,7 @@ class Inputs:
 
     def targets(self, *splits: str) -> pa.Table:
         """Return TARGETS of some splits, or all."""
-        targets = self.artifacts["corpus"].table(TARGETS)
+        targets = self.run.all_targets
         return targets.filter(pc.is_in(targets["split"], value_set=pa.array(splits))) if splits else targets
 
     @property
@@ -100,9 +145,13 @@ class Inputs:
         """The rows that may be learned from and selected on."""
         return self.targets("train", "valid")
 
+    def table(self, stage: str, schema: TableSchema) -> pa.Table:
+        """Return a table of an earlier stage."""
+        return self.run.artifact(stage).table(schema)
+
     def model(self, stage: str) -> Path:
         """Return the folder of the model that an earlier stage trained."""
-        return self.artifacts[stage].path / MODEL
+        return self.run.artifact(stage).path / MODEL
 
 
 class Baseline:

@@ -91,7 +91,7 @@ class _World:
     def __init__(self, method: CoRAL):
         inputs = self._inputs = method.inputs
         crm = load_crm(inputs.model("crm"))
-        behaviours, queries = inputs.artifacts["neighbours"].table(BEHAVIOURS), inputs.queries
+        behaviours, queries = inputs.table("neighbours", BEHAVIOURS), inputs.queries
         self._users = {user: place for place, user in enumerate(behaviours["user_id"].to_pylist())}
         self._items = {item: place for place, item in enumerate(inputs.item_ids)}
         self._queries = {query: place for place, query in enumerate(queries["query_id"].to_pylist())}

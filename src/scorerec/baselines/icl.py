@@ -49,7 +49,7 @@ class ICL(Baseline):
         labels, names = targets["label"].to_pylist(), targets["target_id"].to_pylist()
         of_label = {label: [names[place] for place in order if labels[place] == label] for label in (1, 0)}
         drawn = [(of_label[label][place // 2], label) for place in range(count) for label in [1 - place % 2]]
-        table = self.inputs.artifacts[BASIC].table(PROMPTS)
+        table = self.inputs.table(BASIC, PROMPTS)
         rows = dict(zip(table["target_id"].to_pylist(), range(table.num_rows), strict=True))
         shown = read_prompts(table.take([rows[name] for name, _ in drawn]))
         answers = [YES if label else NO for _, label in drawn]

@@ -28,7 +28,7 @@ from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import contents, damage, replace_file, sync, sync_tree, told_clearly
 from scorerec.core.tables import TableSchema
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 MODEL = "model"  # the folder of a draft in which a stage keeps what it trained
 CHECKPOINT = "checkpoint"  # a folder anywhere in a draft, in which a training keeps what it needs to go on

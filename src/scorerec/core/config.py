@@ -23,6 +23,15 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What of the settings decides a result, as plain values; a section may leave some out."""
+        return {name: self.stands_for(name) for name in self.model_dump(mode="json")}
+
+    def stands_for(self, name: str) -> Any:
+        """Return what of one setting decides a result: its value, or what it leads to, such as a file's content."""
+        return self.model_dump(mode="json", include={name})[name]
+
 
 C = TypeVar("C", bound=BaseModel)
 

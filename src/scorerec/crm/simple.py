@@ -28,8 +28,8 @@ from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Rows], Floats]
 
-USER_KNN, EASE = "user-kNN", "EASE"
-BOOSTED_TREES, TITLE_REGRESSION = "boosted trees on counts", "regression on titles"
+USER_KNN, EASE = "user-knn", "ease"
+BOOSTED_TREES, TITLE_REGRESSION = "boosted-trees", "title-regression"
 
 _ROWS_AT_ONCE = 1024
 _MOST_ITEMS_OF_EASE = 30_000  # its matrix is items x items: 7 GB here
@@ -63,7 +63,7 @@ def fit_simple(
         seed: of the trees.
 
     Returns:
-        name -> split -> probabilities in order of row_id.
+        key -> split -> probabilities in order of row_id.
 
     Raises:
         DataError: there are too many items for EASE.
@@ -120,7 +120,7 @@ def _ease(behaviours: sp.csr_matrix) -> Iterator[tuple[float, Scorer]]:
     """Item-item weights in closed form, none from an item to itself (Steck, 2019)."""
     n_items = behaviours.shape[1]
     if n_items > _MOST_ITEMS_OF_EASE:
-        raise DataError(f"{EASE}: wanted at most {_MOST_ITEMS_OF_EASE} items, got {n_items}; leave this row out")
+        raise DataError(f"EASE: wanted at most {_MOST_ITEMS_OF_EASE} items, got {n_items}; leave this row out")
     gram = (behaviours.T @ behaviours).toarray().astype(np.float64)
     for ridge in _RIDGES:
         inverse = np.linalg.inv(gram + ridge * np.eye(n_items))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -47,7 +49,7 @@ class Measured(Result):
 class MethodResult(Measured):
     """The metrics of one method."""
 
-    method: str
+    method: str = Field(description="its key; see ``Comparison.labelled``")
     seconds: float | None = Field(None, description="training and scoring, where known")
 
 
@@ -88,6 +90,24 @@ class Comparison(Result):
             KeyError: it is not in this comparison.
         """
         return {result.method: result for result in self.methods}[name]
+
+    def labelled(self, labels: Mapping[str, str]) -> Comparison:
+        """Return it with the labels of methods in the place of their keys, for people.
+
+        Args:
+            labels: key -> label of each method.
+        """
+        return self.model_copy(
+            update={
+                "against": labels[self.against],
+                "methods": tuple(one.model_copy(update={"method": labels[one.method]}) for one in self.methods),
+                "differences": tuple(
+                    one.model_copy(update={"method": labels[one.method], "against": labels[one.against]})
+                    for one in self.differences
+                ),
+                "slices": tuple(one.model_copy(update={"method": labels[one.method]}) for one in self.slices),
+            }
+        )
 
 
 class Spread(Result):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,10 @@ class JudgedRows:
             digest.update("\x1f".join(column).encode())
         digest.update(self.labels.astype(np.int8).tobytes())
         return digest.hexdigest()[:16]
+
+    def labelled(self, labels: Mapping[str, str]) -> JudgedRows:
+        """Return them with the labels of methods in the place of their keys, for people."""
+        return replace(self, scores={labels[key]: scores for key, scores in self.scores.items()})
 
 
 def judged_rows(

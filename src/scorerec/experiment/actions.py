@@ -17,10 +17,9 @@ from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.estimate import estimate_run
 from scorerec.experiment.expected import Counts, compare
-from scorerec.experiment.runner import Progress, Run, Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.evaluation import PAGE, RESULTS
-from scorerec.experiment.stages.signal import read_signal
+from scorerec.experiment.plan import PAGE, RESULTS, stages_of
+from scorerec.experiment.run import Run
+from scorerec.experiment.runner import Progress, Runner
 from scorerec.nn.devices import use_threads
 
 
@@ -93,7 +92,7 @@ def run_experiment(
         return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], None)
     write_report(runner.folder)
     results = json.loads((runner.folder / RESULTS).read_text(encoding="utf-8"))
-    comparison = Comparison.model_validate(results["comparison"])
+    comparison = Comparison.model_validate(results["comparison"]).labelled(results["labels"])
     headlines = [
         f"{config.name}: {comparison.split} rows, {artifacts['data'].facts['split']}",
         users_left_out(comparison.methods[0]),
@@ -116,8 +115,7 @@ def run_signal(folder: Path, tell: Callable[[Progress], None] = lambda _: None) 
     """
     config = Run.open(folder).config
     use_threads(config.threads)
-    made = Runner(stages_of(config), config, folder.parent, folder).run("signal", tell, record=False)
-    return read_signal(made["signal"].path)
+    return Runner(stages_of(config), config, folder.parent, folder).made("signal", tell=tell).signal()
 
 
 def signal_lines(signal: Signal, split: str) -> list[str]:

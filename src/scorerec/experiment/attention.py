@@ -12,12 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.baselines.llara import load_llara
-from scorerec.core.artifacts import MODEL, Artifact
-from scorerec.core.errors import ConfigError, DataError
+from scorerec.core.errors import ConfigError
 from scorerec.core.randomness import generator
-from scorerec.core.tables import PROMPTS, TARGETS
-from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.runner import Run
+from scorerec.core.tables import PROMPTS
+from scorerec.experiment.run import Run
 from scorerec.llm.attention import TEMPLATE, VECTOR, TokenWeight, prompt_attention
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts
@@ -91,14 +89,11 @@ def row_attention(folder: Path, row_id: int, method: str, look: Look) -> Attenti
     """
     if method not in _LOADERS:
         raise ConfigError(f"method {method!r}: wanted one of {', '.join(_LOADERS)}")
-    run = Run.open(folder)
-    artifacts = {stage: run.artifact(stage) for stage in ("corpus", *STAGES_OF[method])}
-    return attend(run.config, artifacts, method, row_id, look, n_rows=1)
+    return attend(Run.open(folder), method, row_id, look, n_rows=1)
 
 
 def attend(
-    config: ExperimentConfig,
-    artifacts: Mapping[str, Artifact],
+    run: Run,
     method: str,
     row_id: int,
     look: Look,
@@ -109,18 +104,15 @@ def attend(
     Raises:
         DataError: there is no such row.
     """
-    prompts, tuned = (artifacts[stage] for stage in STAGES_OF[method])
-    scorer = _LOADERS[method](tuned.path / MODEL, config.llm)
-    targets, table = artifacts["corpus"].table(TARGETS), prompts.table(PROMPTS)
+    prompts, tuned = STAGES_OF[method]
+    chosen, table = run.target(row_id), run.table(prompts, PROMPTS)
+    scorer = _LOADERS[method](run.model(tuned), run.config.llm)
 
     def weights(target: pa.Table) -> list[TokenWeight]:
         return prompt_attention(scorer, _prompt(table, target), *look)
 
-    chosen = targets.filter(pc.equal(targets["row_id"], row_id))
-    if not chosen.num_rows:
-        raise DataError(f"no row {row_id}; the interactions have rows 0 to {targets.num_rows - 1}")
     tokens = weights(chosen)
-    several = [tokens] if n_rows == 1 else [weights(target) for target in sampled_test_rows(targets, n_rows)]
+    several = [tokens] if n_rows == 1 else [weights(target) for target in sampled_test_rows(run.all_targets, n_rows)]
     shares = [_shares(entry) for entry in several]
     means = {span: float(np.mean([entry[span] for entry in shares])) for span in SPANS}
     return Attention(method, row_id, tokens, len(several), means)

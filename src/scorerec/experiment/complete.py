@@ -33,16 +33,16 @@ def settings(incomplete: str) -> list[str]:
 
 def stages(incomplete: str) -> list[str]:
     """Return the names of stages that begin so."""
-    from scorerec.experiment.stages import ALL_STAGES
+    from scorerec.experiment.plan import ALL_STAGES
 
     return [name for name in (*(stage.name for stage in ALL_STAGES), "report") if name.startswith(incomplete)]
 
 
 def methods(incomplete: str) -> list[str]:
     """Return the keys of methods that begin so."""
-    from scorerec.experiment.methods import ALL_METHODS
+    from scorerec.experiment.methods import METHODS
 
-    return [key for key in ALL_METHODS if key.startswith(incomplete)]
+    return [key for key in METHODS if key.startswith(incomplete)]
 
 
 def _paths(incomplete: str, wanted: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -19,7 +20,7 @@ from scorerec.crm.train import CRMConfig
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
-from scorerec.experiment.methods import ALL_METHODS, DEFAULT_METHODS, Method, choose_methods
+from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose_methods
 from scorerec.llm.embedded import EmbeddedConfig
 from scorerec.llm.tune import LLMConfig
 from scorerec.pipeline.endpoint import EndpointConfig
@@ -58,6 +59,15 @@ class EvidenceConfig(Config):
     user_vectors: Path | None = Field(
         None, description="Parquet with user_id and vector of every training user: drives Eq. 4 instead of the CRM"
     )
+
+    def stands_for(self, name: str) -> Any:
+        """Return, of other CRMs, their recipes; of one's own vectors the content decides, wherever they lie."""
+        own = self.user_vectors
+        if name == "beside":
+            return [CRMConfig.model_validate({"model": model}).decisive for model in self.beside]
+        if name == "user_vectors" and own is not None:
+            return hashlib.sha256(own.read_bytes()).hexdigest() if own.is_file() else str(own)
+        return super().stands_for(name)
 
     @field_validator("beside")
     @classmethod
@@ -98,7 +108,7 @@ class ExperimentConfig(Config):
     seed: int = Field(0, ge=0)
     threads: int = Field(1, ge=1, description="processor threads; more is slower on small machines")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
-    methods: tuple[str, ...] = Field(DEFAULT_METHODS, description=f"rows of the tables, among {', '.join(ALL_METHODS)}")
+    methods: tuple[str, ...] = Field(DEFAULT_METHODS, description=f"rows of the tables, among {', '.join(METHODS)}")
     expected: ExpectedName = Field("none", description="counts of the paper that prepare prints beside the data's")
     data: DataConfig
     corpus: CorpusConfig = CorpusConfig()
@@ -139,10 +149,7 @@ class ExperimentConfig(Config):
     @property
     def chosen_methods(self) -> tuple[Method, ...]:
         """The methods of this experiment, in the order of tables."""
-        return tuple(
-            method._replace(name=method.name.replace("CRM", self.crm.label)) if method.key.startswith("crm") else method
-            for method in choose_methods(self.methods)
-        )
+        return choose_methods(self.methods, self.crm.label)
 
     @property
     def folder_name(self) -> str:

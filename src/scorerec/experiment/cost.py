@@ -9,12 +9,10 @@ from pathlib import Path
 from scorerec.assess.estimate import Estimate as AssessmentEstimate
 from scorerec.assess.estimate import estimate
 from scorerec.assess.plan import make_plan
-from scorerec.assess.store import ReplyStore
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.estimate import Estimate, estimate_run
-from scorerec.experiment.runner import Context, Progress, Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.evidence import REPLIES, assessment_requests
+from scorerec.experiment.plan import stages_of
+from scorerec.experiment.runner import Progress, Runner
 from scorerec.nn.devices import use_threads
 
 
@@ -46,9 +44,11 @@ def experiment_cost(
 
 
 def _assessments(config: ExperimentConfig, runner: Runner, tell: Callable[[Progress], None]) -> AssessmentEstimate:
-    root = runner.store.root.parent
-    requests = assessment_requests(Context(config, runner.run("corpus", tell, record=False), root))
-    if not (root / REPLIES).is_file():
+    from scorerec.experiment.stages.evidence import assessment_requests
+
+    made = runner.made("corpus", tell=tell)
+    requests = assessment_requests(made)
+    if not made.replies_path.is_file():
         return estimate(make_plan(requests, {}, None), config.assess)
-    with ReplyStore(root / REPLIES) as store:
+    with made.replies() as store:
         return estimate(make_plan(requests, config.assess.chat.identity(), store), config.assess)

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import math
+import json
 import os
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from typing import TYPE_CHECKING
 
-import torch
-
-from scorerec.assess.limits import estimate_tokens
-from scorerec.baselines.registry import BASELINES
-from scorerec.core.artifacts import Artifact
-from scorerec.core.tables import BEHAVIOURS, ITEMS, QUERIES, TARGETS
-from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.methods import ALL_METHODS, Method
+from scorerec.core.artifacts import MANIFEST
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.experiment.stages import needs
-from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
-from scorerec.experiment.stages.parts import EMBEDDED
-from scorerec.llm.embedded import llama_config
-from scorerec.llm.lora import LoRAConfig
-from scorerec.nn.devices import choose_device
-from scorerec.nn.effort import Shape, Work, model_shape, shape_of
-from scorerec.nn.encoders import embedded_folder
 
-_TOKENS_OF_WORDING = 120
-_TOKENS_OF_EMBEDDED_WORDING, _TOKENS_OF_EMBEDDED_TITLE = 12, 2  # its vocabulary has whole titles and sentences
-_MOST_TOKENS_OF_ENCODERS = 512
-_READ_AT_ONCE = 64  # texts
-_VALUE_BYTES = {"bf16": 2}
+if TYPE_CHECKING:
+    import torch
+
+    from scorerec.experiment.run import Run
+    from scorerec.nn.effort import Work
 
 _READING = {"data", "corpus", "references"}
-_Job = tuple[str, str, Work]  # stage, device, work
 
 
 @dataclass(frozen=True)
@@ -45,59 +27,17 @@ class Estimate:
 
     Attributes:
         stage: its name.
-        parameters: of its model.
-        rows: that the model reads or learns from, repetitions counted.
-        tokens: of a row, about.
-        seconds: about, on the device that is used.
-        gibibytes: of the device's memory at the peak, about, beside some 0.5 to 1 GiB for the program.
-        device: where it computes.
-        device_gibibytes: the memory that the device has.
+        seconds: about, on the device that is used; None: nothing is known of it.
+        line: one line for people.
+        gibibytes: of the device's memory at the peak, about, beside some 0.5 to 1 GiB for the program; None as below.
+        work: of its transformer; None: it has none.
     """
 
     stage: str
-    parameters: int
-    rows: int
-    tokens: int
-    seconds: float
-    gibibytes: float
-    device: str
-    device_gibibytes: float
-
-    @property
-    def line(self) -> str:
-        """One line for people."""
-        text = (
-            f"{_number(self.parameters)} parameters, {self.rows:,} rows of about {self.tokens} tokens: about "
-            f"{_duration(self.seconds)} and {self.gibibytes:.1f} GiB on {self.device}"
-        )
-        if self.gibibytes > self.device_gibibytes:
-            text += f", which has {self.device_gibibytes:.1f} GiB: lower the batch size or max_tokens"
-        return text
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """How much there is: users, behaviours, queries, targets; mean titles that are shown, mean tokens of a title."""
-
-    users: int
-    behaviours: int
-    queries: int
-    train: int
-    valid: int
-    test: int
-    history: float
-    evidence: float
-    behaviour: float
-    title: float
-
-    @property
-    def judged(self) -> int:
-        return self.valid + self.test
-
-    @property
-    def described(self) -> float:
-        """Tokens of d(.) as an encoder reads it."""
-        return _TOKENS_OF_WORDING / 4 + self.behaviour * self.title
+    seconds: float | None
+    line: str
+    gibibytes: float | None = None
+    work: Work | None = None
 
 
 def estimate_run(runner: Runner, to: str | None, tell: Callable[[Progress], None]) -> list[Estimate]:
@@ -107,186 +47,107 @@ def estimate_run(runner: Runner, to: str | None, tell: Callable[[Progress], None
         ConfigError: ``to`` names no stage.
         ModelError: as ``estimate_stages``.
     """
-    missing = runner.missing(to)
-    if not set(missing) - _READING:
+    missing = [stage for stage in runner.missing(to) if stage not in _READING]
+    if not missing:
         return []
-    artifacts = runner.run("corpus", tell, record=False)
-    return estimate_stages(runner.config, missing, artifacts["data"], artifacts["corpus"])
+    return estimate_stages(runner, missing, runner.made("corpus", tell=tell))
 
 
-def estimate_stages(
-    config: ExperimentConfig, missing: Collection[str], data: Artifact, corpus: Artifact
-) -> list[Estimate]:
-    """Return what each of the stages ``missing`` that uses a transformer will take.
+def estimate_stages(runner: Runner, missing: Collection[str], run: Run) -> list[Estimate]:
+    """Return what each of the stages ``missing`` will take.
 
-    Static encoders, the CRM and the stages that only move rows take a minute or so together and are left out. Models
-    that are not on this machine are asked for at their hub: only their configuration is fetched.
+    From the work of its transformer, where it has one. Otherwise from what the stage took when it last ran in this
+    place, with whatever settings: of the recommender, of searches, of what only moves rows. Models that are not on this
+    machine are asked for at their hub: only their configuration is fetched.
+
+    Args:
+        runner: of the experiment.
+        missing: names of stages.
+        run: with data and corpus.
 
     Raises:
         ModelError: a model is neither here nor at the hub: it would be missing later, too.
     """
-    found = []
-    tables, wanted = _tables(config, data, corpus), set(missing)
-    works = itertools.chain(
-        _encoder_works(config, wanted, tables),
-        _reranker_works(config, wanted, tables),
-        _lm_works(config, wanted, tables),
-        _encoder_scorer_works(config, wanted, tables),
-    )
-    for stage, device, work in works:
-        chosen = choose_device(device)
-        found.append(
-            Estimate(
-                stage=stage,
-                parameters=work.shape.parameters,
-                rows=round(work.rows_read + work.rows_trained),
-                tokens=round(work.tokens),
-                seconds=work.seconds(chosen),
-                gibibytes=work.bytes / 2**30,
-                device=torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else "the CPU",
-                device_gibibytes=round(_memory(chosen) / 2**30, 1),
-            )
-        )
+    by_work = _estimates_of_work(runner, [name for name in missing if runner.stages[name].effort], run)
+    found = (by_work.get(name) or _of_last_time(runner.store.root / name) for name in missing)
+    return [estimate for estimate in found if estimate is not None]
+
+
+def total_line(estimates: Collection[Estimate], missing: Collection[str]) -> str:
+    """Return the sum in one line, and how many stages nothing is known of.
+
+    Args:
+        estimates: what is known.
+        missing: all stages that are to come.
+    """
+    known = sum(one.seconds for one in estimates if one.seconds is not None)
+    others = sorted(set(missing) - {one.stage for one in estimates} - _READING)
+    unknown = f"; nothing is known yet of {', '.join(others)}" if others else ""
+    return f"{len(missing)} stages: about {duration(known)} together{unknown}"
+
+
+def _estimates_of_work(runner: Runner, names: Collection[str], run: Run) -> dict[str, Estimate]:
+    """Return stage -> estimate, for those whose transformers have work."""
+    if not names:
+        return {}
+    from scorerec.experiment import effort  # and torch with it
+
+    sizes, found = effort.Sizes.of(run), {}
+    for name in names:
+        stage = runner.stages[name]
+        of_stage: Callable[..., Work | None] = getattr(effort, stage.effort)
+        work = of_stage(stage, runner.config, sizes)
+        if work is not None:
+            found[name] = _of_work(name, work, "cpu" if name == "backbone" else runner.config.device)
     return found
 
 
-def _encoder_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
-    """Yield the work of CAR, and of the fixed embedder of Eq. 8."""
-    car, shape = config.car, None
-    searches = sorted({"candidates", "candidates-base"} & wanted)
-    if "car" in wanted or searches:
-        shape = _encoder_shape(car.model)
-    if shape:
-        tokens = min(tables.described, car.max_length or _MOST_TOKENS_OF_ENCODERS)
-        size = _VALUE_BYTES.get(car.precision, 4)
-        if "car" in wanted:
-            rows = 2 * tables.users * (1 + car.n_prefixes) * car.epochs  # an anchor and a neighbour's behaviour
-            yield "car", car.device, Work(shape, tokens, 0, rows, 2 * car.batch_size, shape.parameters, size)
-        for stage in searches:
-            rows = tables.behaviours + tables.queries
-            yield stage, car.device, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
-    if "rankings" in wanted and (shape := _encoder_shape(config.evidence.text_embedder)):
-        n_assessed = min(config.assess.n_targets, tables.train)
-        rows = tables.behaviours + n_assessed
-        read = min(tables.described, _MOST_TOKENS_OF_ENCODERS) * tables.behaviours + _TOKENS_OF_WORDING * n_assessed
-        yield "rankings", config.device, Work(shape, read / rows, rows, 0, _READ_AT_ONCE, 0)
+def _of_work(name: str, work: Work, device_name: str) -> Estimate:
+    import torch
+
+    from scorerec.nn.devices import choose_device
+
+    device = choose_device(device_name)
+    seconds = work.seconds(device)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
+    return Estimate(name, seconds, work_line(work, seconds, where, _memory(device)), work.bytes / 2**30, work)
 
 
-def _reranker_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
-    sare = config.sare
-    shape = _encoder_shape(sare.model) if {"sare", "contexts"} & wanted else None
-    if shape is None:
-        return
-    is_pair = sare.reading == "cross-encoder"
-    tokens = min(sare.max_length, (1 + is_pair) * tables.described)
-    size, group = _VALUE_BYTES.get(sare.precision, 4), 1 + sare.n_negatives
-    if "sare" in wanted:
-        rows = (group + (not is_pair)) * min(config.assess.n_targets, tables.train) * sare.epochs
-        yield "sare", sare.device, Work(shape, tokens, 0, rows, group * sare.batch_size, shape.parameters, size)
-    if "contexts" in wanted:
-        targets = tables.train + tables.judged
-        rows = targets * config.evidence.n_candidates if is_pair else targets + tables.behaviours
-        yield "contexts", sare.device, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
+def work_line(work: Work, seconds: float, where: str, memory: float) -> str:
+    """Return one line for people.
 
-
-def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
-    llm, is_embedded = config.llm, config.llm.backbone == EMBEDDED
-    methods = [
-        method
-        for method in ALL_METHODS.values()
-        if method.key not in BASELINES or BASELINES[method.key].trains != "encoder"
-    ]
-    stages = {method.key: [f"tuned-{method.key}", f"scores-{method.key}"] for method in methods}
-    tuned_or_read = {stage for pair in stages.values() for stage in pair} - set(ENDPOINT_PROMPTS)
-    if not wanted & (tuned_or_read | {"backbone"} if is_embedded else tuned_or_read):
-        return
-    if is_embedded:
-        lm, wording, title = config.embedded_lm, _TOKENS_OF_EMBEDDED_WORDING, float(_TOKENS_OF_EMBEDDED_TITLE)
-        shape, size = shape_of(llama_config(lm, lm.vocabulary), is_causal=True), 4
-    else:
-        wording, title = _TOKENS_OF_WORDING, tables.title
-        shape, size = model_shape(llm.backbone, is_causal=True), 4 if llm.precision == "fp32" else 2
-    basic = wording + tables.history * title
-    augmented = basic + config.evidence.n_context_users * tables.evidence * title
-    if is_embedded and "backbone" in wanted:
-        tokens = min((basic + augmented) / 2, lm.max_text_tokens)
-        rows = config.reading.n_texts * lm.epochs
-        yield "backbone", "cpu", Work(shape, tokens, 0, rows, lm.batch_size, shape.parameters, logits_per_row=tokens)
-    n_train = min(tables.train, llm.max_train_rows or tables.train) * llm.epochs
-    n_valid = min(tables.valid, llm.max_valid_rows or tables.valid) * llm.epochs * llm.selections_per_epoch
-    trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
-    for method in methods:
-        tokens = min(augmented if _shows_others(method) else basic, llm.max_tokens or math.inf)
-        tuned, scores = stages[method.key]
-        is_policy = method.key in BASELINES and BASELINES[method.key].trains == "policy"  # no estimate for that
-        if tuned in wanted and llm.tune != "none" and not is_policy:
-            fixed = (trained, size, llm.gradient_checkpointing)
-            yield tuned, llm.device, Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed)
-        if scores in wanted & tuned_or_read:
-            yield scores, llm.device, Work(shape, tokens, tables.judged, 0, llm.score_batch_size, 0, size)
-
-
-def _encoder_scorer_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
-    for key in (key for key, baseline in BASELINES.items() if baseline.trains == "encoder"):
-        encoder = getattr(config.baselines, BASELINES[key].section_name())
-        if not {f"tuned-{key}", f"scores-{key}"} & wanted or (shape := _encoder_shape(encoder.model)) is None:
-            continue
-        shown = config.evidence.n_context_users * tables.evidence if _shows_others(ALL_METHODS[key]) else 0
-        titles = tables.history + shown
-        tokens = min(encoder.max_tokens, _TOKENS_OF_WORDING / 2 + titles * tables.title)
-        n_train = min(tables.train, encoder.max_train_rows or tables.train) * encoder.epochs
-        n_valid = min(tables.valid, encoder.max_valid_rows or tables.valid) * encoder.epochs
-        trained = round(shape.parameters * (1 - encoder.frozen_layers / max(1, shape.layers)))
-        if f"tuned-{key}" in wanted:
-            work = Work(shape, tokens, n_valid, n_train, encoder.batch_size, trained)
-            yield f"tuned-{key}", encoder.device, work
-        if f"scores-{key}" in wanted:
-            yield f"scores-{key}", encoder.device, Work(shape, tokens, tables.test, 0, encoder.batch_size, 0)
-
-
-def _shows_others(method: Method) -> bool:
-    """Whether its prompts show similar users."""
-    return any(stage.startswith("contexts") for stage in needs(method.stage))
-
-
-def _tables(config: ExperimentConfig, data: Artifact, corpus: Artifact) -> _Tables:
-    behaviours, queries = corpus.table(BEHAVIOURS), corpus.table(QUERIES)
-    splits = Counter(corpus.table(TARGETS)["split"].to_pylist())
-    lengths = [len(items) for items in behaviours["item_ids"].to_pylist()]
-    return _Tables(
-        users=len(set(behaviours["user_id"].to_pylist())),
-        behaviours=behaviours.num_rows,
-        queries=queries.num_rows,
-        train=splits["train"],
-        valid=splits["valid"],
-        test=splits["test"],
-        history=_mean_shown([len(items) for items in queries["item_ids"].to_pylist()], config.llm.history_titles),
-        evidence=_mean_shown(lengths, config.llm.evidence_titles),
-        behaviour=_mean_shown(lengths, config.prompt.behaviour_titles),
-        title=fmean(map(estimate_tokens, data.table(ITEMS)["title"].to_pylist())) + 2,  # quotes and comma
+    Args:
+        work: of the transformer.
+        seconds: it takes about.
+        where: the device.
+        memory: of the device, in bytes.
+    """
+    needed, there = work.bytes / 2**30, memory / 2**30
+    line = (
+        f"{_number(work.shape.parameters)} parameters, {round(work.rows_read + work.rows_trained):,} rows of about "
+        f"{round(work.tokens)} tokens: about {duration(seconds)} and {needed:.1f} GiB on {where}"
     )
+    if needed > there:
+        line += f", which has {there:.1f} GiB: lower the batch size or max_tokens"
+    return line
 
 
-def _mean_shown(lengths: list[int], most: int | None) -> float:
-    return fmean(length if most is None else min(length, most) for length in lengths) if lengths else 0.0
-
-
-def _encoder_shape(name: str) -> Shape | None:
-    """Return the size of an encoder; None for a static one, which multiplies nothing and has no configuration."""
-    if name == "embedded:static" or (Path(name).is_dir() and not (Path(name) / "config.json").is_file()):
+def _of_last_time(folder: Path) -> Estimate | None:
+    """Return what the latest artifact of a stage took; None where there is none."""
+    manifests = sorted(folder.glob(f"[0-9a-f]*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    if not manifests:
         return None
-    return model_shape(embedded_folder() if name == "embedded:minilm" else name, is_causal=False)
-
-
-def _adapter_parameters(lora: LoRAConfig, shape: Shape) -> int:
-    """Return about how many parameters LoRA has: rank times the widths at both ends of each layer that gets one."""
-    inner = {"gate_proj", "up_proj", "down_proj"}
-    ends = (shape.width + (shape.inner_width if name in inner else shape.width) for name in lora.modules)
-    return lora.rank * shape.layers * sum(ends)
+    try:
+        seconds = float(json.loads(manifests[-1].read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: whoever reads it will say so
+        return None
+    return Estimate(folder.name, seconds, f"about {duration(seconds)}, as the last time, with other settings")
 
 
 def _memory(device: torch.device) -> float:
     if device.type == "cuda":
+        import torch
+
         return float(torch.cuda.get_device_properties(device).total_memory)
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
@@ -298,7 +159,12 @@ def _number(value: int) -> str:
     return f"{value:,}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    >>> duration(45), duration(600), duration(7200)
+    ('45 s', '10 min', '2.0 h')
+    """
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,88 +1,255 @@
-"""The methods of an experiment: what they are called, which stage writes their scores, and what they may know."""
+"""The methods of an experiment, one record each: what it is called, what it may know, and the stages that are its own.
+
+Everything else follows from these records: which rows tables have, what is compared, and what a run will take.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
+from scorerec.baselines.base import BASIC, Baseline
 from scorerec.baselines.registry import BASELINES
+from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
-from scorerec.crm.simple import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
+from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES
+from scorerec.experiment.settings import without
+from scorerec.experiment.stage import Stage
 
-Kind = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
+Kind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
+Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label"]
+
+# Settings that several stages read.
+TITLES = ("prompt.domain", "prompt.describe")  # how an item is written
+HISTORY = (*TITLES, "prompt.history_titles")  # P^b, P^r
+BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads it
+AUGMENTED = (*HISTORY, "prompt.evidence_titles", "prompt.evidence_window")  # P^s
+BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.evidence_titles", "llm.evidence_users")  # what an LM reads
+_PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
+OF_BASIC = without("llm", "evidence_augmentation")  # of an LM whose prompts show nobody else
 
 
-class Method(NamedTuple):
+@dataclass(frozen=True)
+class Method:
     """One row of the results.
 
     Attributes:
-        key: what configuration calls it.
-        name: as tables show it; there, "CRM" is the name of the model.
-        stage: the stage whose artifact holds its scores.
+        key: what configuration, scores and records call it.
+        label: as tables show it; "CRM" in it is the name of the model.
         kind: ablations change one part of SCORE; controls say what evidence is worth; a bound knows the label.
+        stages: its own, the last of which writes its scores; none: it shares ``scores``.
+        scores: the stage that writes its scores, where that is not the last of its own.
+        heading: of its row in Table 2; empty: it has none there.
+        knows: what of the user it reads beside the rows that it was trained on.
     """
 
     key: str
-    name: str
-    stage: str
+    label: str
     kind: Kind
+    stages: tuple[Stage, ...] = ()
+    scores: str = ""
+    heading: str = ""
+    knows: Knowledge = "own likes"
+
+    @property
+    def stage(self) -> str:
+        """The stage whose artifact holds its scores."""
+        return self.scores or self.stages[-1].name
 
 
-ITEM_MEAN, ITEM_USER_MEAN = "item-mean", "item+user-mean"
-LLM = "LLM without CI"
-SCORE = "SCORE"
+def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
+    """Return the stages of a method: its prompts, the LM tuned on them (Eq. 13), and its scores (Eq. 14)."""
+    reads, tuned = ("corpus", "backbone", prompts.name), f"tuned-{key}"
+    return (
+        prompts,
+        Stage(
+            tuned, reads, (llm,), "language_model:tuned", (prompts.name,), leaves={MODEL: "model"}, effort="tuned_lm"
+        ),
+        Stage(
+            f"scores-{key}",
+            ("corpus", prompts.name, tuned),
+            (llm,),
+            "language_model:scores",
+            writes=_SCORES,
+            given=(tuned, prompts.name, key),
+            seeded=False,
+            effort="scored_by_lm",
+        ),
+    )
 
+
+def _augmented(key: str, contexts: str) -> tuple[Stage, ...]:
+    """Return the stages of a method whose prompts show the contexts of a stage."""
+    prompts = f"prompts-{key}"
+    reads = ("data", "corpus", contexts)
+    return _tuned_on(
+        key, Stage(prompts, reads, AUGMENTED, "language_model:augmented_prompts", (contexts,), _PROMPTS, seeded=False)
+    )
+
+
+def _variant(
+    key: str, label: str, kind: Kind, reads: tuple[str, ...], choose: str, *given: str, seeded: bool = False
+) -> Method:
+    """Return SCORE with its contexts chosen by a function of ``stages.variants``, all else being the same."""
+    contexts = f"contexts-{key}"
+    settings = ("evidence.n_context_users",) if choose != "shuffled" else ()
+    stage = Stage(contexts, ("corpus", *reads), settings, f"variants:{choose}", given, (CONTEXTS.name,), seeded=seeded)
+    knows: Knowledge = "the label" if kind == "bound" else "own likes"
+    return Method(key, label, kind, (stage, *_augmented(key, contexts)), knows=knows)
+
+
+def _baseline(kind: type[Baseline]) -> Method:
+    """Return the method of an LLM baseline, from what it says of itself."""
+    knows: Knowledge = "own likes and dislikes" if kind.reads_dislikes else "own likes"
+    return Method(kind.key, kind.label, "llm", tuple(_of_baseline(kind)), heading=kind.heading, knows=knows)
+
+
+def _of_baseline(kind: type[Baseline]) -> Iterator[Stage]:
+    own = (*HISTORY, "data.ties", f"baselines.{kind.section_name()}")
+    prompts = kind.prompts_from or f"prompts-{kind.key}"
+    always = ("data", "corpus")
+    common: dict[str, Any] = {"given": (kind.key,), "version": kind.version}
+    if kind.prompts_from is None:
+        yield Stage(prompts, (*always, *kind.prompts_build_on), own, "baselines:prompts", writes=_PROMPTS, **common)
+    reads = tuple(dict.fromkeys((*always, *kind.builds_on, prompts)))
+    by = "encoder" if kind.trains == "encoder" else "lm"
+    of_lm = (OF_BASIC,) if kind.prompts_from in (None, BASIC) else ("llm",)
+    settings: tuple[str, ...] = (*own, *(BUDGET if by == "encoder" else of_lm))
+    if kind.trains != "nothing":
+        effort = "" if kind.trains == "policy" else f"tuned_{by}"  # how often a policy asks is not known before
+        work = "baselines:training"
+        yield Stage(f"tuned-{kind.key}", reads, settings, work, leaves={MODEL: "model"}, effort=effort, **common)
+        reads = (*reads, f"tuned-{kind.key}")
+    settings = (*settings, "evaluation.split") if kind.judges_one_split else settings
+    yield Stage(
+        f"scores-{kind.key}", reads, settings, "baselines:scoring", writes=_SCORES, effort=f"scored_by_{by}", **common
+    )
+
+
+def _by_endpoint(key: str, label: str, prompts: str) -> Method:
+    """Return a method whose prompts, those of another one, are read by a distant LM."""
+    settings = ("endpoint", *BUDGET, "evaluation.split")
+    given = (prompts, key)
+    stage = Stage(f"scores-{key}", ("corpus", prompts), settings, "endpoint:scores", given, _SCORES, seeded=False)
+    return Method(key, label, "llm", (stage,))
+
+
+_REFERENCES, _CONVENTIONAL, _LLM, _OURS = "References", "Conventional models", "LLM-based models", "Ours"
+HEADINGS = (_REFERENCES, _CONVENTIONAL, _LLM, _OURS, "Encoders, no LLMs")  # in the order of Table 2
 _SIMPLE = {
-    "user-knn": USER_KNN,
-    "ease": EASE,
-    "boosted-trees": BOOSTED_TREES,
-    "title-regression": TITLE_REGRESSION,
+    "user-knn": "user-kNN",
+    "ease": "EASE",
+    "boosted-trees": "boosted trees on counts",
+    "title-regression": "regression on titles",
 }
+_OF_BOTH: Knowledge = "own likes and dislikes"
+_CRM = Stage("crm-scores", ("corpus", "crm"), (), "recommender:scores", writes=_SCORES, seeded=False)
+_CRM_ITEM = Stage(
+    "crm-item-scores",
+    ("corpus", "references", "crm-scores"),
+    (),
+    "recommender:scores_with_item_mean",
+    writes=_SCORES,
+    seeded=False,
+)
+_BASIC_PROMPTS = Stage(
+    BASIC, ("data", "corpus"), HISTORY, "language_model:basic_prompts", writes=_PROMPTS, seeded=False
+)
+_EMPTY = Stage(
+    "prompts-empty", ("prompts-score",), ("prompt.domain",), "variants:empty_prompts", writes=_PROMPTS, seeded=False
+)
+_AT = Stage(
+    "prompts-score-at",
+    ("data", "corpus", "crm", "neighbours", "car", "candidates", "sare"),
+    (
+        *AUGMENTED,
+        "prompt.behaviour_titles",
+        "evidence.n_candidates",
+        "evidence.n_context_users",
+        "recommending",
+        "finding",
+        "sare",
+    ),
+    "recommending:prompts",
+    writes=_PROMPTS,
+    seeded=False,
+)
 
-
-def _scored(key: str, name: str, kind: Kind) -> Method:
-    """Return a method whose scores have a stage of their own."""
-    return Method(key, name, f"scores-{key}", kind)
-
-
-ALL_METHODS = {
+# In the order of tables; a method that builds on the stages of another may stand anywhere.
+METHODS: dict[str, Method] = {
     method.key: method
     for method in (
-        Method("item-mean", ITEM_MEAN, "references", "reference"),
-        Method("item+user-mean", ITEM_USER_MEAN, "references", "reference"),
-        *(Method(key, name, "simple", "reference") for key, name in _SIMPLE.items()),
-        Method("crm", "CRM", "crm-scores", "conventional"),
-        Method("crm+item", "CRM + item mean", "crm-item-scores", "conventional"),
-        _scored("endpoint", "endpoint LLM without CI", "llm"),
-        _scored("llm", LLM, "llm"),
-        *(_scored(key, baseline.label, "llm") for key, baseline in BASELINES.items()),
-        _scored("base", "SCORE-base", "ablation"),
-        _scored("cf", "SCORE-cf", "ablation"),
-        _scored("rerank", "SCORE-rerank", "ablation"),
-        _scored("random", "random users", "control"),
-        _scored("shuffled", "shuffled evidence", "control"),
-        _scored("empty", "evidence without content", "control"),
-        _scored("oracle", "oracle (knows the label)", "bound"),
-        _scored("score-at", "SCORE, other numbers of users", "ablation"),
-        _scored("endpoint-score", "endpoint LLM with CI", "llm"),
-        _scored("score", SCORE, "llm"),
+        Method("item-mean", "item mean", "reference", scores="references", heading=_REFERENCES),
+        Method(
+            "item+user-mean", "item + user mean", "reference", scores="references", heading=_REFERENCES, knows=_OF_BOTH
+        ),
+        *(
+            Method(
+                key,
+                label,
+                "reference",
+                scores="simple",
+                heading=_REFERENCES,
+                knows=_OF_BOTH if key == "boosted-trees" else "own likes",
+            )
+            for key, label in _SIMPLE.items()
+        ),
+        Method("crm", "CRM", "conventional", (_CRM,), heading=_CONVENTIONAL),
+        Method("crm+item", "CRM + item mean", "conventional", (_CRM_ITEM,), heading=_CONVENTIONAL),
+        _by_endpoint("endpoint", "endpoint LLM without CI", BASIC),
+        Method("llm", "TALLRec", "llm", _tuned_on("llm", _BASIC_PROMPTS, OF_BASIC), heading=_LLM),
+        *(_baseline(kind) for kind in BASELINES.values()),
+        _variant("base", "SCORE-base", "ablation", ("candidates-base",), "first_of", "candidates-base"),
+        _variant("cf", "SCORE-cf", "ablation", ("candidates-cf",), "first_of", "candidates-cf"),
+        _variant("rerank", "SCORE-rerank", "ablation", ("candidates",), "first_of", "candidates"),
+        _variant("random", "control: random users", "control", (), "random", seeded=True),
+        _variant("shuffled", "control: evidence of other rows", "control", ("contexts",), "shuffled", seeded=True),
+        Method("empty", "control: evidence without content", "control", _tuned_on("empty", _EMPTY)),
+        _variant("oracle", "bound: oracle (knows the label)", "bound", ("candidates",), "oracle"),
+        Method(
+            "score-at",
+            "SCORE, other numbers of users",
+            "ablation",
+            (
+                _AT,
+                Stage(
+                    "scores-score-at",
+                    ("corpus", _AT.name, "tuned-score"),
+                    ("llm",),
+                    "language_model:scores",
+                    writes=_SCORES,
+                    given=("tuned-score", _AT.name, "score-at"),
+                    seeded=False,
+                    effort="scored_by_lm",
+                ),
+            ),
+        ),
+        _by_endpoint("endpoint-score", "endpoint LLM with CI", "prompts-score"),
+        Method("score", "SCORE", "llm", _augmented("score", "contexts"), heading=_OURS),
     )
 }
 DEFAULT_METHODS = ("item-mean", "item+user-mean", "crm", "llm", "score")
+ALWAYS = ("item-mean", "item+user-mean", "score")  # the two references, and what all are compared with
 
 
-def choose_methods(keys: Iterable[str]) -> tuple[Method, ...]:
+def choose_methods(keys: Iterable[str], crm: str = "CRM") -> tuple[Method, ...]:
     """Return methods by their keys, in the order of tables.
+
+    Args:
+        keys: of methods.
+        crm: name of the recommender, for labels.
 
     Raises:
         ConfigError: a key is not known, or one that no table may lack is missing.
     """
     wanted = set(keys)
-    if unknown := wanted - set(ALL_METHODS):
-        raise ConfigError(f"methods: no {', '.join(sorted(unknown))}; there are {', '.join(ALL_METHODS)}")
-    if missing := {"item-mean", "item+user-mean", "score"} - wanted:
+    if unknown := wanted - set(METHODS):
+        raise ConfigError(f"methods: no {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+    if missing := set(ALWAYS) - wanted:
         raise ConfigError(
             f"methods: {', '.join(sorted(missing))} must be there too: no table stands without the two references "
             "and what they are compared with"
         )
-    return tuple(method for method in ALL_METHODS.values() if method.key in wanted)
+    chosen = (method for method in METHODS.values() if method.key in wanted)
+    return tuple(replace(method, label=method.label.replace("CRM", crm)) for method in chosen)

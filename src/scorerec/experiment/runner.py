@@ -3,82 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from pydantic import ValidationError
-
-from scorerec.core.artifacts import SCHEMA_VERSION, Artifact, ArtifactStore, Draft, fingerprint
+from scorerec.core.artifacts import CHECKPOINT, SCHEMA_VERSION, Artifact, ArtifactStore, Draft, fingerprint
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.core.storage import replace_file
 from scorerec.experiment.config import ExperimentConfig
-
-RECORD = "run.json"
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a stage may use.
-
-    Attributes:
-        config: the experiment.
-        inputs: the artifacts of the stages that it said it reads.
-        root: the folder of all runs, for what outlives them (the store of paid replies).
-    """
-
-    config: ExperimentConfig
-    inputs: Mapping[str, Artifact]
-    root: Path
-
-    def path(self, stage: str) -> Path:
-        """The folder of an input artifact."""
-        return self.inputs[stage].path
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of an experiment.
-
-    Attributes:
-        name: also the folder's name.
-        reads: stages whose artifacts it uses.
-        settings: the part of the configuration that decides its result.
-        run: writes the result into the draft.
-        seeded: whether the seed decides the result too.
-        version: raise it when the code changes the result.
-    """
-
-    name: str
-    reads: tuple[str, ...]
-    settings: Callable[[ExperimentConfig], Mapping[str, Any]]
-    run: Callable[[Context, Draft], None]
-    seeded: bool = True
-    version: int = 1
-
-
-def ancestors(stage: str, reads: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return what a method that ends in ``stage`` would have to run alone, in order: what its seconds are.
-
-    Data and corpus are not counted. The backbone is, without what its texts were made with: it is there for all.
-
-    Args:
-        stage: its name.
-        reads: stage -> the stages that it reads.
-    """
-    found: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        if name in found or name in ("data", "corpus"):
-            return
-        for above in () if name == "backbone" else reads[name]:
-            visit(above)
-        found[name] = None
-
-    visit(stage)
-    return list(found)
+from scorerec.experiment.run import RECORD, Run
+from scorerec.experiment.settings import EVERYTHING, UndeclaredError, View, identity_of
+from scorerec.experiment.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -125,7 +62,7 @@ class Runner:
             found[stage.name] = {
                 "schema_version": SCHEMA_VERSION,  # artifacts of another version lie beside those of this one
                 "code_version": stage.version,
-                "config": dict(stage.settings(self.config)),
+                "config": identity_of(self.config, stage.settings),
                 "seed": self.config.seed if stage.seeded else None,
                 "inputs": {name: fingerprint(found[name]) for name in stage.reads},
             }
@@ -170,6 +107,18 @@ class Runner:
                 self._record(artifacts)
         return artifacts
 
+    def made(self, *stages: str, tell: Callable[[Progress], None] = lambda _: None) -> Run:
+        """Run what some stages need, as ``run`` does without a record, and return all of it as a run.
+
+        Raises:
+            ConfigError: there is no such stage.
+            ArtifactError: the disk is full or fails, or the folder cannot be written.
+        """
+        artifacts: dict[str, Artifact] = {}
+        for stage in stages:
+            artifacts |= self.run(stage, tell, record=False)
+        return Run(self.config, artifacts, self.store.root.parent, self.folder)
+
     def missing(self, to: str | None = None) -> list[str]:
         """Return the stages that ``run(to)`` would run.
 
@@ -211,12 +160,16 @@ class Runner:
             if artifact is not None:
                 return artifact, "done"
             tell(Progress(stage.name, "running", None, None))
-            inputs = {name: made[name] for name in stage.reads}
             with self.store.write(stage.name, identity) as draft:
-                stage.run(Context(self.config, inputs, self.store.root.parent), draft)
+                stage.run(self._given(stage, made), draft)
+                check_left(stage, draft)
             artifact = self.find(stage.name)
         assert artifact is not None
         return artifact, "ran"
+
+    def _given(self, stage: Stage, made: Mapping[str, Artifact]) -> Run:
+        """Return what a stage may use: the settings and artifacts that it declared."""
+        return given_to(stage, self.config, made, self.store.root.parent)
 
     def _needed(self, to: str | None) -> list[Stage]:
         if to is None:
@@ -240,59 +193,26 @@ class Runner:
         replace_file(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that was made before, read back from its folder."""
+def given_to(stage: Stage, config: ExperimentConfig, made: Mapping[str, Artifact], root: Path) -> Run:
+    """Return what a stage may use: the settings that it declares, and the artifacts, in the order of their making.
 
-    folder: Path
-    config: ExperimentConfig
-    artifacts: Mapping[str, Artifact]
-
-    @classmethod
-    def open(cls, folder: Path) -> Run:
-        """Open the run in ``folder``.
-
-        Raises:
-            ArtifactError: there is no run, its record is damaged or of another version, or one of its artifacts is
-                damaged or gone.
-        """
-        path = folder / RECORD
-        if not path.is_file():
-            raise ArtifactError(f"{folder}: no run here (no {RECORD}); give the folder that `scorerec run` named")
-        record = _read_record(path)
-        store = ArtifactStore(folder.parent / "artifacts")
-        artifacts = {}
-        for name, location in record["artifacts"].items():
-            artifact = store.find(name, Path(location).name)
-            if artifact is None:
-                raise ArtifactError(f"{store.root / location}: gone; run the experiment again")
-            artifacts[name] = artifact
-        try:
-            config = ExperimentConfig.model_validate(record["config"])
-        except ValidationError as error:
-            fault = error.errors(include_input=False, include_context=False)[0]
-            raise ArtifactError(
-                f"{path}: its settings are not those of this version ({'.'.join(map(str, fault['loc']))}: "
-                f"{fault['msg']}); run the experiment again, or delete this folder"
-            ) from None
-        return cls(folder, config, artifacts)
-
-    def artifact(self, stage: str) -> Artifact:
-        """Return the artifact of ``stage``.
-
-        Raises:
-            ArtifactError: the run has not come that far.
-        """
-        if stage not in self.artifacts:
-            raise ArtifactError(f"{self.folder}: stage {stage!r} has not run; `scorerec run --to {stage}` first")
-        return self.artifacts[stage]
+    Args:
+        stage: the stage.
+        config: the experiment.
+        made: stage -> artifact, at least of those that it reads.
+        root: the folder of all runs.
+    """
+    view: Any = config if EVERYTHING in stage.settings else View(config, stage.readable, f"stage {stage.name}", set())
+    inputs = {name: artifact for name, artifact in made.items() if name in stage.reads}
+    return Run(cast(ExperimentConfig, view), inputs, root, stage=stage.name)
 
 
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {"config": record["config"], "artifacts": dict(record["artifacts"])}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ArtifactError(
-            f"{path}: cannot be read ({error!r}); run the experiment again to have it written anew"
-        ) from None
+def check_left(stage: Stage, draft: Draft) -> None:
+    """Check that a stage left the tables and files that it declares, and no others.
+
+    Raises:
+        UndeclaredError: it left another one: nobody would know whose behaviours are in it.
+    """
+    left = {path.name for path in draft.path.iterdir()} - {CHECKPOINT}
+    if others := left - set(stage.writes) - set(stage.leaves):
+        raise UndeclaredError(f"stage {stage.name} leaves {', '.join(sorted(others))}, which it does not declare")

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
-from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.evaluate.plots import COLOURS, plot_style
 from scorerec.evaluate.tables import NONE, markdown
 from scorerec.experiment.attention import SPANS, STAGES_OF, Attention, Look, attend, sampled_test_rows
@@ -32,14 +31,12 @@ def make_attention(runner: Runner, path: Path) -> None:
     if path.is_file() and _read(path).get("models") == own:
         return
     stages = [stage for method in _NAMES for stage in STAGES_OF[method]]
-    artifacts = {"corpus": runner.run("corpus", record=False)["corpus"]}
-    for stage in stages:
-        artifacts[stage] = runner.run(stage, record=False)[stage]
-    targets, queries = (artifacts["corpus"].table(schema) for schema in (TARGETS, QUERIES))
+    run = runner.made("corpus", *stages)
+    targets, queries = run.all_targets, run.queries
     lengths = dict(zip(queries["query_id"].to_pylist(), queries["n_before"].to_pylist(), strict=True))
     long = targets.filter([lengths[query] >= _LEAST_HISTORY for query in targets["query_id"].to_pylist()])
     (row,) = sampled_test_rows(long if long.num_rows else targets, 1)
-    found = [attend(runner.config, artifacts, method, row["row_id"][0].as_py(), Look()) for method in _NAMES]
+    found = [attend(run, method, row["row_id"][0].as_py(), Look()) for method in _NAMES]
     replace_file(path, json.dumps({"models": own, "found": [entry.as_json() for entry in found]}) + "\n")
 
 

@@ -177,7 +177,7 @@ def _looked(job: Reproduction, seed: int, kept: Path, checked: bool) -> list[Att
 
 
 def _figure_5(seed: int) -> Job:
-    return Job(Row("fig5", "LLaRA", "llara"), seed)
+    return Job(Row("fig5", "llara"), seed)
 
 
 def _signals(job: Reproduction, seeds: Sequence[int], kept: Path) -> dict[str, str]:

@@ -10,19 +10,16 @@ from typing import NamedTuple
 
 from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ScorerecError
-from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
 from scorerec.evaluate.rows import judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
-from scorerec.experiment.methods import ALL_METHODS
+from scorerec.experiment.methods import ALWAYS, METHODS
+from scorerec.experiment.plan import stages_of
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.evaluation import machine, stand_ins
 from scorerec.experiment.stages.expenses import method_seconds
+from scorerec.experiment.stand_ins import machine, stand_ins
 from scorerec.nn.devices import use_threads
 from scorerec.reproduce.plan import Row
 from scorerec.reproduce.records import Record, keep_record, make_record, read_records, record_path
-
-_ALWAYS = ("item-mean", "item+user-mean", "score")
 
 
 class Job(NamedTuple):
@@ -57,7 +54,7 @@ class Reproduction:
 
     def config(self, job: Job) -> ExperimentConfig:
         """Return the settings of one row and seed."""
-        methods = ", ".join(f'"{key}"' for key in dict.fromkeys((*_ALWAYS, job.row.method)))
+        methods = ", ".join(f'"{key}"' for key in dict.fromkeys((*ALWAYS, job.row.method)))
         own = (f"methods=[{methods}]", f"seed={job.seed}", *job.row.changes)
         return load_experiment(self.source, [*self.changes, *own])
 
@@ -74,7 +71,7 @@ class Reproduction:
         runner = self.runner(job)
         if record.split != runner.config.evaluation.split:
             return False
-        return record.fingerprint == fingerprint(runner.identities[ALL_METHODS[job.row.method].stage])
+        return record.fingerprint == fingerprint(runner.identities[METHODS[job.row.method].stage])
 
     def current(
         self, records: Mapping[tuple[str, int], Record], rows: Iterable[Row]
@@ -120,20 +117,18 @@ class Reproduction:
         """Run what the scores of one job need, and measure them."""
         runner = self.runner(job)
         config = runner.config
-        (method,) = (method for method in config.chosen_methods if method.key == job.row.method)
+        method = METHODS[job.row.method]
         use_threads(config.threads)
-        artifacts = runner.run(method.stage, record=False)
-        scores = artifacts[method.stage].table(SCORES)
-        own = scores.filter([name == method.name for name in scores["method"].to_pylist()])
-        tables = runner.run("corpus", record=False)
-        interactions, targets = tables["data"].table(INTERACTIONS), tables["corpus"].table(TARGETS)
-        rows = judged_rows(interactions, targets, [own], config.evaluation.split)
+        run = runner.made(method.stage, "corpus")
+        rows = judged_rows(
+            run.interactions, run.all_targets, [run.scores(method.stage, method.key)], config.evaluation.split
+        )
         about = {
-            "seconds": method_seconds(artifacts, [method])[method.name],
+            "seconds": method_seconds(run.artifacts, [method])[method.key],
             "stand_ins": stand_ins(config),
             "machine": machine(config.threads),
         }
-        return make_record(job.row.key, job.seed, artifacts[method.stage].fingerprint, rows, method.name, about)
+        return make_record(job.row.key, job.seed, run.artifact(method.stage).fingerprint, rows, method.key, about)
 
 
 def _left(wanted: Sequence[Job], known: dict[str, float], took: Sequence[float]) -> str:

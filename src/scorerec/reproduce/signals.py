@@ -14,8 +14,8 @@ from scorerec.core.storage import replace_file
 from scorerec.evaluate.results import Result, Signal, SourceDifference, UserCount
 from scorerec.evaluate.signal import COMPARED
 from scorerec.evaluate.tables import NONE, Row, markdown, number
+from scorerec.experiment.plan import SIGNAL_OF_CRM
 from scorerec.experiment.runner import Runner
-from scorerec.experiment.stages.signal import SIGNAL_OF_CRM, read_signal
 
 _FOLDER = "signal"
 WHOLE, OF_CRM = "signal", SIGNAL_OF_CRM.name  # stages: of SCORE, with every step; of another recommender alone
@@ -40,8 +40,8 @@ def keep_signal(runner: Runner, stage: str, key: str, kept: Path) -> None:
         kept: the folder of records.
     """
     seed = runner.config.seed
-    artifact = _measuring(runner).run(stage, record=False)[stage]
-    found = KeptSignal(key=key, seed=seed, fingerprint=artifact.fingerprint, signal=read_signal(artifact.path))
+    run = _measuring(runner).made(stage)
+    found = KeptSignal(key=key, seed=seed, fingerprint=run.artifact(stage).fingerprint, signal=run.signal(stage))
     replace_file(kept / _FOLDER / f"{key}-{seed}.json", found.model_dump_json() + "\n")
 
 

@@ -15,7 +15,7 @@ from scorerec.evaluate.results import Difference
 from scorerec.evaluate.rows import as_frame
 from scorerec.evaluate.significance import resample_users
 from scorerec.evaluate.tables import number, p_value, signed
-from scorerec.experiment.runner import Run
+from scorerec.experiment.run import Run
 from scorerec.serve.scores import run_scores
 
 _ROW = ["user_id", "item_id", "label"]
@@ -104,7 +104,7 @@ def compare_runs(first: Path, second: Path, n_resamples: int = 1000) -> RunCompa
     splits = [run.config.evaluation.split for run in runs]
     if splits[0] != splits[1]:
         raise DataError(f"{first} judges {splits[0]} rows and {second} {splits[1]} rows; set evaluation.split alike")
-    names = [{method.key: method.name for method in run.config.chosen_methods} for run in runs]
+    names = [{method.key: method.label for method in run.config.chosen_methods} for run in runs]
     frames = [_wide(run) for run in runs]
     keys = [key for key in names[1] if key in frames[0].columns and key in frames[1].columns]
     if not keys:

@@ -13,15 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.assess.store import ReplyStore
-from scorerec.core.artifacts import MANIFEST, MODEL, Artifact, ArtifactStore
+from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
-from scorerec.core.tables import ITEMS, PROMPTS, QUERIES, TARGETS
-from scorerec.experiment.runner import RECORD, Run
-from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
-from scorerec.experiment.stages.evaluation import PAGE, RESULTS
+from scorerec.core.tables import PROMPTS
+from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings
+from scorerec.experiment.run import RECORD, REPLIES, Run
+from scorerec.experiment.stage import Holds
 from scorerec.pipeline.endpoint import as_asked
-from scorerec.pipeline.prompting import Prompter
 from scorerec.serve.live import LIVE, forget_live
 from scorerec.serve.traces import Traces
 from scorerec.text.segments import render
@@ -98,9 +97,9 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
     gone = Counter(added=sum(forget_live(run.folder, user_id) for run in runs))
     if not traces and not gone["added"]:
         raise DataError(f"no user {user_id!r} in the data of {folder}; user ids are text, as in the ratings")
-    replies = _forget_replies(root / "replies.sqlite", runs, traces)
+    replies = _forget_replies(root / REPLIES, runs, traces)
     # Reports show single users; they are cheap to make anew from what is left.
-    dropped = [found for found in artifacts if found.stage == "report" or (drop_models and found.stage not in _LAST)]
+    dropped = [found for found in artifacts if _holds(found, "page") or (drop_models and found.stage not in _LAST)]
     for run in runs:
         _drop_from_record(run, {found.path for found in dropped})
     for artifact in dropped:
@@ -114,9 +113,14 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
         replies=replies,
         runs=[run.folder for run in runs],
         deleted=sorted({artifact.stage for artifact in dropped}),
-        models=sorted({artifact.stage for artifact in kept if (artifact.path / MODEL).is_dir()}),
-        not_searched=not_searched,
+        models=sorted({artifact.stage for artifact in kept if _holds(artifact, "model")}),
+        not_searched=[*not_searched, *(artifact.path for artifact in kept if holdings(artifact.stage) is None)],
     )
+
+
+def _holds(artifact: Artifact, what: Holds) -> bool:
+    leaves = holdings(artifact.stage) or {}
+    return any(holds == what and (artifact.path / name).exists() for name, holds in leaves.items())
 
 
 def _runs(root: Path, data: str) -> tuple[list[Run], list[Path]]:
@@ -152,11 +156,9 @@ def _forget_replies(path: Path, runs: Collection[Run], traces: Traces) -> int:
     for run in runs if path.is_file() else ():
         prompts.update(_asked_of_endpoints(run, traces))
         if "corpus" in run.artifacts:
-            targets = run.artifact("corpus").table(TARGETS)
             wanted = pa.array(sorted(traces.ids["target_id"]), pa.string())
-            theirs = targets.filter(pc.is_in(targets["target_id"], wanted))
-            writer = Prompter(run.artifact("data").table(ITEMS), run.config.prompt)
-            asked = writer.self_assessing(theirs, run.artifact("corpus").table(QUERIES))
+            theirs = run.all_targets.filter(pc.is_in(run.all_targets["target_id"], wanted))
+            asked = run.prompter.self_assessing(theirs, run.queries)
             prompts.update(render(segments) for _, segments in asked)
     if not prompts:
         return 0
@@ -166,9 +168,9 @@ def _forget_replies(path: Path, runs: Collection[Run], traces: Traces) -> int:
 
 def _asked_of_endpoints(run: Run, traces: Traces) -> Iterator[str]:
     """Yield the texts that the endpoint was sent for the user's rows, or with the user's behaviours in them."""
-    for scores, prompts in ENDPOINT_PROMPTS.items():
+    for scores, prompts in ASKED_AFAR.items():
         if scores in run.artifacts:
-            asked = as_asked(run.artifact(prompts).table(PROMPTS), run.config.llm.budget)
+            asked = as_asked(run.table(prompts, PROMPTS), run.config.llm.budget)
             for target_id, segments in asked.items():
                 theirs = any(segment.behaviour_id in traces.ids["behaviour_id"] for segment in segments)
                 if theirs or target_id in traces.ids["target_id"]:

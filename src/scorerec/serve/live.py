@@ -17,11 +17,10 @@ from filelock import FileLock, Timeout
 
 from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.errors import ArtifactError
-from scorerec.core.tables import INTERACTIONS, ITEMS, TableSchema
+from scorerec.core.tables import INTERACTIONS, TableSchema
 from scorerec.data.additions import read_additions
 from scorerec.data.corpus import build_corpus
-from scorerec.experiment.runner import Run
-from scorerec.experiment.stages.parts import INDEX, finder
+from scorerec.experiment.run import INDEX, Run
 from scorerec.retrieve.index import BehaviourIndex
 
 LIVE = "live"
@@ -55,10 +54,9 @@ def add_behaviours(folder: Path, file: Path) -> Added:
         ArtifactError: the run has not come to its candidates, or somebody else is adding to it.
     """
     run = Run.open(folder)
-    catalogue = run.artifact("data").table(ITEMS)
-    rows = read_additions(file, run.config.data.label, catalogue["item_id"])
+    rows = read_additions(file, run.config.data.label, run.items["item_id"])
     users = rows["user_id"].unique(maintain_order=True).to_list()
-    found_by = finder(run.config, run.artifacts)
+    found_by = run.finder()
     with _alone(folder):
         added = pl.concat([_added(folder), rows]).unique(_KEY, keep="last", maintain_order=True)
         # All that happened by now is history, whatever part it was in when the run was made.
@@ -110,7 +108,7 @@ def _added(folder: Path) -> pl.DataFrame:
 def _merged(run: Run, added: pl.DataFrame, users: Collection[str]) -> pl.DataFrame:
     """Return the interactions of some users, those that were added among them, in the order of time."""
     columns = INTERACTIONS.columns.names
-    recorded = pl.DataFrame(run.artifact("data").table(INTERACTIONS))
+    recorded = pl.DataFrame(run.interactions)
     rows = pl.concat([recorded, added.with_columns(split=pl.lit("train"))], how="diagonal")
     rows = rows.filter(pl.col("user_id").is_in(list(users))).sort("timestamp", maintain_order=True)
     rows = rows.unique(_KEY, keep="last", maintain_order=True)

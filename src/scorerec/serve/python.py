@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 
 from scorerec.core.errors import DataError
 from scorerec.core.storage import told_clearly
-from scorerec.core.tables import ITEMS
 from scorerec.evaluate.results import Comparison
 from scorerec.experiment.actions import write_report
 from scorerec.experiment.config import load_experiment, merged
-from scorerec.experiment.runner import Run, Runner
-from scorerec.experiment.stages import stages_of
-from scorerec.experiment.stages.evaluation import RESULTS
+from scorerec.experiment.plan import RESULTS, stages_of
+from scorerec.experiment.run import Run
+from scorerec.experiment.runner import Runner
 from scorerec.nn.devices import use_threads
 from scorerec.pipeline.recommend import Recommendation, Request
 from scorerec.serve.explain import opened_recommender
@@ -96,9 +95,10 @@ class FittedModel:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One record per method: method, auc, auc_low, auc_high, the same for uauc, log_loss, seconds, ..."""
+        """One record per method: method (key), label, auc, auc_low, auc_high, the same for uauc, log_loss, ..."""
         results = json.loads((Run.open(self.folder).artifact("report").path / RESULTS).read_text(encoding="utf-8"))
-        return [_flat(method.model_dump()) for method in Comparison.model_validate(results["comparison"]).methods]
+        comparison, labels = Comparison.model_validate(results["comparison"]), results["labels"]
+        return [_flat({**method.model_dump(), "label": labels[method.method]}) for method in comparison.methods]
 
     def scores(self, methods: Collection[str] | None = None) -> pa.Table:
         """Return every score of the judged rows: row_id, user_id, item_id, timestamp, split, label, method, score.
@@ -194,7 +194,7 @@ def _texts(table: pa.Table, column: str) -> list[str]:
 
 
 def _check_items(run: Run, item_ids: Iterable[str]) -> None:
-    known = set(run.artifact("data").table(ITEMS)["item_id"].to_pylist())
+    known = set(run.item_ids)
     if unknown := [item for item in item_ids if item not in known]:
         raise DataError(
             f"item {unknown[0]!r} is not in the catalogue ({len(unknown)} such); ids are text, as in the items table"

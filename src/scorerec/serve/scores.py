@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from scorerec.core.errors import ArtifactError, ConfigError, DataError
 from scorerec.core.storage import told_clearly
-from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
 from scorerec.evaluate.rows import as_frame
-from scorerec.experiment.runner import Run
+from scorerec.experiment.run import Run
 
 COLUMNS = ("row_id", "user_id", "item_id", "timestamp", "split", "label", "method", "score")
 ENDINGS = (".csv", ".parquet")
@@ -44,7 +43,7 @@ def run_scores(run: Run, methods: Collection[str] | None = None) -> pa.Table:
         if method.stage not in run.artifacts and methods is not None:
             raise ArtifactError(f"{run.folder}: {key} has no scores yet; `scorerec run --to {method.stage}` first")
         if method.stage in run.artifacts:
-            scores = as_frame(run.artifact(method.stage).table(SCORES)).filter(pl.col("method") == method.name)
+            scores = as_frame(run.scores(method.stage, key))
             wanted = scores.select("target_id", pl.col("p_yes").alias("score"))
             own = rows.join(wanted, on="target_id", maintain_order="left")
             found.append(own.with_columns(method=pl.lit(key)).select(found[0].columns))
@@ -52,8 +51,8 @@ def run_scores(run: Run, methods: Collection[str] | None = None) -> pa.Table:
 
 
 def _judged(run: Run) -> pl.DataFrame:
-    targets = as_frame(run.artifact("corpus").table(TARGETS)).select("target_id", "row_id", "split")
-    interactions = as_frame(run.artifact("data").table(INTERACTIONS)).drop("split")
+    targets = as_frame(run.all_targets).select("target_id", "row_id", "split")
+    interactions = as_frame(run.interactions).drop("split")
     judged = targets.filter(pl.col("split") == run.config.evaluation.split, pl.col("row_id").is_not_null())
     return judged.join(interactions, on="row_id").sort("row_id").select("target_id", *COLUMNS[:-2])
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from scorerec.core.artifacts import MANIFEST, Artifact, write_part
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import SEGMENT
-from scorerec.experiment.stages.parts import INDEX
+from scorerec.experiment.plan import holdings
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.text.prompts import without_behaviours
 from scorerec.text.segments import from_rows, to_rows
@@ -67,10 +67,10 @@ class Traces:
                 is_open = is_open or _open(artifact)
                 write_part(path, left)
                 gone.update({path.parent.name: table.num_rows - left.num_rows, "changed": n_changed})
-        if (artifact.path / INDEX).is_file():
+        for name in (name for name, holds in (holdings(artifact.stage) or {}).items() if holds == "index"):
             is_open = is_open or _open(artifact)
-            with BehaviourIndex.open(artifact.path / INDEX) as index:
-                gone["index"] = index.delete_user(self.user_id)
+            with BehaviourIndex.open(artifact.path / name) as index:
+                gone["index"] += index.delete_user(self.user_id)
         if is_open:
             _close(artifact)
         return gone

@@ -11,10 +11,6 @@ import pytest
 
 from scorerec.baselines.base import Inputs
 from scorerec.baselines.soft import one_size
-from scorerec.core.tables import QUERIES
-from scorerec.llm.config import LLMConfig
-from scorerec.text.describe import Describer
-from scorerec.text.wording import DOMAINS
 
 # A query that rows of several parts ask is one of the earliest of these parts.
 ASKED = {"a": ["test"], "b": ["train", "test"], "c": ["valid"], "d": ["train"], "e": ["valid", "test"]}
@@ -25,18 +21,7 @@ def inputs() -> Inputs:
     queries = pa.table({"query_id": list(ASKED), "item_ids": [[name] for name in ASKED]})
     rows = [(query, split) for query, splits in ASKED.items() for split in splits]
     targets = pa.table({"query_id": [row[0] for row in rows], "split": [row[1] for row in rows]})
-    corpus = SimpleNamespace(table=lambda schema: queries if schema is QUERIES else targets)
-    return Inputs(
-        artifacts=cast(Any, {"corpus": corpus}),
-        backbone="",
-        llm=LLMConfig(),
-        ties="file",
-        write=lambda _: pa.table({}),
-        tune=lambda *_: {},
-        describer=Describer({}),
-        words=DOMAINS["movie"],
-        seed=0,
-    )
+    return Inputs(cast(Any, SimpleNamespace(queries=queries, all_targets=targets)), lambda *_: {})
 
 
 def test_a_query_belongs_to_the_earliest_part_that_asks_it(inputs: Inputs) -> None:

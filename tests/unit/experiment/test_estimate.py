@@ -10,9 +10,10 @@ from transformers import LlamaConfig, MPNetConfig, XLMRobertaConfig
 
 from scorerec.core.errors import ModelError
 from scorerec.experiment.config import load_experiment
-from scorerec.experiment.estimate import Estimate, estimate_run
+from scorerec.experiment.estimate import estimate_run, total_line, work_line
+from scorerec.experiment.plan import stages_of
 from scorerec.experiment.runner import Runner
-from scorerec.experiment.stages import stages_of
+from scorerec.nn.effort import Shape, Work
 
 WORLD = (
     'data.source={name="synthetic", n_users=20, n_items=100}',
@@ -44,9 +45,10 @@ def test_every_stage_with_a_transformer_is_estimated(tmp_path: Path, models: lis
     found = {part.stage: part for part in estimate_run(runner(tmp_path, *models), None, lambda _: None)}
     heavy = {"car", "candidates", "rankings", "sare", "contexts"}
     assert set(found) == heavy | {"tuned-llm", "scores-llm", "tuned-score", "scores-score"}
-    n_targets = found["contexts"].rows / 10  # K_e pairs of each target for a cross-encoder, valid and test for the LM
-    assert n_targets > found["scores-score"].rows > 0
-    assert found["tuned-score"].tokens > found["tuned-llm"].tokens
+    works = {name: part.work for name, part in found.items()}
+    n_targets = works["contexts"].rows_read / 10  # K_e pairs of each target
+    assert n_targets > works["scores-score"].rows_read > 0
+    assert works["tuned-score"].tokens > works["tuned-llm"].tokens
     assert "parameters" in found["car"].line
 
 
@@ -55,7 +57,7 @@ def test_texts_for_an_embedded_lm_are_estimated_and_for_another_they_are_not_mad
 ) -> None:
     own = runner(tmp_path, *models)
     assert "candidates-base" not in own.stages
-    assert own.stages["backbone"].reads == ("data", "corpus")
+    assert own.stages["backbone"].reads == ()
     embedded = runner(tmp_path, *models, "llm.backbone=embedded", "llm.tune=full")
     found = {part.stage for part in estimate_run(embedded, None, lambda _: None)}
     assert {"candidates-base", "backbone", "tuned-score"} <= found
@@ -83,8 +85,18 @@ def test_a_model_that_is_not_there_is_noticed_before_anything_is_trained(tmp_pat
 
 
 def test_more_memory_than_there_is_is_said() -> None:
-    line = Estimate("tuned-score", 8_030_261_248, 33_891, 600, 7200, 40.0, "a card", 24.0).line
-    assert line == (
-        "8 billion parameters, 33,891 rows of about 600 tokens: about 2.0 h and 40.0 GiB on a card, "
-        "which has 24.0 GiB: lower the batch size or max_tokens"
-    )
+    shape = Shape(8_030_261_248, 7_000_000_000, 32, 4096, 14336, 128_256)
+    line = work_line(Work(shape, 600, 0, 33_891, 8, 0, 2), 7200, "a card", 12 * 2**30)
+    assert line.startswith("8 billion parameters, 33,891 rows of about 600 tokens: about 2.0 h and ")
+    assert line.endswith(" GiB on a card, which has 12.0 GiB: lower the batch size or max_tokens")
+
+
+def test_a_stage_without_a_transformer_is_estimated_by_its_last_time(tmp_path: Path, models: list[str]) -> None:
+    first = runner(tmp_path, *models)
+    assert "crm" not in {part.stage for part in estimate_run(first, "crm", lambda _: None)}
+    first.run("references", record=False)
+    with first.store.write("crm", {"config": "of another run", "inputs": {}}) as draft:
+        draft.facts["seconds_before"] = 120.0
+    (found,) = [part for part in estimate_run(first, "crm", lambda _: None) if part.stage == "crm"]
+    assert found.line == "about 2 min, as the last time, with other settings"
+    assert total_line([found], ["crm", "car"]) == "2 stages: about 2 min together; nothing is known yet of car"

@@ -10,6 +10,7 @@ from scorerec.core.artifacts import Artifact, ArtifactStore
 from scorerec.core.tables import SCORES
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.methods import Method
+from scorerec.experiment.stage import Stage
 from scorerec.experiment.stages.expenses import cost_rows, stage_rows, training_curves
 
 
@@ -48,7 +49,7 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
         "tuned-llm": artifact(
             tmp_path, "tuned-llm", 60.0, {"mean_tokens": 30.0, "rows_seen": 200, "training_rows": 100}
         ),
-        "scores-llm": artifact(tmp_path, "scores-llm", 2.0, {}, scores("LLM", [40, 50]), ("data", "tuned-llm")),
+        "scores-llm": artifact(tmp_path, "scores-llm", 2.0, {}, scores("llm", [40, 50]), ("data", "tuned-llm")),
     }
     config = load_experiment("ml-1m", ["assess.price_in=2.0", "assess.price_out=8.0"])
     stages = {row["stage"]: row for row in stage_rows(made, config)}
@@ -65,8 +66,8 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
     assert "money" not in stage_rows(made, load_experiment("ml-1m"))[0]
 
     methods = [
-        Method("item-mean", "item-mean", "references", "reference"),
-        Method("llm", "LLM", "scores-llm", "llm"),
+        Method("item-mean", "item mean", "reference", scores="references"),
+        Method("llm", "LLM", "llm", (Stage("scores-llm", (), (), ""),)),
     ]
     reference, llm = cost_rows(made, methods)
     assert (reference["training, s"], reference["scoring, s per 1,000"]) == ("3.0", "–")

@@ -6,27 +6,29 @@ import threading
 import pytest
 
 import scorerec.experiment.runner as runner_module
+from scorerec.core.artifacts import SCHEMA_VERSION
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.runner import Run, Runner, Stage, ancestors
+from scorerec.experiment.run import Run
+from scorerec.experiment.runner import Runner
+from scorerec.experiment.settings import UndeclaredError
+from scorerec.experiment.stage import Stage, ancestors
 
 CONFIG = ExperimentConfig.model_validate({"name": "toy", "data": {"source": "synthetic"}})
 
 
 def toy_stages(log):
-    def note(name):
-        def run(context, draft):
-            log.append(name)
-            draft.facts["seed"] = context.config.seed
-            (draft.path / "result.txt").write_text(name + "".join(sorted(context.inputs)), encoding="utf-8")
+    def note(run, draft):
+        log.append(run.stage)
+        draft.facts["seed"] = run.config.seed if run.stage != "one" else 0
+        (draft.path / "result.txt").write_text(run.stage + "".join(sorted(run.artifacts)), encoding="utf-8")
 
-        return run
-
+    leaves = {"result.txt": "nobody"}
     return [
-        Stage("one", (), lambda config: {"threshold": config.data.label.threshold}, note("one"), seeded=False),
-        Stage("two", ("one",), lambda config: {"k": config.evidence.n_candidates}, note("two")),
-        Stage("three", ("one", "two"), lambda _: {}, note("three")),
-        Stage("aside", ("one",), lambda config: {"n": config.evidence.n_neighbours}, note("aside")),
+        Stage("one", (), ("data.label.threshold",), note, leaves=leaves, seeded=False),
+        Stage("two", ("one",), ("evidence.n_candidates",), note, leaves=leaves),
+        Stage("three", ("one", "two"), (), note, leaves=leaves),
+        Stage("aside", ("one",), ("evidence.n_neighbours",), note, leaves=leaves),
     ]
 
 
@@ -81,7 +83,7 @@ def test_a_failed_stage_leaves_earlier_ones_and_is_tried_again(tmp_path):
     log = []
     stages = toy_stages(log)
 
-    def fail(context, draft):
+    def fail(run, draft):
         raise RuntimeError
 
     broken = [stage if stage.name != "two" else Stage("two", ("one",), stage.settings, fail) for stage in stages]
@@ -163,9 +165,9 @@ def test_results_of_another_schema_version_are_left_where_they_are(tmp_path, mon
     log = []
     before = run(tmp_path, log)
     with monkeypatch.context() as patch:
-        patch.setattr(runner_module, "SCHEMA_VERSION", 3)
-        patch.setattr("scorerec.core.artifacts.SCHEMA_VERSION", 3)
-        with pytest.raises(ArtifactError, match="schema version 2, this is 3"):
+        patch.setattr(runner_module, "SCHEMA_VERSION", 99)
+        patch.setattr("scorerec.core.artifacts.SCHEMA_VERSION", 99)
+        with pytest.raises(ArtifactError, match=f"schema version {SCHEMA_VERSION}, this is 99"):
             Run.open(tmp_path / "toy")
         after = run(tmp_path, log)
     assert log == ["one", "two", "three", "aside"]
@@ -203,11 +205,11 @@ def test_a_damaged_record_is_said(tmp_path):
 def test_two_runs_in_one_folder_make_each_result_once(tmp_path):
     log, told, is_running, may_end = [], [], threading.Event(), threading.Event()
 
-    def slow(context, draft):
+    def slow(run, draft):
         is_running.set()
         assert may_end.wait(10)
 
-    stages = [Stage("one", (), lambda _: {}, slow)]
+    stages = [Stage("one", (), (), slow)]
     first = threading.Thread(target=Runner(stages, CONFIG, tmp_path).run)
     first.start()
     assert is_running.wait(10)
@@ -216,9 +218,35 @@ def test_two_runs_in_one_folder_make_each_result_once(tmp_path):
         told.append(progress)
         may_end.set()
 
-    fast = [Stage("one", (), lambda _: {}, lambda context, draft: log.append("second"))]
+    fast = [Stage("one", (), (), lambda run, draft: log.append("second"))]
     Runner(fast, CONFIG, tmp_path).run(tell=tell)
     first.join(10)
     assert log == []
     assert [part.state for part in told] == ["waiting", "done"]
     assert told[0].note.startswith("for process ")
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda run, draft: run.config.evidence.n_neighbours, "setting evidence.n_neighbours"),
+        (lambda run, draft: run.config.car, "setting car"),
+        (lambda run, draft: run.config.seed, "setting seed"),
+        (lambda run, draft: run.artifact("two"), "stage aside reads two"),
+        (lambda run, draft: (draft.path / "notes.txt").write_text("of users"), "leaves notes.txt"),
+    ],
+)
+def test_a_stage_that_uses_what_it_does_not_declare_is_a_fault(tmp_path, work, message):
+    stages = toy_stages([])
+    aside = Stage("aside", ("one",), ("evidence.n_candidates",), work, seeded=False)
+    with pytest.raises(UndeclaredError, match=f"{message}.*, which it does not declare"):
+        Runner([*stages[:2], aside], CONFIG, tmp_path).run()
+
+
+def test_device_and_threads_may_be_read_by_all_and_decide_nothing(tmp_path):
+    told = []
+    stages = [Stage("one", (), (), lambda run, draft: told.append((run.config.device, run.config.threads)))]
+    before = Runner(stages, CONFIG, tmp_path).run()
+    after = Runner(stages, CONFIG.model_copy(update={"device": "cpu", "threads": 2}), tmp_path).run()
+    assert told == [("auto", 1)]
+    assert after["one"].path == before["one"].path

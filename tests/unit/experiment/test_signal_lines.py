@@ -8,8 +8,8 @@ from scorerec.core.errors import ConfigError
 from scorerec.evaluate.results import Signal, StateSpread, UserCount
 from scorerec.experiment.actions import signal_lines
 from scorerec.experiment.config import load_experiment
-from scorerec.experiment.methods import ALL_METHODS
-from scorerec.experiment.stages import needs
+from scorerec.experiment.methods import METHODS
+from scorerec.experiment.plan import needs
 from scorerec.experiment.stages.signal import measured_splits
 
 
@@ -65,6 +65,6 @@ def test_the_mean_beside_the_crm_is_called_after_the_model() -> None:
     config = load_experiment(
         "ml-1m", ['methods=["item-mean", "item+user-mean", "crm", "crm+item", "score"]', "crm.model=mf"]
     )
-    names = {method.key: method.name for method in config.chosen_methods}
+    names = {method.key: method.label for method in config.chosen_methods}
     assert (names["crm"], names["crm+item"]) == ("MF", "MF + item mean")
-    assert {"references", "crm-scores"} <= set(needs(ALL_METHODS["crm+item"].stage))
+    assert {"references", "crm-scores"} <= set(needs(METHODS["crm+item"].stage))

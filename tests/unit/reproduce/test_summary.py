@@ -12,7 +12,7 @@ from scorerec.reproduce.plan import ITEM_MEAN, OVER_SEEDS, SCORE, TABLES, Row
 from scorerec.reproduce.records import Record
 from scorerec.reproduce.summary import Line, summarise
 
-OTHER = Row("other", "another", "llm")
+OTHER = Row("other", "llm", (), "another")
 SEEDS = (0, 1, 2)
 
 
@@ -86,7 +86,7 @@ def test_jobs_are_those_that_tables_show_the_first_seed_first() -> None:
 
 
 def test_rows_that_take_minutes_have_one_seed_unless_more_are_asked_for() -> None:
-    plans = {"table2": (ITEM_MEAN, Row("mf", "MF", "crm"), OTHER, SCORE)}
+    plans = {"table2": (ITEM_MEAN, Row("mf", "crm", (), "MF"), OTHER, SCORE)}
     found = {
         lm_seeds: [(job.row.key, job.seed) for job in _jobs(("table2",), plans, (2, 0), lm_seeds)]
         for lm_seeds in (True, False)

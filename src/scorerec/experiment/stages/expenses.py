@@ -14,14 +14,14 @@ from scorerec.evaluate.plots import Curve
 from scorerec.evaluate.tables import NONE, Row, number, seconds
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import Method
-from scorerec.experiment.runner import ancestors
+from scorerec.experiment.stage import ancestors
 
 
 def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> dict[str, float]:
     """Return the seconds of training and scoring of each method, shared stages counted for each."""
     reads = {name: artifact.manifest["inputs"] for name, artifact in artifacts.items()}
     return {
-        method.name: sum(float(artifacts[stage].manifest["seconds"]) for stage in ancestors(method.stage, reads))
+        method.key: sum(float(artifacts[stage].manifest["seconds"]) for stage in ancestors(method.stage, reads))
         for method in methods
     }
 
@@ -52,15 +52,15 @@ def cost_rows(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> l
     for method in chosen:
         artifact = artifacts[method.stage]
         own = artifact.table(SCORES)
-        own = own.filter(pc.equal(own["method"], method.name))
+        own = own.filter(pc.equal(own["method"], method.key))
         # Stages such as the references score several methods at once, and train them too.
-        is_scoring = method.stage.startswith("scores-") or method.stage == "crm-scores"
+        is_scoring = bool(method.stages)
         took = float(artifact.manifest["seconds"]) if is_scoring else 0.0
         tokens = pc.mean(own["n_tokens"]).as_py()
         rows.append(
             {
-                "method": method.name,
-                "training, s": seconds(total[method.name] - took),
+                "method": method.label,
+                "training, s": seconds(total[method.key] - took),
                 "scoring, s per 1,000": number(1000 * took / own.num_rows, 2) if is_scoring else NONE,
                 "tokens per score": NONE if not tokens else number(tokens, 1),
                 "tokens per 1,000 scores": NONE if not tokens else f"{1000 * tokens:,.0f}",

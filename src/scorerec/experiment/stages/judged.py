@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from scorerec.core.tables import PROMPTS, SCORES, TARGETS
-from scorerec.experiment.runner import Context
+from scorerec.core.tables import SCORES
 
 JUDGED = ("valid", "test")
-
-
-def in_splits(targets: pa.Table, splits: Collection[str]) -> pa.Table:
-    """Return the targets of some splits, in their order."""
-    return targets.filter(pc.is_in(targets["split"], value_set=pa.array(sorted(splits))))
 
 
 def with_users(targets: pa.Table, queries: pa.Table) -> pa.Table:
@@ -25,15 +18,8 @@ def with_users(targets: pa.Table, queries: pa.Table) -> pa.Table:
     return targets.append_column("user_id", pa.array([users[query] for query in targets["query_id"].to_pylist()]))
 
 
-def prompts_of(context: Context, stage: str, splits: Collection[str]) -> pa.Table:
-    """Return the PROMPTS of a stage for the targets of some splits."""
-    targets = in_splits(context.inputs["corpus"].table(TARGETS), splits)
-    prompts = context.inputs[stage].table(PROMPTS)
-    return prompts.filter(pc.is_in(prompts["target_id"], targets["target_id"].combine_chunks()))
-
-
 def with_method(scores: pa.Table, method: str) -> pa.Table:
-    """Return scores with the name of who gave them."""
+    """Return scores with the key of who gave them."""
     return scores.append_column("method", pa.array([method] * scores.num_rows, pa.string()))
 
 

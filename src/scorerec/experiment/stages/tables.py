@@ -1,9 +1,6 @@
-"""Stages that read the source: interactions, the corpus, and the reference predictors."""
+"""Work of the stages that read the source: interactions, the corpus, and the predictors that need no network."""
 
 from __future__ import annotations
-
-import hashlib
-from typing import Any
 
 import pyarrow as pa
 
@@ -13,70 +10,50 @@ from scorerec.crm.references import fit_references
 from scorerec.crm.simple import fit_simple
 from scorerec.data.corpus import build_corpus
 from scorerec.data.prepare import prepare
-from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.runner import Context, Stage
-from scorerec.experiment.stages.judged import JUDGED, in_splits, score_table, with_users
-from scorerec.nn.devices import choose_device
+from scorerec.experiment.run import Run
+from scorerec.experiment.stages.judged import JUDGED, score_table, with_users
 from scorerec.nn.encoders import encode, load_encoder
 
 
-def _data(context: Context, draft: Draft) -> None:
-    prepared = prepare(context.config.data)
+def data(run: Run, draft: Draft) -> None:
+    """Read the source, label, select and split."""
+    prepared = prepare(run.config.data)
     draft.write(INTERACTIONS, prepared.interactions)
     draft.write(ITEMS, prepared.items)
     draft.facts.update(prepared.notes)
 
 
-def _data_settings(config: ExperimentConfig) -> dict[str, Any]:
-    """The rules, and what is in the files: the same files in another folder give the same artifact."""
-    settings = config.data.model_dump(mode="json", exclude={"path"})
-    checksums = {}
-    for path in config.data.files():
-        with path.open("rb") as file:
-            checksums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return {**settings, "files": checksums}
+def corpus(run: Run, draft: Draft) -> None:
+    """Write down whose behaviours may be retrieved, from which histories is asked, and for which items."""
+    built = build_corpus(run.interactions, run.config.corpus)
+    draft.write(BEHAVIOURS, built.behaviours)
+    draft.write(QUERIES, built.queries)
+    draft.write(TARGETS, built.targets)
 
 
-def _corpus(context: Context, draft: Draft) -> None:
-    corpus = build_corpus(context.inputs["data"].table(INTERACTIONS), context.config.corpus)
-    draft.write(BEHAVIOURS, corpus.behaviours)
-    draft.write(QUERIES, corpus.queries)
-    draft.write(TARGETS, corpus.targets)
-
-
-def _references(context: Context, draft: Draft) -> None:
-    corpus = context.inputs["corpus"]
-    judged = with_users(in_splits(corpus.table(TARGETS), JUDGED), corpus.table(QUERIES))
-    predictors, facts = fit_references(context.inputs["data"].table(INTERACTIONS))
+def references(run: Run, draft: Draft) -> None:
+    """Score the judged rows by the means of items and users."""
+    judged = with_users(run.targets(*JUDGED), run.queries)
+    predictors, facts = fit_references(run.interactions)
     users, items = judged["user_id"].to_pylist(), judged["item_id"].to_pylist()
-    parts = [score_table(judged, name, predictor.predict(users, items)) for name, predictor in predictors.items()]
+    parts = [score_table(judged, key, predictor.predict(users, items)) for key, predictor in predictors.items()]
     draft.write(SCORES, pa.concat_tables(parts))
     draft.facts.update(facts)
 
 
-def _simple(context: Context, draft: Draft) -> None:
+def simple(run: Run, draft: Draft) -> None:
     """Score the judged rows with the four predictors that need no network of their own."""
-    interactions, items = context.inputs["data"].table(INTERACTIONS), context.inputs["data"].table(ITEMS)
-    embedder = load_encoder(context.config.evidence.text_embedder, device=str(choose_device(context.config.device)))
-    vectors = encode(embedder, items["title"].to_pylist())
-    titles = dict(zip(items["item_id"].to_pylist(), vectors, strict=True))
-    found = fit_simple(interactions, titles, context.config.seed)
-    judged = in_splits(context.inputs["corpus"].table(TARGETS), JUDGED)
-    ordered = interactions.sort_by("row_id")
+    embedder = load_encoder(run.config.evidence.text_embedder, device=run.device)
+    vectors = encode(embedder, run.items["title"].to_pylist())
+    found = fit_simple(run.interactions, dict(zip(run.item_ids, vectors, strict=True)), run.config.seed)
+    judged, ordered = run.targets(*JUDGED), run.interactions.sort_by("row_id")
+    splits = ordered["split"].to_pylist()
     parts = []
-    for name, by_split in found.items():
+    for key, by_split in found.items():
         scores: dict[int, float] = {}
-        for split, simple in by_split.items():
-            rows = in_splits(ordered, (split,))["row_id"].to_pylist()
-            scores |= dict(zip(rows, simple.p_yes.tolist(), strict=True))
-        parts.append(score_table(judged, name, [scores[row] for row in judged["row_id"].to_pylist()]))
-        draft.facts[name] = by_split["valid"].facts
+        for split, one in by_split.items():
+            rows = ordered.filter([part == split for part in splits])["row_id"].to_pylist()
+            scores |= dict(zip(rows, one.p_yes.tolist(), strict=True))
+        parts.append(score_table(judged, key, [scores[row] for row in judged["row_id"].to_pylist()]))
+        draft.facts[key] = by_split["valid"].facts
     draft.write(SCORES, pa.concat_tables(parts))
-
-
-STAGES = (
-    Stage("data", (), _data_settings, _data, seeded=False),
-    Stage("corpus", ("data",), lambda config: config.corpus.model_dump(mode="json"), _corpus, seeded=False),
-    Stage("references", ("data", "corpus"), lambda _: {}, _references, seeded=False),
-    Stage("simple", ("data", "corpus"), lambda config: {"titles": config.evidence.text_embedder}, _simple),
-)

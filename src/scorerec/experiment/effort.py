@@ -1,0 +1,237 @@
+"""How much work the transformers of a stage have before them; a stage names its function here.
+
+What multiplies no matrices (static encoders), the recommender, and what only moves rows, are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from scorerec.assess.limits import estimate_tokens
+from scorerec.baselines.registry import BASELINES
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.plan import shows_others
+from scorerec.experiment.run import EMBEDDED, Run
+from scorerec.experiment.stage import Stage
+from scorerec.llm.embedded import llama_config
+from scorerec.llm.lora import LoRAConfig
+from scorerec.nn.effort import Shape, Work, model_shape, shape_of
+from scorerec.nn.encoders import embedded_folder
+
+_TOKENS_OF_WORDING = 120
+_TOKENS_OF_EMBEDDED_WORDING, _TOKENS_OF_EMBEDDED_TITLE = 12, 2  # its vocabulary has whole titles and sentences
+_MOST_TOKENS_OF_ENCODERS = 512
+_READ_AT_ONCE = 64  # texts
+_VALUE_BYTES = {"bf16": 2}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much there is of each; mean titles shown of a history, as evidence, of a behaviour; mean tokens of a title."""
+
+    items: int
+    users: int
+    behaviours: int
+    queries: int
+    train: int
+    valid: int
+    test: int
+    history: float
+    evidence: float
+    behaviour: float
+    title: float
+
+    @classmethod
+    def of(cls, run: Run) -> Sizes:
+        """Count the tables of a run."""
+        config, splits = run.config, Counter(run.all_targets["split"].to_pylist())
+        lengths = [len(items) for items in run.behaviours["item_ids"].to_pylist()]
+        histories = [len(items) for items in run.queries["item_ids"].to_pylist()]
+        return cls(
+            items=run.items.num_rows,
+            users=len(set(run.behaviours["user_id"].to_pylist())),
+            behaviours=run.behaviours.num_rows,
+            queries=run.queries.num_rows,
+            train=splits["train"],
+            valid=splits["valid"],
+            test=splits["test"],
+            history=_mean_shown(histories, config.llm.history_titles),
+            evidence=_mean_shown(lengths, config.llm.evidence_titles),
+            behaviour=_mean_shown(lengths, config.prompt.behaviour_titles),
+            title=fmean(map(estimate_tokens, run.items["title"].to_pylist())) + 2,  # quotes and comma
+        )
+
+    @property
+    def judged(self) -> int:
+        """Validation and test rows."""
+        return self.valid + self.test
+
+    @property
+    def described(self) -> float:
+        """Tokens of d(.) as an encoder reads it."""
+        return _TOKENS_OF_WORDING / 4 + self.behaviour * self.title
+
+
+def _mean_shown(lengths: list[int], most: int | None) -> float:
+    return fmean(length if most is None else min(length, most) for length in lengths) if lengths else 0.0
+
+
+def car(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of tuning CAR: an anchor and a neighbour's behaviour in each pair."""
+    shape, own = _encoder_shape(config.car.model), config.car
+    if shape is None:
+        return None
+    rows = 2 * sizes.users * (1 + own.n_prefixes) * own.epochs
+    tokens = min(sizes.described, own.max_length or _MOST_TOKENS_OF_ENCODERS)
+    return Work(shape, tokens, 0, rows, 2 * own.batch_size, shape.parameters, _VALUE_BYTES.get(own.precision, 4))
+
+
+def searched(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of reading behaviours and queries with CAR, or with what it starts from."""
+    shape, own = _encoder_shape(config.car.model), config.car
+    if shape is None:
+        return None
+    tokens = min(sizes.described, own.max_length or _MOST_TOKENS_OF_ENCODERS)
+    rows = sizes.behaviours + sizes.queries
+    return Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, _VALUE_BYTES.get(own.precision, 4))
+
+
+def rankings(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of Eq. 8: behaviours and assessments, or the titles of the catalogue where these teach."""
+    shape = _encoder_shape(config.evidence.text_embedder)
+    if shape is None:
+        return None
+    if config.sare.teacher == "titles":
+        return Work(shape, sizes.title, sizes.items, 0, _READ_AT_ONCE, 0)
+    n_assessed = min(config.assess.n_targets, sizes.train)
+    rows = sizes.behaviours + n_assessed
+    read = min(sizes.described, _MOST_TOKENS_OF_ENCODERS) * sizes.behaviours + _TOKENS_OF_WORDING * n_assessed
+    return Work(shape, read / rows, rows, 0, _READ_AT_ONCE, 0)
+
+
+def sare(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of tuning SARE: a prompt with some candidates."""
+    shape, own = _encoder_shape(config.sare.model), config.sare
+    if shape is None:
+        return None
+    is_pair, group = own.reading == "cross-encoder", 1 + own.n_negatives
+    rows = (group + (not is_pair)) * min(config.assess.n_targets, sizes.train) * own.epochs
+    tokens, size = min(own.max_length, (1 + is_pair) * sizes.described), _VALUE_BYTES.get(own.precision, 4)
+    return Work(shape, tokens, 0, rows, group * own.batch_size, shape.parameters, size)
+
+
+def contexts(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of reading candidates with SARE."""
+    shape, own = _encoder_shape(config.sare.model), config.sare
+    if shape is None:
+        return None
+    is_pair, targets = own.reading == "cross-encoder", sizes.train + sizes.judged
+    rows = targets * config.evidence.n_candidates if is_pair else targets + sizes.behaviours
+    tokens = min(own.max_length, (1 + is_pair) * sizes.described)
+    return Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, _VALUE_BYTES.get(own.precision, 4))
+
+
+def backbone(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of the embedded LM's reading; any other is used as it is."""
+    if config.llm.backbone != EMBEDDED:
+        return None
+    shape, lm = _lm_shape(config), config.embedded_lm
+    tokens = min((_prompt(config, sizes, False) + _prompt(config, sizes, True)) / 2, lm.max_text_tokens)
+    rows = config.reading.n_texts * lm.epochs
+    return Work(shape, tokens, 0, rows, lm.batch_size, shape.parameters, logits_per_row=tokens)
+
+
+def tuned_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of tuning the LM on a stage's prompts, and of choosing its epoch."""
+    llm = config.llm
+    if llm.tune == "none":
+        return None
+    shape = _lm_shape(config)
+    n_train = min(sizes.train, llm.max_train_rows or sizes.train) * llm.epochs
+    n_valid = min(sizes.valid, llm.max_valid_rows or sizes.valid) * llm.epochs * llm.selections_per_epoch
+    trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
+    fixed = (trained, _lm_bytes(config), llm.gradient_checkpointing)
+    return Work(shape, _lm_tokens(stage, config, sizes), n_valid, n_train, llm.batch_size, *fixed)
+
+
+def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of scoring with the LM."""
+    rows = _scored(stage, config, sizes)
+    tokens, size = _lm_tokens(stage, config, sizes), _lm_bytes(config)
+    return Work(_lm_shape(config), tokens, rows, 0, config.llm.score_batch_size, 0, size)
+
+
+def tuned_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of tuning an encoder on prompts."""
+    own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
+    shape = _encoder_shape(own.model)
+    if shape is None:
+        return None
+    n_train = min(sizes.train, own.max_train_rows or sizes.train) * own.epochs
+    n_valid = min(sizes.valid, own.max_valid_rows or sizes.valid) * own.epochs
+    trained = round(shape.parameters * (1 - own.frozen_layers / max(1, shape.layers)))
+    return Work(shape, _encoder_tokens(stage, config, sizes), n_valid, n_train, own.batch_size, trained)
+
+
+def scored_by_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of scoring with an encoder."""
+    own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
+    shape, rows = _encoder_shape(own.model), _scored(stage, config, sizes)
+    if shape is None:
+        return None
+    return Work(shape, _encoder_tokens(stage, config, sizes), rows, 0, own.batch_size, 0)
+
+
+def _scored(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> int:
+    """Return how many rows are scored: those of one split where the stage reads which."""
+    if "evaluation.split" not in stage.settings:
+        return sizes.judged
+    return sizes.test if config.evaluation.split == "test" else sizes.valid
+
+
+def _encoder_tokens(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> float:
+    own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
+    shown = config.evidence.n_context_users * sizes.evidence if shows_others(stage.name) else 0
+    return min(own.max_tokens, _TOKENS_OF_WORDING / 2 + (sizes.history + shown) * sizes.title)
+
+
+def _lm_tokens(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> float:
+    return min(_prompt(config, sizes, shows_others(stage.name)), config.llm.max_tokens or math.inf)
+
+
+def _prompt(config: ExperimentConfig, sizes: Sizes, has_evidence: bool) -> float:
+    """Return the tokens of P^b or P^s before the budget."""
+    is_embedded = config.llm.backbone == EMBEDDED
+    wording = _TOKENS_OF_EMBEDDED_WORDING if is_embedded else _TOKENS_OF_WORDING
+    title = float(_TOKENS_OF_EMBEDDED_TITLE) if is_embedded else sizes.title
+    shown = config.evidence.n_context_users * sizes.evidence if has_evidence else 0
+    return wording + (sizes.history + shown) * title
+
+
+def _lm_shape(config: ExperimentConfig) -> Shape:
+    if config.llm.backbone == EMBEDDED:
+        lm = config.embedded_lm
+        return shape_of(llama_config(lm, lm.vocabulary), is_causal=True)
+    return model_shape(config.llm.backbone, is_causal=True)
+
+
+def _lm_bytes(config: ExperimentConfig) -> int:
+    return 4 if config.llm.backbone == EMBEDDED or config.llm.precision == "fp32" else 2
+
+
+def _encoder_shape(name: str) -> Shape | None:
+    """Return the size of an encoder; None for a static one, which multiplies nothing and has no configuration."""
+    if name == "embedded:static" or (Path(name).is_dir() and not (Path(name) / "config.json").is_file()):
+        return None
+    return model_shape(embedded_folder() if name == "embedded:minilm" else name, is_causal=False)
+
+
+def _adapter_parameters(lora: LoRAConfig, shape: Shape) -> int:
+    """Return about how many parameters LoRA has: rank times the widths at both ends of each layer that gets one."""
+    inner = {"gate_proj", "up_proj", "down_proj"}
+    ends = (shape.width + (shape.inner_width if name in inner else shape.width) for name in lora.modules)
+    return lora.rank * shape.layers * sum(ends)

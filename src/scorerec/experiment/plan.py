@@ -1,0 +1,243 @@
+"""The stages of an experiment: what each reads, which settings decide it, and what does the work.
+
+From here it can be read in one go how ratings become a report. The work itself is in ``stages/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from scorerec.core.artifacts import MODEL
+from scorerec.core.tables import (
+    ASSESSMENTS,
+    BEHAVIOURS,
+    CANDIDATES,
+    CONTEXTS,
+    INTERACTIONS,
+    ITEMS,
+    NEIGHBOURS,
+    PROMPTS,
+    QUERIES,
+    RANKINGS,
+    SCORES,
+    TARGETS,
+)
+from scorerec.experiment.methods import BEHAVIOUR, HISTORY, METHODS, TITLES
+from scorerec.experiment.run import EMBEDDED, INDEX, SIGNAL
+from scorerec.experiment.settings import EVERYTHING
+from scorerec.experiment.stage import Holds, Stage, ancestors
+
+if TYPE_CHECKING:
+    from scorerec.experiment.config import ExperimentConfig
+
+PAGE, RESULTS = "report.html", "results.json"
+_TEACHING = ("evidence.n_neighbours", "evidence.similarity", "evidence.beside", "evidence.item_sets")
+_INDEX: dict[str, Holds] = {INDEX: "index"}
+_PAGES: dict[str, Holds] = {PAGE: "page", RESULTS: "page"}
+_MODEL: dict[str, Holds] = {MODEL: "model"}
+
+_CHAIN = (
+    Stage("data", (), ("data",), "tables:data", writes=(INTERACTIONS.name, ITEMS.name), seeded=False),
+    Stage(
+        "corpus",
+        ("data",),
+        ("corpus",),
+        "tables:corpus",
+        writes=(BEHAVIOURS.name, QUERIES.name, TARGETS.name),
+        seeded=False,
+    ),
+    Stage("references", ("data", "corpus"), (), "tables:references", writes=(SCORES.name,), seeded=False),
+    Stage("simple", ("data", "corpus"), ("evidence.text_embedder",), "tables:simple", writes=(SCORES.name,)),
+    Stage("crm", ("data",), ("crm",), "recommender:crm", leaves=_MODEL),
+    Stage("crm-beside", ("data",), ("evidence.beside",), "recommender:beside", leaves=_MODEL),
+    Stage(
+        "neighbours",
+        ("data", "crm", "crm-beside"),
+        (*_TEACHING, "evidence.force", "evidence.user_vectors", "crm.model"),
+        "recommender:neighbours",
+        writes=(BEHAVIOURS.name, "vectors", NEIGHBOURS.name),
+        leaves={"similarity.json": "nobody"},
+        seeded=False,
+    ),
+    Stage(
+        "car",
+        ("data", "corpus", "crm", "crm-beside", "neighbours"),
+        ("car", *BEHAVIOUR, *_TEACHING),
+        "evidence:car",
+        leaves=_MODEL,
+        effort="car",
+    ),
+    Stage(
+        "candidates",
+        ("data", "corpus", "crm", "neighbours", "car"),
+        ("evidence.n_candidates", "finding", *BEHAVIOUR),
+        "evidence:candidates",
+        writes=(CANDIDATES.name,),
+        leaves=_INDEX,
+        seeded=False,
+        effort="searched",
+    ),
+    Stage(
+        "candidates-base",
+        ("data", "corpus"),
+        ("evidence.n_candidates", "car.model", "car.max_length", *BEHAVIOUR),
+        "evidence:base_candidates",
+        writes=(CANDIDATES.name,),
+        leaves=_INDEX,
+        seeded=False,
+        effort="searched",
+    ),
+    Stage(
+        "candidates-cf",
+        ("corpus", "crm", "neighbours"),
+        ("evidence.n_candidates", "finding.activity"),
+        "evidence:taste_candidates",
+        writes=(CANDIDATES.name,),
+        leaves=_INDEX,
+        seeded=False,
+    ),
+    Stage("assessments", ("data", "corpus"), ("assess", *HISTORY), "evidence:assessments", writes=(ASSESSMENTS.name,)),
+    Stage(
+        "rankings",
+        ("data", "corpus", "candidates", "assessments"),
+        ("evidence.text_embedder", "sare.teacher", *BEHAVIOUR),
+        "evidence:rankings",
+        writes=(RANKINGS.name,),
+        seeded=False,
+        effort="rankings",
+    ),
+    Stage(
+        "sare",
+        ("data", "corpus", "rankings"),
+        ("sare", *HISTORY, "prompt.behaviour_titles"),
+        "evidence:sare",
+        leaves=_MODEL,
+        effort="sare",
+    ),
+    Stage(
+        "contexts",
+        ("data", "corpus", "candidates", "sare"),
+        ("evidence.n_context_users", "sare", *HISTORY, "prompt.behaviour_titles"),
+        "evidence:contexts",
+        writes=(CONTEXTS.name,),
+        seeded=False,
+        effort="contexts",
+    ),
+    Stage(
+        "signal",
+        ("data", "corpus", "references", "crm", "neighbours", "car", "candidates", "contexts"),
+        (
+            "evaluation.split",
+            "evidence.n_context_users",
+            "evidence.user_vectors",
+            "finding",
+            "crm.model",
+            "crm.max_ranked_rows",
+            "car.model",
+            "car.max_length",
+            *BEHAVIOUR,
+            "prompt.evidence_titles",
+        ),
+        "signal:whole",
+        leaves={SIGNAL: "nobody"},
+    ),
+    Stage(
+        "backbone",
+        ("data", "corpus", "candidates-base"),
+        (
+            "llm.history_titles",
+            "llm.evidence_titles",
+            "evidence.n_context_users",
+            "embedded_lm",
+            "reading",
+            *TITLES,
+        ),
+        "language_model:embedded_backbone",
+        leaves=_MODEL,
+        effort="backbone",
+    ),
+)
+# Any other backbone is used as it is.
+_GIVEN_BACKBONE = Stage("backbone", (), ("llm.backbone",), "language_model:given_backbone", seeded=False)
+# Not among the stages of a run, which measures every step: for recommenders that are only compared.
+SIGNAL_OF_CRM = Stage(
+    "signal-crm",
+    ("data", "corpus", "references", "crm", "neighbours"),
+    ("evaluation.split", "evidence.user_vectors", "finding.activity", "crm.model", "crm.max_ranked_rows"),
+    "signal:of_crm",
+    leaves={SIGNAL: "nobody"},
+)
+
+
+def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Return stages so that each stands after those it reads."""
+    by_name = {stage.name: stage for stage in stages}
+    found: dict[str, Stage] = {}
+
+    def visit(name: str) -> None:
+        if name not in found:
+            for above in by_name[name].reads:
+                visit(above)
+            found[name] = by_name[name]
+
+    for name in by_name:
+        visit(name)
+    return tuple(found.values())
+
+
+ALL_STAGES = _in_order((*_CHAIN, *(stage for method in METHODS.values() for stage in method.stages)))
+_BY_NAME = {stage.name: stage for stage in ALL_STAGES}
+_READS = {stage.name: stage.reads for stage in ALL_STAGES}
+# What the report shows beside the methods.
+_REPORTED = (
+    *("data", "corpus", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score"),
+    *("candidates", "contexts", "signal", "prompts-score"),
+)
+
+
+_LEAVES = {stage.name: stage.leaves for stage in (*ALL_STAGES, SIGNAL_OF_CRM)} | {"report": _PAGES}
+# Stages that sent prompts to a distant LM -> the stage that wrote these.
+ASKED_AFAR = {stage.name: stage.given[0] for stage in ALL_STAGES if stage.work == "endpoint:scores"}
+
+
+def holdings(stage: str) -> Mapping[str, Holds] | None:
+    """Return what a stage leaves beside tables, and what it holds of users; None for a stage that is not known."""
+    return _LEAVES.get(stage)
+
+
+def needs(stage: str) -> list[str]:
+    """Return the stages that a method which ends in ``stage`` would have to run alone."""
+    return ancestors(stage, _READS)
+
+
+def shows_others(stage: str) -> bool:
+    """Whether similar users' behaviours are retrieved for what a stage scores."""
+    return bool(_written_for(stage) & {CONTEXTS.name, NEIGHBOURS.name})
+
+
+def reads_text(stage: str) -> bool:
+    """Whether a language model or an encoder reads prompts for what a stage scores."""
+    return PROMPTS.name in _written_for(stage)
+
+
+def _written_for(stage: str) -> set[str]:
+    return {table for name in needs(stage) for table in _BY_NAME[name].writes}
+
+
+def report_stage(needed: Iterable[str]) -> Stage:
+    """Return the stage that reports on methods, which need those stages: it shows all settings, so all decide it."""
+    reads = tuple(dict.fromkeys((*_REPORTED, *needed)))
+    return Stage("report", reads, (EVERYTHING,), "evaluation:report", leaves=_PAGES)
+
+
+def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
+    """Return the stages that the methods of an experiment need, the report last."""
+    report = report_stage(name for method in config.chosen_methods for name in needs(method.stage))
+    is_embedded = config.llm.backbone == EMBEDDED
+    stages = [_GIVEN_BACKBONE if stage.name == "backbone" and not is_embedded else stage for stage in ALL_STAGES]
+    wanted = set(report.reads)
+    for stage in reversed(stages):
+        if stage.name in wanted:
+            wanted.update(stage.reads)
+    return (*(stage for stage in stages if stage.name in wanted), report)

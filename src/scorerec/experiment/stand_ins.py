@@ -1,0 +1,31 @@
+"""What the numbers of a run were made with: which parts stand in for the paper's, and on what machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from scorerec.baselines.registry import BASELINES
+from scorerec.experiment.config import ExperimentConfig
+
+
+def machine(threads: int) -> str:
+    """Say what the numbers of seconds were measured on."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, {threads} torch thread(s)"
+
+
+def stand_ins(config: ExperimentConfig) -> list[str]:
+    """Say which parts of this experiment are small stand-ins for what the paper used."""
+    found = []
+    if config.llm.backbone == "embedded":
+        found.append("embedded LM: a small model trained from scratch by the run, not a pretrained LLM")
+    if config.assess.assessor == "metadata":
+        found.append("metadata assessor: item metadata in sentences, not an LLM")
+    if config.car.model.startswith("embedded:"):
+        found.append(f"retriever {config.car.model}: stands in for mpnet-base")
+    if config.sare.model.startswith("embedded:"):
+        found.append(f"reranker {config.sare.model}: stands in for bge-reranker-large")
+    for key, baseline in BASELINES.items():
+        if key in config.methods:
+            found += baseline.stand_ins(getattr(config.baselines, baseline.section_name()))
+    return found

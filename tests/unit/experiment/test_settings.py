@@ -1,0 +1,77 @@
+"""A stage sees the settings that it declared, and what decides its result is what it sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.settings import UndeclaredError, View, identity_of, without
+
+CONFIG = ExperimentConfig.model_validate(
+    {"data": {"source": "synthetic"}, "llm": {"evidence_augmentation": True, "history_titles": 7}}
+)
+
+
+def view(*paths: str) -> Any:
+    return View(CONFIG, paths, "stage x", set())
+
+
+def test_a_section_in_part_shows_its_part() -> None:
+    seen = view("prompt.domain", "car")
+    assert seen.car is CONFIG.car
+    assert seen.prompt.domain == "movie"
+    with pytest.raises(UndeclaredError, match=r"stage x reads the setting prompt\.history_titles"):
+        _ = seen.prompt.history_titles
+    with pytest.raises(UndeclaredError, match="the setting sare"):
+        _ = seen.sare
+
+
+def test_a_property_is_computed_from_what_may_be_read() -> None:
+    assert view("prompt.domain").prompt.words == CONFIG.prompt.words
+    shown = ("llm.max_tokens", "llm.history_titles", "llm.evidence_titles", "llm.evidence_users")
+    assert view(*shown).llm.budget == CONFIG.llm.budget
+    with pytest.raises(UndeclaredError, match=r"llm\.evidence_users"):
+        _ = view(*shown[:3]).llm.budget
+
+
+def test_a_setting_that_is_held_back_is_at_its_default_and_decides_nothing() -> None:
+    path = without("llm", "evidence_augmentation")
+    assert view(path).llm.evidence_augmentation is False
+    assert view(path).llm.history_titles == 7
+    other = CONFIG.model_copy(update={"llm": CONFIG.llm.model_copy(update={"evidence_augmentation": False})})
+    assert identity_of(CONFIG, [path]) == identity_of(other, [path])
+    assert identity_of(CONFIG, ["llm"]) != identity_of(other, ["llm"])
+
+
+def test_a_view_says_what_was_read() -> None:
+    read: set[str] = set()
+    seen: Any = View(CONFIG, ("car", "prompt.domain", "sare"), "stage x", read)
+    _ = seen.car.epochs, seen.prompt.domain
+    assert read == {"car", "prompt.domain"}
+
+
+def test_prices_decide_no_assessment_and_everything_decides_a_report() -> None:
+    dearer = CONFIG.model_copy(update={"assess": CONFIG.assess.model_copy(update={"price_in": 3.0})})
+    assert identity_of(CONFIG, ["assess"]) == identity_of(dearer, ["assess"])
+    assert identity_of(CONFIG, ["*"]) != identity_of(dearer, ["*"])
+
+
+def test_of_other_recommenders_the_recipe_decides() -> None:
+    beside = CONFIG.model_copy(update={"evidence": CONFIG.evidence.model_copy(update={"beside": ("lightgcn",)})})
+    (found,) = identity_of(beside, ["evidence.beside"])["evidence.beside"]
+    assert found["model"] == "lightgcn"
+    assert found["learning_rate"] > 0
+
+
+def test_the_same_files_in_another_folder_are_the_same_data(tmp_path: Any) -> None:
+    found = []
+    for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "ratings.dat").write_text(text, encoding="utf-8")
+        (folder / "movies.dat").write_text("x", encoding="utf-8")
+        data = {"source": "movielens-1m", "path": str(folder)}
+        found.append(identity_of(ExperimentConfig.model_validate({"data": data}), ["data"]))
+    assert found[0] == found[1] != found[2]
