@@ -36,6 +36,7 @@ class ReportData:
         stand_ins: what is not what the paper used, shown before any number, such as "embedded LM: a stand-in,
             not a pretrained LLM".
         warnings: what a reader must know before trusting the numbers.
+        verdict: what the table of methods allows to be said, shown below it.
         informativeness: how well the evidence alone tells the labels, per split.
         signal: whether the recommender tells users apart, and what the users found by each way know of the target.
         plots: pictures, already drawn.
@@ -51,6 +52,7 @@ class ReportData:
     summary: Mapping[str, str] = field(default_factory=dict)
     stand_ins: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    verdict: Sequence[str] = ()
     informativeness: Sequence[Informativeness] = ()
     signal: Signal | None = None
     plots: Sequence[Plot] = ()
@@ -100,11 +102,17 @@ def render_report(data: ReportData) -> str:
         warnings=[*data.warnings, *suspicious_evidence(data.informativeness)],
         whiskers={metric: whiskers(data.comparison.methods, metric) for metric in ("auc", "uauc")},
         left_out=_left_out(data.comparison),
-        difference_rows=tables.difference_rows(data.comparison),
+        difference_tables=difference_tables(data.comparison),
         slice_rows=tables.slice_rows(data.comparison),
         signal=signal_tables(data.signal),
         informativeness_rows=tables.informativeness_rows(data.informativeness),
     )
+
+
+def difference_tables(comparison: Comparison) -> list[list[tables.Row]]:
+    """Return a table of paired differences for each method that others are compared with."""
+    bases = dict.fromkeys(entry.against for entry in comparison.differences)
+    return [tables.difference_rows(comparison, base) for base in bases]
 
 
 def signal_tables(found: Signal | None) -> dict[str, list[tables.Row]]:

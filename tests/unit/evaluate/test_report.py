@@ -183,6 +183,12 @@ def test_the_tables_of_the_signal():
     assert signal_tables(None) == {}
 
 
+def test_the_verdict_stands_between_the_table_and_everything_else(comparison):
+    page = render_report(ReportData("t", comparison, verdict=[f"SCORE is below {ATTACK}"]))
+    assert page.index("<table>") < page.index("SCORE is below &lt;script&gt;") < page.index("Paired differences")
+    assert page.count("difference to ") == 3  # SCORE and both references
+
+
 def test_a_bare_report_has_no_empty_sections(comparison):
     page = render_report(ReportData("t", comparison))
     headings = re.findall("<h2[^>]*>(.*?)</h2>", page)

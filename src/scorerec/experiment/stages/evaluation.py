@@ -41,12 +41,13 @@ from scorerec.evaluate.report import ReportData, render_report
 from scorerec.evaluate.results import Comparison, Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.slices import LIKED_BEFORE, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
+from scorerec.evaluate.verdict import verdict
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import SCORE
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.parts import model_folder
-from scorerec.experiment.stages.signal import read_signal
+from scorerec.experiment.stages.signal import SARE, read_signal
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
 from scorerec.text.segments import to_rows
@@ -73,8 +74,11 @@ def _report(context: Context, draft: Draft) -> None:
     facts = {name: inputs[name].facts for name in _REPORTING}
     told = [*signal.warnings, *(line for part in facts.values() for line in part.get("warnings", ()))]
     warnings = list(dict.fromkeys(told))
+    models = [one.name for one in config.chosen_methods if one.kind == "llm" and one.name != SCORE]
+    said = verdict(comparison, REFERENCES, models, signal, SARE)
     results = {
         "name": config.name,
+        "verdict": said,
         "comparison": comparison.model_dump(mode="json"),
         "signal": signal.model_dump(mode="json"),
         "warnings": warnings,
@@ -93,6 +97,7 @@ def _report(context: Context, draft: Draft) -> None:
             summary=_summary(context, rows),
             stand_ins=stand_ins(config),
             warnings=warnings,
+            verdict=said,
             informativeness=informativeness,
             signal=signal,
             plots=_plots(context, rows, comparison),
@@ -221,4 +226,4 @@ def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
 def report_stage(needed: Iterable[str]) -> Stage:
     """Return the stage that reports on the methods of an experiment, which need those stages."""
     reads = dict.fromkeys(("data", "corpus", *_REPORTING, "candidates", "contexts", "signal", "prompts-score", *needed))
-    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=4)
+    return Stage("report", tuple(reads), lambda config: config.evaluation.model_dump(mode="json"), _report, version=5)
