@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from typing import NamedTuple
 
@@ -22,7 +23,10 @@ from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
 from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, Signal
 from scorerec.evaluate.signal import alike_rows, count_rows, difference_rows, ranking_rows
+from scorerec.text.cleaning import shorten
 from scorerec.text.segments import Segment, render
+
+_TITLE = 120  # characters that are shown of a title; the prompt alone is shown whole
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def render_report(data: ReportData) -> str:
         pieces=prompt_pieces,
         kind=kind,
         columns=columns,
+        shorten=partial(shorten, max_characters=_TITLE),
     )
     script = _part("report.js")
     return environment.get_template("report.html").render(
@@ -109,10 +114,10 @@ def render_report(data: ReportData) -> str:
     )
 
 
-def difference_tables(comparison: Comparison) -> list[list[tables.Row]]:
-    """Return a table of paired differences for each method that others are compared with."""
+def difference_tables(comparison: Comparison) -> dict[str, list[tables.Row]]:
+    """Return method -> the paired differences of the others to it, for each that others are compared with."""
     bases = dict.fromkeys(entry.against for entry in comparison.differences)
-    return [tables.difference_rows(comparison, base) for base in bases]
+    return {base: tables.difference_rows(comparison, base) for base in bases}
 
 
 def signal_tables(found: Signal | None) -> dict[str, list[tables.Row]]:

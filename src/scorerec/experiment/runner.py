@@ -211,7 +211,7 @@ class Runner:
             if artifact is not None:
                 return artifact, "done"
             tell(Progress(stage.name, "running", None, None))
-            inputs = {name: made[name] for name in stage.reads}
+            inputs = {name: artifact for name, artifact in made.items() if name in stage.reads}  # in order of running
             with self.store.write(stage.name, identity) as draft:
                 stage.run(Context(self.config, inputs, self.store.root.parent), draft)
             artifact = self.find(stage.name)

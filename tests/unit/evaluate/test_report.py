@@ -134,6 +134,33 @@ def test_the_prompt_is_shown_exactly_as_read(comparison):
     assert '<span class="history">&#39;A&#39;</span><span class="wording">, </span>' in shown
 
 
+def test_titles_without_end_are_shortened(comparison):
+    endless = "word " * 2000
+    user = EvidenceUser("b", (endless,), 0.5, has_target=False)
+    example = Example("t", "u", endless, 1, {"SCORE": 0.9}, (endless,), (user,), (user,), PROMPT)
+    page = render_report(ReportData("t", comparison, examples=[example]))
+    shown = re.findall(r"(?:word )+word…", page)
+    assert len(shown) == 4  # heading, history, retrieved, chosen
+    assert max(map(len, re.findall(r"(?:word ?)+", page))) <= 120
+
+
+@pytest.mark.parametrize(("item_id", "is_said"), [("3", False), ("4", True)])
+def test_a_like_that_the_lm_did_not_read_is_said_to_be_none_of_its_reasons(comparison, item_id, is_said):
+    user = EvidenceUser("b", ("X",), 0.5, has_target=True)
+    prompt = (*PROMPT, Segment("evidence", "'X'", item_id, "b"), Segment("evidence", "'Y'", "3", "other"))
+    example = Example("t", "u", "x", 1, {"SCORE": 0.9}, (), (user,), (user,), prompt)
+    page = render_report(ReportData("t", comparison, examples=[example]))
+    assert page.count("liked the target</span>") == 2
+    assert page.count("not read by the LM") == is_said
+
+
+def test_the_page_can_be_printed(comparison):
+    page = render_report(ReportData("t", comparison))
+    rules = page[page.index("@media print") : page.index("</style>")]
+    assert "nav, .filter { display: none" in rules
+    assert ".wide { overflow: visible" in rules  # paper does not scroll
+
+
 def test_pieces_are_the_prompt():
     assert "".join(piece.text for piece in prompt_pieces(PROMPT)) == render(PROMPT)
     assert list(prompt_pieces([])) == []
