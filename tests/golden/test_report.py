@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.comparison import REFERENCES, compare
 from scorerec.evaluate.examples import EvidenceUser, Example
 from scorerec.evaluate.plots import Plot
 from scorerec.evaluate.report import ReportData, render_report
 from scorerec.evaluate.results import Informativeness
 from scorerec.evaluate.rows import JudgedRows
 from scorerec.evaluate.slices import Slice
+from scorerec.evaluate.verdict import verdict
 from scorerec.text.segments import Segment
 
 GOLDEN = Path(__file__).with_name("report.txt")
@@ -85,6 +86,7 @@ def fixed_data() -> ReportData:
         comparison=comparison,
         summary={"data": "12 rows", "split": "per user by time"},
         stand_ins=["embedded LM: a stand-in, not a pretrained LLM", "metadata assessor: not an LLM"],
+        verdict=verdict(comparison, REFERENCES, ["LLM without CI"]),
         warnings=["SARE is no better than the untuned reranker."],
         informativeness=[
             Informativeness(

@@ -57,6 +57,7 @@ def test_a_table_is_made_kept_and_written(job: Reproduction, told: list[Progress
     lines = [line for line in page.splitlines() if line.startswith("| References | item mean")]
     assert len(lines) == 2  # in each block of Table 2: the item + user mean knows dislikes
     assert all(f"{records['item-mean', 0].measured.auc:.4f}" in line for line in lines)
+    assert page.count("**Verdict.** SCORE ") == 2  # under each block
     assert "| failed |" in page
     assert "- broken: failed (seed 0): " in page
     assert "Stand-in: embedded LM" in page

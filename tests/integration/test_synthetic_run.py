@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,6 +114,11 @@ def test_the_report_names_what_stands_in(outcome: Any) -> None:
     results = json.loads((outcome.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
     assert len(results["stand_ins"]) == 2
     assert results["comparison"]["split"] == "test"
+    assert results["verdict"][0].startswith("SCORE ")
+    assert all(unescape(page).count(f"<p>{line}.</p>") == 1 for line in results["verdict"])
+    stages = re.findall(r'<tr><td class="text">([^<]*)</td>', page[page.index('id="stages"') :])
+    assert stages == [name for name in outcome.artifacts if name in stages]  # as they ran
+    assert {"data", "tuned-score"} < set(stages)
 
 
 def test_every_method_scores_every_judged_row(outcome: Any) -> None:
@@ -201,6 +208,8 @@ def test_the_command_line_prints_the_results(outcome: Any, elsewhere: Any) -> No
     sources = dict.fromkeys(entry.source for entry in signal.counts)
     assert len(sources) == 9  # two blind ones, sets, the CRM, the retriever untuned and tuned, and three of its ten
     assert [line.removeprefix("Signal: ").rsplit(": ", 1)[0].split(": ")[0] for line in lines] == ["SASRec", *sources]
+    results = json.loads((elsewhere.root / "synthetic" / "results.json").read_text(encoding="utf-8"))
+    assert "\n".join(results["verdict"]) in elsewhere.printed  # below the table, each on a line
     assert f"Report: {elsewhere.root}/synthetic/report.html" in elsewhere.printed.replace("\n", "")
     assert (elsewhere.root / "synthetic" / "report.html").is_file()
     told = [line.split() for line in elsewhere.told.splitlines()]

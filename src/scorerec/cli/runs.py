@@ -63,6 +63,8 @@ def run(
         say(line)
     if outcome.table:
         print_rows(list(outcome.table[0]), [list(row.values()) for row in outcome.table])
+        for line in outcome.verdict:
+            say(line)
         say(f"Report: {outcome.folder}/report.html")
     else:
         say(f"Run: {outcome.folder}")

@@ -223,7 +223,7 @@ class ArtifactStore:
         name = fingerprint(identity)
         home = self.root / stage
         draft = Draft(home / f".{name}.draft")
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), _cpu_seconds()
         with told_clearly(home):
             _sweep(draft.path)
             draft.path.mkdir(parents=True, exist_ok=True)
@@ -240,6 +240,7 @@ class ArtifactStore:
                     "rows": draft.rows,
                     "facts": draft.facts,
                     "seconds": round(time.perf_counter() - start + draft.facts.get(SECONDS_BEFORE, 0.0), 3),
+                    "cpu_seconds": round(_cpu_seconds() - cpu, 3),
                 }
                 _write_manifest(draft.path, manifest)
                 sync_tree(draft.path)
@@ -248,6 +249,14 @@ class ArtifactStore:
             except BaseException:
                 _sweep(draft.path)
                 raise
+
+
+def _cpu_seconds() -> float:
+    """Return the seconds that processors have worked for this process and its children.
+
+    Seconds on a wall go on while a process is stopped (Ctrl-Z) or waits for its turn; these do not.
+    """
+    return sum(os.times()[:4])  # user and system, of its own and of children that have ended
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

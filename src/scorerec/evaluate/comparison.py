@@ -25,7 +25,7 @@ def compare(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """Measure every method of ``rows`` and its paired difference to the method ``against``.
+    """Measure every method of ``rows`` and its paired differences, to the method ``against`` and to the references.
 
     Args:
         rows: the rows and every method's scores.
@@ -50,7 +50,9 @@ def compare(
         against=against,
         n_resamples=n_resamples,
         methods=methods,
-        differences=tuple(_differences(methods, against, draws)),
+        differences=tuple(
+            entry for base in dict.fromkeys((against, *REFERENCES)) for entry in _differences(methods, base, draws)
+        ),
         slices=tuple(measure_slices(rows, slices)),
     )
 

@@ -66,6 +66,12 @@ class Example:
             return None
         return "right" if (self.scores[method] > 0.5) == bool(self.label) else "wrong"
 
+    def reads_target_of(self, behaviour_id: str) -> bool:
+        """Return whether the target is among the titles of a behaviour that the model read."""
+        targets = {part.item_id for part in self.prompt if part.kind == "target"}
+        read = (part for part in self.prompt if part.kind == "evidence" and part.behaviour_id == behaviour_id)
+        return any(part.item_id in targets for part in read)
+
     def rank_before(self, behaviour_id: str) -> int | None:
         """Return a behaviour's place in the retriever's order, from 1; None where it is not there."""
         order = [user.behaviour_id for user in self.candidates]

@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from scorerec.evaluate.metrics import Floats, calibration_bins, checked
 from scorerec.evaluate.results import SliceResult
@@ -57,7 +58,7 @@ def roc_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> Plot:
     for method, colour in _chosen(rows, methods):
         false_positive, true_positive = _roc(rows, method)
         axes.plot(false_positive, true_positive, color=colour, linewidth=1.4, label=_label(method))
-    return _plot(figure, axes, "ROC", f"ROC curves on {rows.split} rows, one per method")
+    return _plot(figure, "ROC", f"ROC curves on {rows.split} rows, one per method")
 
 
 def calibration_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> Plot:
@@ -76,7 +77,7 @@ def calibration_plot(rows: JudgedRows, methods: Sequence[str] | None = None) -> 
             bins = calibration_bins(rows.labels, scores)
             label = _label(method)
             axes.plot(bins.predicted, bins.observed, "o-", color=colour, linewidth=1.2, markersize=3, label=label)
-    return _plot(figure, axes, "Calibration", f"Calibration on {rows.split} rows, one line per method")
+    return _plot(figure, "Calibration", f"Calibration on {rows.split} rows, one line per method")
 
 
 def histogram_plot(rows: JudgedRows, methods: Sequence[str]) -> Plot:
@@ -94,7 +95,9 @@ def histogram_plot(rows: JudgedRows, methods: Sequence[str]) -> Plot:
             axes.hist(scores[rows.labels == label], bins, histtype="step", color=colour, label=name, density=True)
         axes.set_title(_label(method), fontsize=9)
         axes.set_yticks([])
-    return _plot(figure, places[0], "Scores", f"Histograms of the scores of liked and other {rows.split} rows")
+        axes.tick_params(labelsize=7)
+        axes.locator_params(axis="x", nbins=5)
+    return _plot(figure, "Scores", f"Histograms of the scores of liked and other {rows.split} rows")
 
 
 def slice_plot(slices: Sequence[SliceResult], name: str, methods: Sequence[str]) -> Plot | None:
@@ -118,7 +121,7 @@ def slice_plot(slices: Sequence[SliceResult], name: str, methods: Sequence[str])
         axes.plot(range(len(parts)), heights, "o-", color=COLOURS[number % len(COLOURS)], label=_label(method))
     axes.set_xticks(range(len(parts)), [part.removeprefix(f"{name}: ") for part in parts])
     axes.spines[["top", "right"]].set_visible(False)
-    return _plot(figure, axes, f"UAUC by {name}", f"UAUC of each method by {name}")
+    return _plot(figure, f"UAUC by {name}", f"UAUC of each method by {name}")
 
 
 @dataclass(frozen=True)
@@ -128,28 +131,39 @@ class Curve:
     Attributes:
         name: what was trained.
         losses: mean training loss, one per epoch or part of one.
-        aucs: AUC on validation rows at the same moments; empty where none was computed.
+        values: the measure on validation rows at the same moments; empty where none was computed.
+        measure: what the values are; the best of them is what was kept.
     """
 
     name: str
     losses: Sequence[float]
-    aucs: Sequence[float] = ()
+    values: Sequence[float] = ()
+    measure: str = "AUC"
 
 
 def training_plot(curves: Sequence[Curve]) -> Plot:
-    """Draw training loss and validation AUC of every training, one picture each."""
+    """Draw training loss and what each training was selected by on validation rows, one picture each."""
     figure, places = _grid(len(curves))
     for axes, curve in zip(places, curves, strict=True):
-        axes.plot(range(1, len(curve.losses) + 1), curve.losses, ".-", color=COLOURS[7], label="training loss")
+        axes.plot(
+            range(1, len(curve.losses) + 1),
+            curve.losses,
+            "o-",
+            markersize=5,
+            color=COLOURS[7],
+            label="training loss (left)",
+        )
         axes.set_title(_label(curve.name), fontsize=9)
         axes.tick_params(labelsize=7)
-        if curve.aucs:
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        if curve.values:
             other = axes.twinx()
-            other.plot(range(1, len(curve.aucs) + 1), curve.aucs, ".-", color=COLOURS[0])
+            other.spines["top"].set_visible(False)
+            other.plot(range(1, len(curve.values) + 1), curve.values, ".-", color=COLOURS[0])
             other.tick_params(labelsize=7, colors=COLOURS[0])
-            axes.plot([], [], ".-", color=COLOURS[0], label="validation AUC (right)")
-    first = next((place for place, curve in enumerate(curves) if curve.aucs), 0)
-    return _plot(figure, places[first], "Training", "Training loss and validation AUC of every training")
+            other.set_ylabel(curve.measure, fontsize=7, color=COLOURS[0])
+            axes.plot([], [], ".-", color=COLOURS[0], label="on validation rows (right)")
+    return _plot(figure, "Training", "Training loss, and AUC or NDCG on validation rows, of every training")
 
 
 def _grid(n_pictures: int, n_columns: int = 3) -> tuple[Figure, list[Axes]]:
@@ -191,11 +205,13 @@ def _canvas(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _plot(figure: Figure, axes: Axes, title: str, description: str) -> Plot:
+def _plot(figure: Figure, title: str, description: str) -> Plot:
     stream = io.StringIO()
+    found = [pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    handles = {label: handle for handle, label in found}
     with plot_style():
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=8)
+        if handles:  # below the pictures: inside of them it would cover curves
+            figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return Plot(title, description, stream.getvalue())
 

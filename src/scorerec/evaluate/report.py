@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from typing import NamedTuple
 
@@ -22,7 +23,10 @@ from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
 from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, Signal
 from scorerec.evaluate.signal import alike_rows, count_rows, difference_rows, ranking_rows
+from scorerec.text.cleaning import shorten
 from scorerec.text.segments import Segment, render
+
+_TITLE = 120  # characters that are shown of a title; the prompt alone is shown whole
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class ReportData:
         stand_ins: what is not what the paper used, shown before any number, such as "embedded LM: a stand-in,
             not a pretrained LLM".
         warnings: what a reader must know before trusting the numbers.
+        verdict: what the table of methods allows to be said, shown below it.
         informativeness: how well the evidence alone tells the labels, per split.
         signal: whether the recommender tells users apart, and what the users found by each way know of the target.
         plots: pictures, already drawn.
@@ -51,6 +56,7 @@ class ReportData:
     summary: Mapping[str, str] = field(default_factory=dict)
     stand_ins: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    verdict: Sequence[str] = ()
     informativeness: Sequence[Informativeness] = ()
     signal: Signal | None = None
     plots: Sequence[Plot] = ()
@@ -88,6 +94,7 @@ def render_report(data: ReportData) -> str:
         pieces=prompt_pieces,
         kind=kind,
         columns=columns,
+        shorten=partial(shorten, max_characters=_TITLE),
     )
     script = _part("report.js")
     return environment.get_template("report.html").render(
@@ -100,11 +107,17 @@ def render_report(data: ReportData) -> str:
         warnings=[*data.warnings, *suspicious_evidence(data.informativeness)],
         whiskers={metric: whiskers(data.comparison.methods, metric) for metric in ("auc", "uauc")},
         left_out=_left_out(data.comparison),
-        difference_rows=tables.difference_rows(data.comparison),
+        difference_tables=difference_tables(data.comparison),
         slice_rows=tables.slice_rows(data.comparison),
         signal=signal_tables(data.signal),
         informativeness_rows=tables.informativeness_rows(data.informativeness),
     )
+
+
+def difference_tables(comparison: Comparison) -> dict[str, list[tables.Row]]:
+    """Return method -> the paired differences of the others to it, for each that others are compared with."""
+    bases = dict.fromkeys(entry.against for entry in comparison.differences)
+    return {base: tables.difference_rows(comparison, base) for base in bases}
 
 
 def signal_tables(found: Signal | None) -> dict[str, list[tables.Row]]:

@@ -70,6 +70,13 @@ class Difference(Result):
     interval: Interval | None
     p_value: float | None = Field(description="two-sided, from the same resamples; not corrected for number")
 
+    def turned(self) -> Difference:
+        """Return ``against`` minus ``method``."""
+        own = self.interval  # taken from 0, so that 0 does not become -0
+        turned = own and Interval(low=0.0 - own.high, high=0.0 - own.low, n_resamples=own.n_resamples)
+        names = {"method": self.against, "against": self.method}
+        return self.model_copy(update={**names, "value": 0.0 - self.value, "interval": turned})
+
 
 class Comparison(Result):
     """Several methods on the same rows: what one run of one seed yields."""
@@ -80,7 +87,9 @@ class Comparison(Result):
     against: str = Field(description="the method that the others are compared with")
     n_resamples: int
     methods: tuple[MethodResult, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[Difference, ...] = Field(
+        description="of every method to ``against``, then to each of the two references"
+    )
     slices: tuple[SliceResult, ...] = ()
 
     def method(self, name: str) -> MethodResult:

@@ -33,12 +33,13 @@ def headline_rows(comparison: Comparison) -> list[Row]:
     ]
 
 
-def difference_rows(comparison: Comparison) -> list[Row]:
-    """Return one row per method: its paired differences to ``comparison.against``."""
-    found = {(entry.method, entry.metric): entry for entry in comparison.differences}
+def difference_rows(comparison: Comparison, against: str) -> list[Row]:
+    """Return one row per method: its paired differences to the method ``against``."""
+    own = [entry for entry in comparison.differences if entry.against == against]
+    found = {(entry.method, entry.metric): entry for entry in own}
     rows = []
-    for method in dict.fromkeys(entry.method for entry in comparison.differences):
-        row = {f"difference to {comparison.against}": method}
+    for method in dict.fromkeys(entry.method for entry in own):
+        row = {f"difference to {against}": method}
         for metric in ("auc", "uauc"):
             entry = found.get((method, metric))
             row[metric.upper()] = signed(entry)

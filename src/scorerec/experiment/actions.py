@@ -31,12 +31,14 @@ class Outcome:
         folder: of the run.
         headlines: lines that stand above the table.
         table: a row of text per method; empty where the run stopped before the report.
+        verdict: lines that stand below it: what beats what, by how much, and why perhaps not.
         results: the results as JSON, or None.
     """
 
     folder: Path
     headlines: list[str]
     table: list[dict[str, str]]
+    verdict: list[str]
     results: dict[str, Any] | None
 
 
@@ -89,7 +91,7 @@ def run_experiment(
         tell(Progress(part.stage, "estimate", None, None, part.line))
     artifacts = runner.run(to, tell)
     if "report" not in artifacts:
-        return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], None)
+        return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], [], None)
     write_report(runner.folder)
     results = json.loads((runner.folder / RESULTS).read_text(encoding="utf-8"))
     comparison = Comparison.model_validate(results["comparison"]).labelled(results["labels"])
@@ -102,7 +104,7 @@ def run_experiment(
     ]
     columns = ("method", "AUC", "UAUC", "seconds")  # what fits a terminal; the report has the rest
     table = [{name: row[name] for name in columns} for row in headline_rows(comparison)]
-    return Outcome(runner.folder, headlines, table, results)
+    return Outcome(runner.folder, headlines, table, results["verdict"], results)
 
 
 def run_signal(folder: Path, tell: Callable[[Progress], None] = lambda _: None) -> Signal:

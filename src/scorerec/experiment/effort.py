@@ -31,7 +31,7 @@ _VALUE_BYTES = {"bf16": 2}
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much there is of each; mean titles shown of a history, as evidence, of a behaviour; mean tokens of a title."""
+    """How much there is of each; mean titles shown of a history, as evidence, of a behaviour; tokens of a title."""
 
     items: int
     users: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +12,22 @@ import pyarrow as pa
 from scorerec.core.errors import DataError
 from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.crm.base import ConventionalRecommender
+from scorerec.llm.encode import read_prompts
 from scorerec.pipeline.chain import Chain
-from scorerec.pipeline.prompting import ranked
+from scorerec.text.segments import Segment
 
 NEWEST = np.iinfo(np.int64).max - 1  # a snapshot after every other: all that is known by now
 
 
 @dataclass(frozen=True)
 class ShownBehaviour:
-    """A similar user whose behaviour is in the prompt; ``has_item``: whether that user liked the item itself."""
+    """A similar user whose behaviour the LLM read.
+
+    Attributes:
+        user_id: the user.
+        titles: those that the LLM read, oldest first.
+        has_item: whether the recommended item itself is among them.
+    """
 
     user_id: str
     titles: tuple[str, ...]
@@ -29,7 +36,7 @@ class ShownBehaviour:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One item with the probability of Yes and the behaviours that the LLM was shown."""
+    """One item with the probability of Yes and the behaviours that the LLM read."""
 
     item_id: str
     title: str
@@ -58,16 +65,16 @@ class Recommender:
     Attributes:
         chain: finds evidence and writes prompts.
         score: PROMPTS -> a table of target_id and p_yes.
+        as_read: prompts -> what the LLM's budget leaves of each, in the same order.
         crm: proposes items.
         catalogue: item ids that may be proposed.
-        evidence_titles: most recent titles of each similar user that the LM reads; None: all in the prompt.
     """
 
     chain: Chain
     score: Callable[[pa.Table], pa.Table]
+    as_read: Callable[[Sequence[Sequence[Segment]]], Sequence[Sequence[Segment]]]
     crm: ConventionalRecommender
     catalogue: Sequence[str]
-    evidence_titles: int | None = None
 
     def recommend(
         self, user_id: str, history: Sequence[str], seen: Collection[str], count: int, n_proposals: int = 50
@@ -108,18 +115,24 @@ class Recommender:
         evidence = self.chain.evidence(targets, queries)
         scores = self.score(evidence.prompts)
         p_yes = dict(zip(scores["target_id"].to_pylist(), scores["p_yes"].to_pylist(), strict=True))
-        contexts, behaviours = ranked(evidence.contexts, "target_id"), _by_id(evidence.behaviours)
+        prompts = self.as_read(read_prompts(evidence.prompts))
+        read = dict(zip(evidence.prompts["target_id"].to_pylist(), prompts, strict=True))
+        owners = _owners(evidence.behaviours)
         found: list[list[Recommendation]] = [[] for _ in requests]
         for name, (place, item) in zip(targets["target_id"].to_pylist(), asked, strict=True):
-            shown = tuple(self._shown(behaviours[behaviour], item) for behaviour in contexts.get(name, []))
             title = self.chain.prompter.describer.title(item)
-            found[place].append(Recommendation(item, title, p_yes[name], shown))
+            found[place].append(Recommendation(item, title, p_yes[name], tuple(self._shown(read[name], item, owners))))
         return found
 
-    def _shown(self, behaviour: Mapping[str, Any], item_id: str) -> ShownBehaviour:
-        limit = min(self.chain.prompter.config.evidence_titles, self.evidence_titles or NEWEST)
-        titles = tuple(map(self.chain.prompter.describer.title, behaviour["item_ids"][-limit:]))
-        return ShownBehaviour(behaviour["user_id"], titles, item_id in behaviour["item_ids"])
+    def _shown(self, prompt: Sequence[Segment], item_id: str, owners: Mapping[str, str]) -> Iterator[ShownBehaviour]:
+        """Yield whose behaviours stand in a prompt: what the LLM did not read speaks for nothing."""
+        shown: dict[str, list[str]] = {}
+        for part in prompt:
+            if part.kind == "evidence" and part.behaviour_id is not None and part.item_id is not None:
+                shown.setdefault(part.behaviour_id, []).append(part.item_id)
+        for behaviour, items in shown.items():
+            titles = tuple(map(self.chain.prompter.describer.title, items))
+            yield ShownBehaviour(owners[behaviour], titles, item_id in items)
 
 
 def _queries(requests: Sequence[Request]) -> pa.Table:
@@ -153,5 +166,6 @@ def _targets(asked: Sequence[tuple[int, str]]) -> pa.Table:
     )
 
 
-def _by_id(behaviours: pa.Table) -> dict[str, Mapping[str, Any]]:
-    return {row["behaviour_id"]: row for row in behaviours.to_pylist()}
+def _owners(behaviours: pa.Table) -> dict[str, str]:
+    """Return behaviour_id -> user_id."""
+    return dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True))

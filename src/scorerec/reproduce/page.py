@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 from scorerec.core.storage import replace_file
@@ -13,6 +14,7 @@ from scorerec.reproduce.figures import Picture, variants_figure, varied_figure
 from scorerec.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, REFERENCES, SCORE, Group
 from scorerec.reproduce.records import Record
 from scorerec.reproduce.summary import NOT_RUN, Line
+from scorerec.reproduce.verdict import verdict_line
 
 _TITLES = {
     "table2": "Table 2: all systems",
@@ -115,6 +117,7 @@ class Page:
             "alone). Differences are SCORE minus the row, on the same rows, seeds and draws of users; p is two-sided, "
             "after Holm's correction for the table. "
             "*Detectable*: the smallest true difference in AUC that a test at 5% would find four times in five.",
+            "- Verdicts: better or worse only where that interval lies on one side of 0 and p is below 0.05.",
             "- Seeds such as *1 of 3*: the means of that row are of fewer seeds than those of the others, and its "
             "differences are over the seeds that SCORE and the row both have.",
             "- Every record has the scores of its rows, so that whoever has the data can measure again.",
@@ -127,18 +130,19 @@ def _tables(section: Section) -> list[str]:
     """Return the table of a section; Table 2 in blocks, by what methods may know, each with the two references."""
     rows = text_rows(section)
     if section.name != "table2":
-        return [markdown(rows) + "\n"]
+        return [_table(rows, section.lines)]
     parts = []
     for group, title in _GROUPS.items():
-        own = [line.row.group == group for line in section.lines]
-        if any(own):
-            shown = [
-                row
-                for row, line, is_own in zip(rows, section.lines, own, strict=True)
-                if is_own or line.row in REFERENCES
-            ]
-            parts.append(f"### {title}\n\n{markdown(shown)}\n")
+        if not any(line.row.group == group for line in section.lines):
+            continue
+        own = [line.row.group == group or line.row in REFERENCES for line in section.lines]
+        shown = list(compress(section.lines, own))
+        parts.append(f"### {title}\n\n{_table(list(compress(rows, own)), shown)}")
     return parts
+
+
+def _table(rows: Sequence[Mapping[str, str]], lines: Sequence[Line]) -> str:
+    return f"{markdown(rows)}\n\n**Verdict.** {verdict_line(lines)}\n"
 
 
 def text_rows(section: Section) -> list[dict[str, str]]:

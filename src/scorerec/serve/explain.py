@@ -128,7 +128,7 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         counts = config.evidence.n_candidates, config.evidence.n_context_users
         chain = Chain(found_by, index, run.reranker(), *counts)
-        yield Recommender(chain, scorer.score, crm, crm.catalogue.item_ids, config.llm.evidence_titles)
+        yield Recommender(chain, scorer.score, scorer.encoder.as_read, crm, crm.catalogue.item_ids)
 
 
 def _test_user(interactions: pa.Table, seed: int) -> str:

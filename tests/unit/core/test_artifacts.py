@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +55,25 @@ def test_two_equal_runs_write_equal_bytes(tmp_path):
         write(ArtifactStore(tmp_path / name))
         files.append(next((tmp_path / name).rglob("*.parquet")).read_bytes())
     assert files[0] == files[1]
+
+
+def test_waiting_takes_seconds_and_no_seconds_of_a_processor(tmp_path):
+    def seconds(name, work):
+        with ArtifactStore(tmp_path).write(name, {}):
+            work()
+        (manifest,) = (tmp_path / name).glob("*/manifest.json")
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+        return found["seconds"], found["cpu_seconds"]
+
+    def work():
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+
+    waited, cpu = seconds("waits", lambda: time.sleep(0.2))
+    assert waited >= 0.2
+    assert cpu < 0.1
+    assert seconds("works", work)[1] >= 0.08  # clock ticks of 0.01
 
 
 def test_a_damaged_manifest_says_what_to_do(tmp_path):

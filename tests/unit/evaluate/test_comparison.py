@@ -30,12 +30,15 @@ def test_methods_differences_and_slices(world, rows):
     assert (best.n_users, best.n_users_counted) == (4, 2)
     assert (best.left_out.one_row, best.left_out.one_class) == (1, 1)
     assert found.method("item-mean").seconds is None
-    assert {(entry.method, entry.metric) for entry in found.differences} == {
-        ("item-mean", "auc"),
-        ("item-mean", "uauc"),
-        ("item+user-mean", "auc"),
-        ("item+user-mean", "uauc"),
-    }
+    methods = [result.method for result in found.methods]
+    assert [(entry.method, entry.against) for entry in found.differences if entry.metric == "uauc"] == [
+        (method, base) for base in ("SCORE", "item-mean", "item+user-mean") for method in methods if method != base
+    ]
+    ways = {(entry.method, entry.against): entry for entry in found.differences if entry.metric == "auc"}
+    there, back = ways["item-mean", "SCORE"].turned(), ways["SCORE", "item-mean"]
+    assert there.value == pytest.approx(back.value)
+    assert there.interval.low == pytest.approx(back.interval.low)
+    assert there.interval.high == pytest.approx(back.interval.high)
     # item-mean: of 3 x 4 pairs, won: z (0.6) over 0.5, 0.4 twice; w (0.5) over 0.4; ties 0.6 twice, 0.5 once.
     worse = next(entry for entry in found.differences if entry.metric == "auc")
     assert worse.value == pytest.approx((5 + 3 / 2) / 12 - 1.0)

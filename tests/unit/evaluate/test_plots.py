@@ -79,4 +79,23 @@ def test_every_training_has_its_picture():
     plot = training_plot(
         [Curve("crm", [0.7, 0.6], [0.5, 0.6]), Curve("car", [3.0]), Curve("a", [1.0]), Curve("b", [1.0])]
     )
-    assert all(name in words(plot) for name in ("crm", "car", "validation AUC", "training loss"))
+    assert all(name in words(plot) for name in ("crm", "car", "AUC", "on validation rows (right)", "training loss"))
+
+
+def test_a_training_shows_what_it_was_selected_by():
+    texts = words(training_plot([Curve("crm", [0.7, 0.6], [0.1, 0.2], "NDCG@20")]))
+    assert "NDCG@20" in texts
+    assert "AUC" not in texts
+
+
+def test_a_legend_stands_below_the_curves_and_names_everything_once(rows):
+    texts = words(training_plot([Curve("a", [0.7, 0.6], [0.5, 0.6]), Curve("b", [0.7, 0.6], [0.5, 0.6])]))
+    assert texts.count("training loss") == 1
+    for plot in (roc_plot(rows), histogram_plot(rows, ["SCORE"]), training_plot([Curve("a", [1.0, 0.5], [0.5, 0.6])])):
+        found = {name: {group.get("id") for group in part.iter()} for name, part in groups(plot).items()}
+        assert "legend_1" in found["figure_1"]
+        assert all("legend_1" not in inside for name, inside in found.items() if name.startswith("axes_"))
+
+
+def groups(plot) -> dict[str, ElementTree.Element]:
+    return {part.get("id"): part for part in ElementTree.fromstring(plot.svg).iter() if part.get("id")}

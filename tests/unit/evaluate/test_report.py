@@ -134,6 +134,33 @@ def test_the_prompt_is_shown_exactly_as_read(comparison):
     assert '<span class="history">&#39;A&#39;</span><span class="wording">, </span>' in shown
 
 
+def test_titles_without_end_are_shortened(comparison):
+    endless = "word " * 2000
+    user = EvidenceUser("b", (endless,), 0.5, has_target=False)
+    example = Example("t", "u", endless, 1, {"SCORE": 0.9}, (endless,), (user,), (user,), PROMPT)
+    page = render_report(ReportData("t", comparison, examples=[example]))
+    shown = re.findall(r"(?:word )+word…", page)
+    assert len(shown) == 4  # heading, history, retrieved, chosen
+    assert max(map(len, re.findall(r"(?:word ?)+", page))) <= 120
+
+
+@pytest.mark.parametrize(("item_id", "is_said"), [("3", False), ("4", True)])
+def test_a_like_that_the_lm_did_not_read_is_said_to_be_none_of_its_reasons(comparison, item_id, is_said):
+    user = EvidenceUser("b", ("X",), 0.5, has_target=True)
+    prompt = (*PROMPT, Segment("evidence", "'X'", item_id, "b"), Segment("evidence", "'Y'", "3", "other"))
+    example = Example("t", "u", "x", 1, {"SCORE": 0.9}, (), (user,), (user,), prompt)
+    page = render_report(ReportData("t", comparison, examples=[example]))
+    assert page.count("liked the target</span>") == 2
+    assert page.count("not read by the LM") == is_said
+
+
+def test_the_page_can_be_printed(comparison):
+    page = render_report(ReportData("t", comparison))
+    rules = page[page.index("@media print") : page.index("</style>")]
+    assert "nav, .filter { display: none" in rules
+    assert ".wide { overflow: visible" in rules  # paper does not scroll
+
+
 def test_pieces_are_the_prompt():
     assert "".join(piece.text for piece in prompt_pieces(PROMPT)) == render(PROMPT)
     assert list(prompt_pieces([])) == []
@@ -181,6 +208,12 @@ def test_the_tables_of_the_signal():
     assert tables["Are the users that are found alike?"][0]["times"] == "2.0"
     assert len(signal_tables(signal(rankings=[], alike=[], counts=[]))) == 1  # no empty table
     assert signal_tables(None) == {}
+
+
+def test_the_verdict_stands_between_the_table_and_everything_else(comparison):
+    page = render_report(ReportData("t", comparison, verdict=[f"SCORE is below {ATTACK}"]))
+    assert page.index("<table>") < page.index("SCORE is below &lt;script&gt;") < page.index("Paired differences")
+    assert page.count("difference to ") == 3  # SCORE and both references
 
 
 def test_a_bare_report_has_no_empty_sections(comparison):

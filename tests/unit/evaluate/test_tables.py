@@ -26,9 +26,12 @@ def test_headline(comparison):
 
 
 def test_differences(comparison):
-    rows = tables.difference_rows(comparison)
+    rows = tables.difference_rows(comparison, "SCORE")
     assert [row["difference to SCORE"] for row in rows] == ["item-mean", "item+user-mean"]
     assert rows[0]["AUC"].startswith("-0.4583 [")
+    rows = tables.difference_rows(comparison, "item-mean")
+    assert [row["difference to item-mean"] for row in rows] == ["item+user-mean", "SCORE"]
+    assert rows[1]["AUC"].startswith("+0.4583 [")
 
 
 def test_slices(comparison):

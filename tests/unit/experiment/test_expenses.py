@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from scorerec.core.artifacts import Artifact, ArtifactStore
 from scorerec.core.tables import SCORES
+from scorerec.evaluate.plots import Curve
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.methods import Method
 from scorerec.experiment.stage import Stage
@@ -30,7 +31,7 @@ def artifact(
     (path,) = [path for path in (root / stage).iterdir() if path.is_dir()]
     found = store.find(stage, path.name)
     assert found is not None
-    found.amend(seconds=seconds)
+    found.amend(seconds=seconds, cpu_seconds=seconds / 2)
     again = store.find(stage, path.name)
     assert again is not None
     return again
@@ -56,6 +57,7 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
     assert stages["assessments"] == {
         "stage": "assessments",
         "seconds": "9.0",
+        "CPU seconds": "4.5",
         "tokens read": "1,000,000",
         "tokens written": "500,000",
         "money": "6.0000",
@@ -75,12 +77,18 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
     assert (llm["tokens per score"], llm["tokens per 1,000 scores"]) == ("45.0", "45,000")
 
 
-def test_every_training_has_a_curve_and_nothing_else_has(tmp_path: Path) -> None:
+def test_every_training_has_a_curve_of_what_it_was_selected_by(tmp_path: Path) -> None:
+    epoch = {"epoch": 1, "loss": 0.7, "valid_auc": 0.6}
     made = {
         "data": artifact(tmp_path, "data", 1.0, {"rows_read": 3}),
-        "crm": artifact(tmp_path, "crm", 1.0, {"curve": [{"epoch": 1, "loss": 0.7, "valid_auc": 0.6}]}),
+        "crm": artifact(tmp_path, "crm", 1.0, {"curve": [{**epoch, "valid_ndcg@20": 0.1}]}),
+        "crm-bce": artifact(tmp_path, "crm-bce", 1.0, {"curve": [epoch]}),
         "car": artifact(tmp_path, "car", 1.0, {"losses": [3.0, 2.0]}),
         "tuned-llm": artifact(tmp_path, "tuned-llm", 1.0, {"training_losses": [1.0], "validation_aucs": [0.5]}),
     }
-    found = {curve.name: (list(curve.losses), list(curve.aucs)) for curve in training_curves(made)}
-    assert found == {"crm": ([0.7], [0.6]), "car": ([3.0, 2.0], []), "tuned-llm": ([1.0], [0.5])}
+    assert training_curves(made) == [
+        Curve("crm", [0.7], [0.1], "NDCG@20"),
+        Curve("crm-bce", [0.7], [0.6], "AUC"),
+        Curve("car", [3.0, 2.0], ()),
+        Curve("tuned-llm", [1.0], [0.5], "AUC"),
+    ]

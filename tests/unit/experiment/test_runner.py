@@ -60,6 +60,13 @@ def test_a_changed_setting_redoes_exactly_what_depends_on_it(tmp_path):
     assert log == []
 
 
+def test_a_stage_gets_its_inputs_in_the_order_in_which_they_ran(tmp_path):
+    seen = []
+    last = Stage("last", ("aside", "three", "one"), lambda _: {}, lambda context, _: seen.extend(context.inputs))
+    Runner([*toy_stages([]), last], CONFIG, tmp_path).run()
+    assert seen == ["one", "three", "aside"]
+
+
 def test_the_seed_redoes_seeded_stages_alone(tmp_path):
     log = []
     run(tmp_path, log)

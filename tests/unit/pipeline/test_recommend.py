@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +18,8 @@ from scorerec.data.corpus import Corpus
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.prompting import ranked
 from scorerec.pipeline.recommend import Recommendation, Recommender
-from scorerec.text.segments import from_rows
+from scorerec.text.budget import Budget, fit
+from scorerec.text.segments import Segment, from_rows
 
 USER = "u0003"
 
@@ -32,6 +35,11 @@ class StubLLM:
         rows = [(row["target_id"], likes(target_of(row))) for row in prompts.to_pylist()]
         names, p_yes = zip(*reversed(rows), strict=True)
         return pa.table({"target_id": list(names), "p_yes": list(p_yes)})
+
+
+def whole(prompts: Sequence[Sequence[Segment]]) -> Sequence[Sequence[Segment]]:
+    """Return prompts as an LM without a budget reads them."""
+    return prompts
 
 
 def likes(item_id: str) -> float:
@@ -63,7 +71,7 @@ def corpus(request: pytest.FixtureRequest, corpora: dict[str, Corpus]) -> Corpus
 
 @pytest.fixture
 def recommender(world: Any, crm: ConventionalRecommender, llm: StubLLM, corpus: Corpus, chain: Chain) -> Recommender:
-    return Recommender(chain, llm, crm, world.items["item_id"].to_list())
+    return Recommender(chain, llm, whole, crm, world.items["item_id"].to_list())
 
 
 @pytest.fixture
@@ -117,7 +125,22 @@ def test_evidence_is_what_the_prompt_showed(
         for name, evidence in zip(names, item.evidence, strict=True):
             titles = [describer.item(part.item_id) for part in parts if part.behaviour_id == name]
             assert [f"'{title}'" for title in evidence.titles] == titles
-            assert evidence.has_item == (item.item_id in lists[name][1])
+            assert evidence.has_item == any(part.item_id == item.item_id for part in parts if part.behaviour_id == name)
+
+
+def test_only_what_the_lm_read_speaks_for_an_item(recommender: Recommender, corpus: Corpus, history: list[str]) -> None:
+    """Who liked the item, but had its title cut off, is not said to have liked it; who was cut off is not named."""
+    items = recommender.catalogue[:40]
+    liked = dict(behaviour_lists(corpus).values())
+    fewest = partial(fit, budget=Budget(evidence_titles=1, evidence_users=1), count_tokens=len)
+    cut = replace(recommender, as_read=lambda prompts: [fewest(segments).segments for segments in prompts])
+    before, after = (asked.score_items(USER, history, items) for asked in (recommender, cut))
+    assert any(shown.has_item and shown.titles[-1] != item.title for item in before for shown in item.evidence)
+    for item in after:
+        (shown,) = item.evidence
+        assert shown.titles == (recommender.chain.prompter.describer.title(liked[shown.user_id][-1]),)
+        assert shown.has_item == (shown.titles == (item.title,))
+    assert [item.p_yes for item in after] == [item.p_yes for item in before]
 
 
 def behaviour_lists(corpus: Corpus) -> dict[str, tuple[str, list[str]]]:
@@ -129,7 +152,8 @@ def test_titles_of_evidence_end_where_the_prompt_ends(
 ) -> None:
     chain = world.chain(corpus, evidence_titles=2)
     with chain.index:
-        found = Recommender(chain, llm, crm, world.items["item_id"].to_list()).score_items(USER, history, ["00001"])
+        recommender = Recommender(chain, llm, whole, crm, world.items["item_id"].to_list())
+        found = recommender.score_items(USER, history, ["00001"])
     shown = [part for part in from_rows(llm.asked[0]["segments"][0].as_py()) if part.kind == "evidence"]
     assert [len(evidence.titles) for evidence in found[0].evidence] == [2, 2]
     assert len(shown) == 4

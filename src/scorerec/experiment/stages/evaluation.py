@@ -31,10 +31,12 @@ from scorerec.evaluate.report import ReportData, render_report
 from scorerec.evaluate.results import Comparison, Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.slices import LIKED_BEFORE, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
+from scorerec.evaluate.verdict import verdict
 from scorerec.experiment.methods import METHODS
 from scorerec.experiment.plan import PAGE, RESULTS
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
+from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
 from scorerec.llm.encode import read_prompts
 from scorerec.text.segments import to_rows
@@ -63,9 +65,12 @@ def report(run: Run, draft: Draft) -> None:
     facts = {name: inputs[name].facts for name in _REPORTING}
     told = [*signal.warnings, *(line for part in facts.values() for line in part.get("warnings", ()))]
     warnings = list(dict.fromkeys(told))
+    models = [one.label for one in methods if one.kind == "llm" and one.key != comparison.against]
+    said = verdict(shown, [labels[key] for key in REFERENCES], models, signal, SARE)
     results = {
         "name": config.name,
         "labels": labels,
+        "verdict": said,
         "comparison": comparison.model_dump(mode="json"),
         "signal": signal.model_dump(mode="json"),
         "warnings": warnings,
@@ -84,6 +89,7 @@ def report(run: Run, draft: Draft) -> None:
             summary=_summary(run, rows),
             stand_ins=stand_ins(config),
             warnings=warnings,
+            verdict=said,
             informativeness=informativeness,
             signal=signal,
             plots=_plots(run, named, shown),

@@ -16,6 +16,8 @@ from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import Method
 from scorerec.experiment.stage import ancestors
 
+_SELECTED_BY = (("valid_ndcg@20", "NDCG@20"), ("valid_auc", "AUC"))
+
 
 def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> dict[str, float]:
     """Return the seconds of training and scoring of each method, shared stages counted for each."""
@@ -27,13 +29,17 @@ def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method])
 
 
 def stage_rows(artifacts: Mapping[str, Artifact], config: ExperimentConfig) -> list[Row]:
-    """Return one row per stage: seconds, tokens read and written, and money where prices are configured."""
+    """Return one row per stage: seconds, tokens read and written, and money where prices are configured.
+
+    CPU seconds are those of the process that finished the stage; artifacts of before have none.
+    """
     rows = []
     for name, artifact in artifacts.items():
         read, written = _tokens(artifact)
         row = {
             "stage": name,
             "seconds": seconds(float(artifact.manifest["seconds"])),
+            "CPU seconds": seconds(artifact.manifest.get("cpu_seconds")),
             "tokens read": _count(read),
             "tokens written": _count(written),
         }
@@ -77,7 +83,9 @@ def training_curves(artifacts: Mapping[str, Artifact]) -> list[Curve]:
 
 def _curve(name: str, facts: Mapping[str, Any]) -> Curve | None:
     if curve := facts.get("curve"):
-        return Curve(name, [entry["loss"] for entry in curve], [entry["valid_auc"] for entry in curve])
+        # Where likes were ranked, the epoch was chosen by that.
+        key, measure = next(pair for pair in _SELECTED_BY if pair[0] in curve[0])
+        return Curve(name, [entry["loss"] for entry in curve], [entry[key] for entry in curve], measure)
     losses = facts.get("training_losses") or facts.get("losses")
     return Curve(name, losses, facts.get("validation_aucs", ())) if losses else None
 
