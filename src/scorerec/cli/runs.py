@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from scorerec.cli.output import console, print_json, print_rows, say, tell
+from scorerec.cli.output import Watch, console, print_json, print_rows, say, tell
 from scorerec.cli.parameters import AsJson, Changes, Root, RunFolder, Source
 from scorerec.experiment import complete
 
@@ -55,7 +55,8 @@ def run(
     """Run an experiment; a stage that is done and unchanged is not run again."""
     from scorerec.experiment import actions
 
-    outcome = actions.run_experiment(source, changes or [], root, to, tell)
+    with Watch() as watch:
+        outcome = actions.run_experiment(source, changes or [], root, to, watch)
     if as_json:
         print_json({"run": str(outcome.folder), "results": outcome.results})
         return

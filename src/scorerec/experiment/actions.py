@@ -15,7 +15,7 @@ from scorerec.evaluate.results import Comparison, Signal
 from scorerec.evaluate.signal import count_lines
 from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
-from scorerec.experiment.estimate import estimate_run
+from scorerec.experiment.estimate import estimate_run, total_line
 from scorerec.experiment.expected import Counts, compare
 from scorerec.experiment.plan import PAGE, RESULTS, stages_of
 from scorerec.experiment.run import Run
@@ -87,8 +87,13 @@ def run_experiment(
     config = load_experiment(source, changes)
     use_threads(config.threads)
     runner = Runner(stages_of(config), config, root)
-    for part in estimate_run(runner, to, tell):
-        tell(Progress(part.stage, "estimate", None, None, part.line))
+    estimates = {part.stage: part for part in estimate_run(runner, to, tell)}
+    missing = runner.missing(to)
+    for stage in missing:
+        part = estimates.get(stage)
+        tell(Progress(stage, "estimate", part and part.seconds, None, part.line if part else "not known yet"))
+    if missing:
+        tell(Progress(to or "run", "total", None, None, total_line(list(estimates.values()), missing)))
     artifacts = runner.run(to, tell)
     if "report" not in artifacts:
         return Outcome(runner.folder, [f"Stopped after stage {to}, as asked."], [], [], None)

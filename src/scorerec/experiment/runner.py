@@ -24,9 +24,9 @@ class Progress:
 
     Attributes:
         stage: its name.
-        state: ``done`` before, ``running``, ``ran`` now, ``missing``, ``damaged``, ``estimate`` of what it will take
-            or, where another process makes it, ``waiting``.
-        seconds: that it took.
+        state: ``done`` before, ``running``, ``ran`` now, ``missing``, ``damaged``, ``estimate`` of what it will take,
+            ``total`` of these or, where another process makes it, ``waiting``.
+        seconds: that it took, or will.
         path: of its artifact; of a damaged one, where it was put aside.
         note: what is damaged, what it will take, or who is waited for.
     """

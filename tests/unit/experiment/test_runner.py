@@ -62,7 +62,7 @@ def test_a_changed_setting_redoes_exactly_what_depends_on_it(tmp_path):
 
 def test_a_stage_gets_its_inputs_in_the_order_in_which_they_ran(tmp_path):
     seen = []
-    last = Stage("last", ("aside", "three", "one"), lambda _: {}, lambda context, _: seen.extend(context.inputs))
+    last = Stage("last", ("aside", "three", "one"), (), lambda run, _: seen.extend(run.artifacts))
     Runner([*toy_stages([]), last], CONFIG, tmp_path).run()
     assert seen == ["one", "three", "aside"]
 

@@ -32,7 +32,7 @@ def line(row: Row, value: float | None = None, p: float = 0.001) -> Line:
     )
 
 
-MF, DIN, LLM = Row("mf", "MF", "crm"), Row("din", "DIN", "crm"), Row("llm", "TALLRec", "llm")
+MF, DIN, LLM = Row("mf", "crm", (), "MF"), Row("din", "crm", (), "DIN"), Row("llm", "llm", (), "TALLRec")
 
 
 def test_references_have_amounts_and_other_rows_names() -> None:
