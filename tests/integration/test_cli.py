@@ -92,6 +92,13 @@ def test_prepare_prints_the_papers_counts_beside_ours(scorerec: Command, shop: P
     assert re.search(r"valid rows\W+6\W+14423\W+-14417", done.out)
 
 
+def test_prepare_says_that_a_place_cannot_be_written(scorerec: Command, shop: Path, tmp_path: Path) -> None:
+    done = scorerec("prepare", shop, "--out", tmp_path / "ratings.csv" / "tables")
+    assert done.status == 1
+    assert f"ArtifactError: {tmp_path}/ratings.csv/tables: cannot be written" in done.err
+    assert "choose another folder" in done.err
+
+
 def test_prepare_for_programs(scorerec: Command, shop: Path) -> None:
     done = scorerec("prepare", shop, "--json", "--set", "data.label.threshold=5.5")
     notes = json.loads(done.out)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from scorerec.core.storage import told_clearly
 from scorerec.data.prepare import prepare
 from scorerec.evaluate.results import Comparison, Signal
 from scorerec.evaluate.signal import count_lines
@@ -57,12 +58,18 @@ class PreparedTables:
 
 
 def prepare_tables(source: str, changes: Sequence[str], out: Path) -> PreparedTables:
-    """Write interactions.parquet and items.parquet into ``out``; return what they hold."""
+    """Write interactions.parquet and items.parquet into ``out``; return what they hold.
+
+    Raises:
+        DataError: the source cannot be used.
+        ArtifactError: the tables cannot be written.
+    """
     config = load_experiment(source, changes)
     prepared = prepare(config.data)
-    out.mkdir(parents=True, exist_ok=True)
-    pq.write_table(prepared.interactions, out / "interactions.parquet")
-    pq.write_table(prepared.items, out / "items.parquet")
+    with told_clearly(out):
+        out.mkdir(parents=True, exist_ok=True)
+        pq.write_table(prepared.interactions, out / "interactions.parquet")
+        pq.write_table(prepared.items, out / "items.parquet")
     notes = prepared.notes
     rules = f"{notes['label']}; {notes['select']}; {notes['split']}"
     return PreparedTables(notes, [rules, _left_out(notes)], compare(notes, config.expected))
