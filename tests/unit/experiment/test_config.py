@@ -81,5 +81,7 @@ def test_settings_that_contradict_each_other_name_the_file_and_every_override():
 
 
 def test_a_setting_without_its_section_is_answered_with_the_section():
-    with pytest.raises(ConfigError, match=r"--set 'n_candidates=3': n_candidates: no such .*did you mean evidence\.n_candidates or "):
+    with pytest.raises(
+        ConfigError, match=r"--set 'n_candidates=3': n_candidates: no such .*did you mean evidence\.n_candidates or "
+    ):
         load_experiment("ml-1m", ["n_candidates=3"])
