@@ -17,6 +17,7 @@ from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
 from scorerec.data.catalogue import Catalogue, checked_catalogue, known_items
 from scorerec.data.labels import LabelConfig, add_labels
 from scorerec.data.origin import Origin
+from scorerec.data.plausible import refuse_one_class, unlikely_labels, unlikely_times
 from scorerec.data.raw import RawTables
 from scorerec.data.selection import SelectionConfig, select
 from scorerec.data.sources import SourceConfig
@@ -80,7 +81,7 @@ class Prepared:
     Attributes:
         interactions: INTERACTIONS, in order of row_id.
         items: ITEMS, the whole catalogue, with the source's metadata.
-        notes: what was read and kept: the rules in words, and counts per part.
+        notes: what was read and kept: the rules in words, counts per part, and warnings.
     """
 
     interactions: pa.Table
@@ -118,8 +119,10 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     sizes.append(rows.height)
     rows = add_split(rows, config.split)
     sizes.append(rows.height)
+    refuse_one_class(rows, config.label, origin)
+    warnings = [*unlikely_labels(rows, config.label), *unlikely_times(rows, origin)]
     rows = _with_positives_before(rows, config.ties).with_row_index("row_id")
-    notes = {**_rules(config), **_losses(sizes, catalogue), **_counts(rows)}
+    notes = {**_rules(config), **_losses(sizes, catalogue), **_counts(rows), "warnings": warnings}
     table = rows.select(INTERACTIONS.columns.names).to_arrow()
     return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(catalogue.items)), notes)
 

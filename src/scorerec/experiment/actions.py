@@ -48,7 +48,7 @@ class PreparedTables:
 
     Attributes:
         notes: of ``data.prepare.Prepared``.
-        headlines: the rules, and what they leave out.
+        headlines: the rules, what they leave out, and warnings.
         expected: the paper's counts beside those of the notes, where the configuration names them.
     """
 
@@ -72,7 +72,8 @@ def prepare_tables(source: str, changes: Sequence[str], out: Path) -> PreparedTa
         pq.write_table(prepared.items, out / "items.parquet")
     notes = prepared.notes
     rules = f"{notes['label']}; {notes['select']}; {notes['split']}"
-    return PreparedTables(notes, [rules, _left_out(notes)], compare(notes, config.expected))
+    lines = [rules, _left_out(notes), *(f"Warning: {line}" for line in notes["warnings"])]
+    return PreparedTables(notes, lines, compare(notes, config.expected))
 
 
 def _left_out(notes: dict[str, Any]) -> str:
@@ -105,7 +106,8 @@ def run_experiment(
         f"{config.name}: {comparison.split} rows, {artifacts['data'].facts['split']}",
         users_left_out(comparison.methods[0]),
         *(f"Stand-in: {line}" for line in results["stand_ins"]),
-        *(f"Warning: {line}" for line in results["warnings"]),
+        # Runs of before have no such facts.
+        *(f"Warning: {line}" for line in (*artifacts["data"].facts.get("warnings", ()), *results["warnings"])),
         *(f"Signal: {line}" for line in signal_lines(Signal.model_validate(results["signal"]), comparison.split)),
     ]
     columns = ("method", "AUC", "UAUC", "seconds")  # what fits a terminal; the report has the rest
