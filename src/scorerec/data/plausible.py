@@ -38,7 +38,7 @@ class Scale:
         """Return the scale of ratings, none of them null.
 
         >>> Scale.of(pl.Series([0.0, 5, 8, 9, 10]))
-        Scale(low=0.0, high=10.0, n_values=5, threshold=8.0, rate=0.6)
+        Scale(low=0.0, high=10.0, n_values=5, threshold=9.0, rate=0.4)
         """
         counts = ratings.value_counts(name="count").sort(ratings.name, descending=True)
         values = counts[ratings.name]

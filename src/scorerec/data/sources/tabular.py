@@ -104,6 +104,11 @@ class TabularFiles(Config):
         return values.list.eval(pl.element().str.strip_chars()).list.filter(pl.element() != "")
 
 
+def default_separator(path: Path) -> str | None:
+    """Return what a file of text has between its fields by its name, .gz left aside; None where that tells nothing."""
+    return _SEPARATORS.get(Path(path.stem).suffix if path.suffix == ".gz" else path.suffix)
+
+
 def file_origin(
     path: Path, separator: str | None = None, encoding: str | None = None, has_header: bool = True
 ) -> Origin:
@@ -120,13 +125,12 @@ def file_origin(
     """
     if path.suffix == ".parquet":
         return Origin(path)
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    if separator is None and suffix not in _SEPARATORS:
+    between = separator or default_separator(path)
+    if between is None:
         setting = ", or say what stands between the fields of text: data.source.separator" if encoding else ""
         raise DataError(
             f"{path}: wanted a .csv, .tsv or .parquet file (.csv.gz and .tsv.gz as well); convert it first{setting}"
         )
-    between = separator or _SEPARATORS[suffix]
     return Origin(path, 2 if has_header else 1, between, is_quoted=len(between) == 1, encoding=encoding)
 
 
