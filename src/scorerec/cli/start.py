@@ -6,13 +6,17 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from scorerec.cli.output import print_rows, say
 from scorerec.experiment import complete
 
 app = typer.Typer()
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal and can answer."""
+    return sys.stdin.isatty()
 
 
 @app.command()
@@ -39,10 +43,12 @@ def init(
             made = start.start(ratings, items, out, chosen)
             break
         except UnclearError as unclear:
-            if not sys.stdin.isatty():
+            if not can_ask():
                 raise
-            kind = click.Choice(unclear.options) if unclear.options else str
-            chosen[unclear.key] = typer.prompt(unclear.question, type=kind, err=True)
+            answers = f" ({', '.join(unclear.options)})" if unclear.options else ""
+            answer = typer.prompt(f"{unclear.question}{answers}", err=True)
+            if not unclear.options or answer in unclear.options:  # or it is asked again
+                chosen[unclear.key] = answer
     start.write(made, out)
     for line in made.lines:
         say(line)

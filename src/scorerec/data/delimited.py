@@ -97,8 +97,10 @@ def _encoding(origin: Origin) -> str:
     encoding = codecs.lookup(origin.encoding or UTF_8).name
     wide = wide_encoding(origin.path)
     if wide and not encoding.startswith("utf-16"):
-        setting = f' or set data.source.encoding = "{wide}"' if origin.encoding else ""
-        raise DataError(f"{origin.path}: wanted text in {encoding.upper()}, found UTF-16; save it as UTF-8{setting}")
+        ways = (
+            f', or set data.source.encoding = "{wide}" (items_encoding for the items alone)' if origin.encoding else ""
+        )
+        raise DataError(f"{origin.path}: wanted text in {encoding.upper()}, found UTF-16; save it as UTF-8{ways}")
     return UTF_8 if encoding == "utf-8-sig" else encoding
 
 

@@ -17,7 +17,8 @@ from scorerec.data.raw import RawTables
 from scorerec.data.sources.tabular import TabularFiles
 
 _SPLITS = ("time-fractions", "user-time")
-_ENOUGH_KNOWN = 0.5  # share of test rows whose user has training rows
+_ENOUGH_KNOWN = 0.5  # share of the rows of validation and test whose user has training rows
+_FEW_VALUES = 12  # whose shares fit a line
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def _label(raw: RawTables, source: TabularFiles, chosen: Chosen) -> tuple[dict[s
     threshold = _number(chosen["threshold"]) if "threshold" in chosen else scale.threshold
     if threshold is None:
         raise DataError(f"{raw.ratings_from.path}: {scale.describe()}; {scale.advice()}")
-    share = (ratings >= threshold).sum() / ratings.len()
-    words = f"{scale.describe()}; {share:.1%} of the rows have {threshold:g} or more"
+    steps = sorted({threshold, *(ratings.unique() if scale.n_values <= _FEW_VALUES else ())}, reverse=True)
+    shares = ", ".join(f"{step:g} or more: {(ratings >= step).sum() / ratings.len():.1%}" for step in steps)
+    words = f"{scale.describe()}; {shares}"
     return {"threshold": threshold}, words, f"liked: rating >= {threshold:g}; {words}"
 
 
@@ -127,7 +129,7 @@ def _tried(raw: RawTables, source: TabularFiles, settings: Mapping[str, Any]) ->
 def _best(usable: Mapping[str, dict[str, Any]]) -> str:
     """Return time-fractions, where no row is later than one it is judged by, unless too few of its users are known."""
     for by, notes in usable.items():
-        if by != "time-fractions" or notes["parts"]["test"]["known_users"] >= _ENOUGH_KNOWN:
+        if by != "time-fractions" or min(_known(notes)) >= _ENOUGH_KNOWN:
             return by
     return next(iter(usable))
 
@@ -138,5 +140,9 @@ def _described(by: str, notes: dict[str, Any] | str) -> str:
     parts = [
         f"{name} {part['rows']:,} rows ({part['positive_rate']:.0%} liked)" for name, part in notes["parts"].items()
     ]
-    known = notes["parts"]["test"]["known_users"]
-    return f"{by}: {', '.join(parts)}; {known:.0%} of the test rows are of users with training rows"
+    valid, test = _known(notes)
+    return f"{by}: {', '.join(parts)}; of users with training rows are {valid:.0%} of valid and {test:.0%} of test"
+
+
+def _known(notes: Mapping[str, Any]) -> list[float]:
+    return [notes["parts"][name]["known_users"] for name in ("valid", "test")]

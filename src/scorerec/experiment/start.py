@@ -79,7 +79,10 @@ def start(ratings: Path, items: Path, out: Path, chosen: Chosen) -> Start:
     found = inspect_files(ratings, items, chosen)
     proposal = propose(found.source.read(None), found.source, chosen)
     settings: dict[str, Any] = {"prompt": {"domain": "item"}, "data": {**_source(found.source), **proposal.settings}}
-    load_experiment(_PRESET, changes={"name": out.stem, **settings})
+    try:
+        load_experiment(_PRESET, changes={"name": out.stem, **settings})
+    except ConfigError as error:
+        raise ConfigError(f"{out}: on top of {error}") from None
     reasons = {**_REASONS, **{f"data.{name}": reason for name, reason in proposal.reasons.items()}}
     return Start((*found.lines, *proposal.lines), proposal.parts, _toml({"preset": _PRESET, **settings}, reasons))
 

@@ -42,7 +42,7 @@ def test_a_line_of_another_width_is_named_where_the_separator_is_long(tmp_path: 
 
 def test_utf_16_that_was_not_named_is_told(tmp_path: Path) -> None:
     file = origin(tmp_path / "a.csv", "id;title\n1;x\n", "utf-16")
-    with pytest.raises(DataError, match=r'wanted text in UTF-8, found UTF-16; .* data\.source\.encoding = "utf-16"'):
+    with pytest.raises(DataError, match=r'wanted text in UTF-8, found UTF-16; .* data\.source\.encoding = "utf-16" '):
         scan_text(Origin(file.path, 2, ";", encoding="utf-8"))
     with pytest.raises(DataError, match=r"save it as UTF-8$"):
         scan_text(Origin(file.path, 2, ";"))
