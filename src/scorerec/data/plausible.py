@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from scorerec.core.errors import DataError
 from scorerec.core.tables import SPLITS
 from scorerec.data.labels import LabelConfig
 from scorerec.data.origin import Origin
@@ -64,28 +63,30 @@ class Scale:
         return f"data.label.threshold = {self.threshold:g} would make {self.rate:.1%} of the rows liked"
 
 
-def refuse_one_class(rows: pl.DataFrame, config: LabelConfig, origin: Origin) -> None:
-    """Check that every part has rows that are liked and rows that are not.
+def one_class_fault(rows: pl.DataFrame, config: LabelConfig, origin: Origin) -> str | None:
+    """Say which parts have liked rows alone, or none: nothing can be learned or judged there.
 
     Args:
         rows: label, split and rating.
         config: how the labels were made.
         origin: the file, for the message.
 
-    Raises:
-        DataError: a part has one kind alone; nothing can be learned or judged there.
+    Returns:
+        What is wrong and what to do; None where every part has both.
     """
     found = rows.group_by("split").agg(pl.col("label").mean())
     rates = dict(zip(found["split"], found["label"], strict=True))
-    if one_sided := [f"{name} {rates[name]:.0%}" for name in SPLITS if rates[name] in (0, 1)]:
-        raise DataError(
-            f"{origin.path}: wanted liked and disliked rows in every part, found liked: {', '.join(one_sided)} "
-            f"({config.describe()}); {_way_out(rows, config)}, or change data.split"
-        )
+    one_sided = [f"{name} {rates[name]:.0%}" for name in SPLITS if rates[name] in (0, 1)]
+    if not one_sided:
+        return None
+    return (
+        f"{origin.path}: wanted liked and disliked rows in every part, found liked: {', '.join(one_sided)} "
+        f"({config.describe()}); {_way_out(rows, config)}, or change data.split"
+    )
 
 
 def unlikely_labels(rows: pl.DataFrame, config: LabelConfig) -> list[str]:
-    """Return a warning where hardly any or nearly all rows are liked; arguments are those of ``refuse_one_class``."""
+    """Return a warning where hardly any or nearly all rows are liked; arguments are those of ``one_class_fault``."""
     rate = float(rows["label"].mean())  # type: ignore[arg-type]  # of a column of numbers
     if _USUAL_RATES[0] <= rate <= _USUAL_RATES[1]:
         return []

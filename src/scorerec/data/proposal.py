@@ -121,9 +121,10 @@ def _tried(raw: RawTables, source: TabularFiles, settings: Mapping[str, Any]) ->
     """Return the notes of ``prepare``, or why it cannot be done."""
     config = validate(DataConfig, {"source": source.model_dump(), **settings}, "what was found or said of the files")
     try:
-        return prepare_raw(raw, config).notes
+        prepared = prepare_raw(raw, config)
     except DataError as error:
         return str(error)
+    return prepared.fault or prepared.notes
 
 
 def _best(usable: Mapping[str, dict[str, Any]]) -> str:

@@ -7,10 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from scorerec.core.errors import DataError
 from scorerec.data.labels import LabelConfig
 from scorerec.data.origin import Origin
-from scorerec.data.plausible import Scale, refuse_one_class, unlikely_labels, unlikely_times
+from scorerec.data.plausible import Scale, one_class_fault, unlikely_labels, unlikely_times
 
 ORIGIN = Origin(Path("ratings.csv"), first_row=2)
 GIVEN, RATED = LabelConfig(kind="given"), LabelConfig(threshold=4)
@@ -40,23 +39,23 @@ def test_the_threshold_nearest_to_one_half(ratings: list[float], threshold: floa
 @pytest.mark.parametrize(
     ("labels", "named"), [([1, 0, 1, 1, 0, 1], "valid 100%"), ([0, 0, 0, 1, 1, 1], "train 0%, test 100%")]
 )
-def test_a_part_of_one_class_is_refused(labels: list[int], named: str) -> None:
-    splits = ["train", "train", "valid", "valid", "test", "test"]
-    with pytest.raises(DataError, match=f"ratings.csv: wanted liked and .*, found liked: {named} ") as caught:
-        refuse_one_class(rows(labels, splits), RATED, ORIGIN)
-    assert "the ratings run from 0 to 1 (2 values), and data.label.threshold = 1 would make" in str(caught.value)
-    with pytest.raises(DataError, match=r"check data\.source\.columns\.label, or change data\.split"):
-        refuse_one_class(rows(labels, splits), GIVEN, ORIGIN)
+def test_a_part_of_one_class_is_a_fault(labels: list[int], named: str) -> None:
+    divided = rows(labels, ["train", "train", "valid", "valid", "test", "test"])
+    fault = one_class_fault(divided, RATED, ORIGIN) or ""
+    assert fault.startswith(f"ratings.csv: wanted liked and disliked rows in every part, found liked: {named} ")
+    assert "the ratings run from 0 to 1 (2 values), and data.label.threshold = 1 would make" in fault
+    fault = one_class_fault(divided, GIVEN, ORIGIN) or ""
+    assert fault.endswith("; check data.source.columns.label, or change data.split")
 
 
-def test_parts_of_both_classes_pass() -> None:
-    refuse_one_class(rows([0, 1] * 3, ["train", "train", "valid", "valid", "test", "test"]), RATED, ORIGIN)
+def test_parts_of_both_classes_are_none() -> None:
+    divided = rows([0, 1] * 3, ["train", "train", "valid", "valid", "test", "test"])
+    assert one_class_fault(divided, RATED, ORIGIN) is None
 
 
 def test_ratings_that_no_threshold_divides() -> None:
-    splits = ["train", "valid", "test"]
-    with pytest.raises(DataError, match="no threshold divides them: use data that has dislikes too"):
-        refuse_one_class(rows([1, 1, 1], splits, [5.0, 5.0, 5.0]), RATED, ORIGIN)
+    fault = one_class_fault(rows([1, 1, 1], ["train", "valid", "test"], [5.0, 5.0, 5.0]), RATED, ORIGIN)
+    assert "no threshold divides them: use data that has dislikes too" in (fault or "")
 
 
 @pytest.mark.parametrize(("n_liked", "is_doubted"), [(4, True), (5, False), (95, False), (96, True)])
