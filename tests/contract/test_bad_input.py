@@ -64,13 +64,13 @@ def test_a_row_without_a_rating_is_named(in_text: Any) -> None:
 
 
 def test_items_that_the_catalogue_lacks_can_be_dropped(in_files: Any) -> None:
-    notes = prepared(changed(in_files, 5, item="4"), unknown_items="drop").notes
+    notes = prepared(changed(in_files, 3, item="4"), unknown_items="drop").notes
     assert (notes["rows_read"], notes["rows_of_unknown_items"]) == (8, 1)
 
 
 @pytest.mark.parametrize(("policy", "n_rows"), [("keep", 8), ("first", 7), ("last", 7)])
 def test_repeats_can_be_kept(in_files: Any, policy: str, n_rows: int) -> None:
-    notes = prepared(changed(in_files, 5, user="007", item="02"), repeats=policy).notes
+    notes = prepared(changed(in_files, 3, user="8", item="1"), repeats=policy).notes
     assert sum(part["rows"] for part in notes["parts"].values()) == n_rows
     assert notes["rows_of_repeats"] == 8 - n_rows
 
@@ -89,14 +89,14 @@ def test_an_item_that_the_catalogue_has_twice_is_named(in_files: Any) -> None:
 
 
 def test_a_catalogue_of_one_item_will_do(in_files: Any) -> None:
-    rows = [(f"{number:02d}", "02", 5, 978_300_000 + number) for number in range(4)]
-    tables = prepared(in_files.again(rows=rows, titles=in_files.titles[1:2]))
+    rows = [(f"{number:02d}", "02", 5 - number % 2, 978_300_000 + number) for number in range(8)]
+    tables = prepared(in_files.again(rows=rows, titles=in_files.titles[1:2]), label={"threshold": 5})
     assert tables.items["item_id"].to_pylist() == ["02"]
-    assert tables.interactions["split"].to_pylist() == ["train", "train", "valid", "test"]
+    assert tables.interactions["split"].to_pylist() == [*["train"] * 4, *["valid"] * 2, *["test"] * 2]
 
 
 def test_a_user_with_one_row_trains(in_files: Any) -> None:
-    rows = [(user, item, 5, 978_300_000) for user in ("8", "9") for item, _ in in_files.titles]
+    rows = [(user, item, 5 * n, 978_300_000) for n, user in enumerate(("8", "9")) for item, _ in in_files.titles]
     split = {"by": "user-time", "train": 0.3, "valid": 0.35}
     tables = prepared(in_files.again(rows=[*rows, ("00", "1", 5, 978_400_000)]), split=split).interactions
     lone = [row for row in INTERACTIONS.check(tables).to_pylist() if row["user_id"] == "00"]
@@ -108,6 +108,28 @@ def test_a_split_that_leaves_a_part_empty_is_refused(in_files: Any) -> None:
     message = refusal(in_files, split=split)
     assert "test would be empty (got {'train': 5, 'valid': 3, 'test': 0} of 8 rows from 2000-12-31" in message
     assert "change data.split" in message
+
+
+def test_a_threshold_off_the_scale_is_named(in_files: Any) -> None:
+    message = refusal(in_files, label={"threshold": 6})
+    assert message.startswith(f"{in_files.files[RATINGS]}: wanted liked and disliked rows in every part, found liked: ")
+    assert (
+        "train 0%, valid 0%, test 0% (label = 1 where rating >= 6); the ratings run from 1 to 5 (5 values), " in message
+    )
+    assert "and data.label.threshold = 4 would make 50.0% of the rows liked, or change data.split" in message
+
+
+def test_times_that_tell_no_order_are_named(in_files: Any) -> None:
+    rows = [(user, item, rating, 978_300_000) for user, item, rating, _ in in_files.rows]
+    message = refusal(in_files.again(rows=rows), split="user-time")
+    assert message.startswith("all 8 rows have the time 2000-12-31")
+    assert "set data.source.columns.timestamp" in message
+
+
+def test_times_before_1970_are_doubted(in_files: Any) -> None:
+    assert prepared(in_files).notes["warnings"] == []
+    [warning] = prepared(changed(in_files, 3, timestamp=-1)).notes["warnings"]
+    assert f"1 of 8 rows have times before 1970, the first in {in_files.place(RATINGS, 3)} (-1 s)" in warning
 
 
 def changed_line(in_text: Any, file: int, change: Callable[[bytes], bytes]) -> str:

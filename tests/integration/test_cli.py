@@ -92,13 +92,30 @@ def test_prepare_prints_the_papers_counts_beside_ours(scorerec: Command, shop: P
     assert re.search(r"valid rows\W+6\W+14423\W+-14417", done.out)
 
 
+def test_prepare_proposes_a_threshold_where_nobody_likes_anything(scorerec: Command, shop: Path) -> None:
+    done = scorerec("prepare", shop, "--set", "data.label.threshold=5.5")
+    assert done.status == 1
+    assert "found liked: train 0%, valid 0%, test 0% (label = 1 where rating >= 5.5)" in done.err
+    assert "the ratings run from 2 to 5 (2 values), and data.label.threshold = 5 would make" in done.err
+    assert "Traceback" not in done.err
+    assert not Path("prepared").exists()
+
+
+def test_prepare_says_that_a_place_cannot_be_written(scorerec: Command, shop: Path, tmp_path: Path) -> None:
+    done = scorerec("prepare", shop, "--out", tmp_path / "ratings.csv" / "tables")
+    assert done.status == 1
+    assert f"ArtifactError: {tmp_path}/ratings.csv/tables: cannot be written" in done.err
+    assert "choose another folder" in done.err
+
+
 def test_prepare_for_programs(scorerec: Command, shop: Path) -> None:
-    done = scorerec("prepare", shop, "--json", "--set", "data.label.threshold=5.5")
+    done = scorerec("prepare", shop, "--json")
     notes = json.loads(done.out)
     parts = notes["parts"]
+    rates = {"train": 0.75, "valid": 0.6667, "test": 0.8333}  # 3 of 12, 2 of 6 and 1 of 6 are disliked
     assert notes["expected"] is None
     assert {name: part["rows"] for name, part in parts.items()} == {"train": 12, "valid": 6, "test": 6}
-    assert {part["positive_rate"] for part in parts.values()} == {0.0}
+    assert {name: part["positive_rate"] for name, part in parts.items()} == rates
     assert Path("prepared/interactions.parquet").is_file()
 
 

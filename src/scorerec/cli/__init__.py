@@ -9,12 +9,13 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from scorerec.cli import results, runs
+from scorerec.cli import results, runs, start
 from scorerec.cli.output import notes
 from scorerec.core.errors import ScorerecError
 from scorerec.core.memory import keep_freed_memory
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(start.app)
 app.add_typer(runs.app)
 app.add_typer(results.app)
 _INTERRUPTED = 130

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -81,8 +82,14 @@ def with_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dic
     return result
 
 
-def validate(model: type[C], settings: Mapping[str, Any], origin: str) -> C:
-    """Check ``settings`` against ``model``; ``origin`` (a file or preset name) goes into the message.
+def validate(model: type[C], settings: Mapping[str, Any], origin: str, overrides: Sequence[str] = ()) -> C:
+    """Check ``settings`` against ``model``.
+
+    Args:
+        model: what they should be.
+        settings: sections and settings, with the overrides applied.
+        origin: a file or preset, which the message blames for what no override is to blame for.
+        overrides: what ``with_overrides`` applied.
 
     Raises:
         ConfigError: a key is unknown or a value is not allowed; every fault is listed with its key.
@@ -90,8 +97,24 @@ def validate(model: type[C], settings: Mapping[str, Any], origin: str) -> C:
     try:
         return model.model_validate(settings)
     except ValidationError as error:
-        faults = [_fault(model, detail) for detail in error.errors()]
-        raise ConfigError(f"{origin}: " + "; ".join(faults)) from None
+        faults: dict[str, list[str]] = {}
+        for detail in error.errors():
+            keys, fault = _fault(model, detail)
+            faults.setdefault(_blamed(keys, origin, overrides), []).append(fault)
+        raise ConfigError("; ".join(f"{place}: {'; '.join(found)}" for place, found in faults.items())) from None
+
+
+def _blamed(keys: Sequence[str], origin: str, overrides: Sequence[str]) -> str:
+    """Return what set a faulty setting: the last override of it, of its section or of something in it; or the file."""
+    changes = [f"--set {override!r}" for override in overrides]
+    if not keys:  # settings that contradict each other: any of them may be meant
+        return " with ".join([origin, *([", ".join(changes)] if changes else [])])
+    fault = f"{'.'.join(keys)}."
+    for override, change in zip(reversed(overrides), reversed(changes), strict=True):
+        changed = f"{override.partition('=')[0].strip()}."
+        if fault.startswith(changed) or changed.startswith(fault):
+            return change
+    return origin
 
 
 def allowed_values(model: type[BaseModel], prefix: str = "") -> dict[str, tuple[str, ...]]:
@@ -120,18 +143,30 @@ def _choices(declared: Any) -> tuple[str, ...]:
     return tuple(map(str, get_args(declared))) if get_origin(declared) is Literal else ()
 
 
-def _fault(model: type[BaseModel], detail: Any) -> str:
-    """Say which setting is wrong, what is allowed, and what came."""
+def _fault(model: type[BaseModel], detail: Any) -> tuple[list[str], str]:
+    """Return the keys that lead to a wrong setting; and which it is, what is allowed, and what came."""
     *above, last = detail["loc"] or ("",)
     if detail["type"] == "extra_forbidden":
-        keys, owner = _followed(model, above)
-        known = ", ".join(sorted(getattr(owner, "model_fields", {})))
-        return f"{'.'.join([*keys, str(last)])}: no such setting; known here: {known}"
+        section, owner = _followed(model, above)
+        names, keys = getattr(owner, "model_fields", {}), [*section, str(last)]
+        known = ", ".join(sorted(names))
+        return keys, f"{'.'.join(keys)}: no such setting; known here: {known}{_meant(model, keys, names)}"
     keys, owner = _followed(model, detail["loc"])
     wanted = detail["msg"]
     if detail["type"] == "union_tag_not_found":
         wanted = f"{detail['ctx']['discriminator']} should be one of {', '.join(map(repr, map(_tag, get_args(owner))))}"
-    return f"{'.'.join(keys) or 'settings'}: {wanted} (got {detail['input']!r})"
+    return keys, f"{'.'.join(keys) or 'settings'}: {wanted} (got {detail['input']!r})"
+
+
+def _meant(model: type[BaseModel], keys: Sequence[str], names: Iterable[str]) -> str:
+    """Return a question for what an unknown key may stand for: a name of its section, else one of any section."""
+    *section, last = keys
+    found = [".".join([*section, name]) for name in get_close_matches(last, names, n=1)]
+    if not found:
+        everywhere = allowed_values(model)
+        close = get_close_matches(last, {key.rpartition(".")[2] for key in everywhere}, n=1)
+        found = [key for key in everywhere if key.rpartition(".")[2] in close][:3]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def _followed(model: type[BaseModel], location: Iterable[str | int]) -> tuple[list[str], Any]:

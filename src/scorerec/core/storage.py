@@ -54,7 +54,8 @@ def _advice(error: Exception, folder: Path) -> str | None:
         )
     if code == errno.EIO:
         return "The disk fails: check it, or choose a folder on another one"
-    if code == errno.EROFS or (code in _REFUSED and _is_about(error, folder)):
+    cannot_be_made = code == errno.ENOENT and not folder.exists()  # what a file system of the kernel's own answers
+    if code == errno.EROFS or cannot_be_made or (code in _REFUSED and _is_about(error, folder)):
         return "Make this folder one that you may write to, or choose another folder"
     return None
 

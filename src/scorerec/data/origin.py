@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import BinaryIO, cast
 
 from scorerec.core.errors import DataError
 
+NO_SEPARATOR = "\x1f"  # for readers of one-character separators that are to leave lines whole
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -22,14 +24,16 @@ class Origin:
     Attributes:
         path: the file, or a name for what is in no file.
         first_row: what the first row of data is called: 2 below a header.
-        separator: the character between the fields of a line; None for what is no delimited text.
+        separator: what stands between the fields of a line; None for what is no delimited text.
         is_quoted: whether double quotes may enclose a field.
+        encoding: of the text, where the source lets it be set; None where it is UTF-8 and nothing else.
     """
 
     path: Path
     first_row: int = 1
     separator: str | None = None
     is_quoted: bool = False
+    encoding: str | None = None
 
     def row(self, position: int) -> str:
         """Return the name of the row at ``position``, which counts from 0.
@@ -44,6 +48,7 @@ class Origin:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         fault = self._damage() or f"{self.path}: cannot be read: {reason}"
         encoding = ", save it as UTF-8" if self.separator else ""
+        encoding += " or set data.source.encoding" if self.encoding else ""
         return DataError(f"{fault}; correct the file{encoding}, or fetch it again")
 
     def _damage(self) -> str | None:
@@ -58,8 +63,8 @@ class Origin:
 
     def _damaged_row(self, file: BinaryIO, separator: str) -> str | None:
         rows = csv.reader(
-            _decoded(file),
-            delimiter=separator,
+            _decoded(file) if self.encoding in (None, "utf-8") else io.TextIOWrapper(file, self.encoding, newline=""),
+            delimiter=separator if len(separator) == 1 else NO_SEPARATOR,
             quoting=csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE,
             strict=True,
         )

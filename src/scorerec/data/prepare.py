@@ -18,6 +18,7 @@ from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
 from scorerec.data.catalogue import Catalogue, checked_catalogue, known_items
 from scorerec.data.labels import LabelConfig, add_labels
 from scorerec.data.origin import Origin
+from scorerec.data.plausible import one_class_fault, unlikely_labels, unlikely_times
 from scorerec.data.raw import RawTables
 from scorerec.data.selection import SelectionConfig, select
 from scorerec.data.sources import SourceConfig
@@ -91,12 +92,14 @@ class Prepared:
     Attributes:
         interactions: INTERACTIONS, in order of row_id.
         items: ITEMS, the whole catalogue, with the source's metadata.
-        notes: what was read and kept: the rules in words, and counts per part.
+        notes: what was read and kept: the rules in words, counts per part, and warnings.
+        fault: why nothing can be learned or judged from it, and what to do; None where it can.
     """
 
     interactions: pa.Table
     items: pa.Table
     notes: dict[str, Any]
+    fault: str | None = None
 
 
 def prepare(config: DataConfig) -> Prepared:
@@ -105,11 +108,14 @@ def prepare(config: DataConfig) -> Prepared:
     Raises:
         DataError: the source cannot be used; the message names the file and, where there is one, the row.
     """
-    return prepare_raw(config.source.read(config._path()), config)
+    prepared = prepare_raw(config.source.read(config._path()), config)
+    if prepared.fault:
+        raise DataError(prepared.fault)
+    return prepared
 
 
 def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
-    """Do the same with tables that are already in memory; ``config.source`` is only named in the notes.
+    """Do the same with tables that are in memory, be they fit for learning or not; ``config.source`` is only named.
 
     Raises:
         DataError: the tables cannot be used.
@@ -129,10 +135,12 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     sizes.append(rows.height)
     rows = add_split(rows, config.split)
     sizes.append(rows.height)
+    fault = one_class_fault(rows, config.label, origin)
+    warnings = [*unlikely_labels(rows, config.label), *unlikely_times(rows, origin)]
     rows = _with_positives_before(rows, config.ties).with_row_index("row_id")
-    notes = {**_rules(config), **_losses(sizes, catalogue), **_counts(rows)}
+    notes = {**_rules(config), **_losses(sizes, catalogue), **_counts(rows), "warnings": warnings}
     table = rows.select(INTERACTIONS.columns.names).to_arrow()
-    return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(catalogue.items)), notes)
+    return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(catalogue.items)), notes, fault)
 
 
 def _rules(config: DataConfig) -> dict[str, Any]:

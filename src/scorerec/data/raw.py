@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -12,7 +13,7 @@ from scorerec.core.errors import DataError
 from scorerec.data.origin import Origin
 
 TimestampUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
-_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 # Polars panics on some damaged Parquet files.
 _READING_FAULTS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 _TEXT = ("text", "integers")
@@ -155,10 +156,16 @@ def _timestamp(dtype: pl.DataType, unit: TimestampUnit, origin: Origin) -> pl.Ex
     if dtype.is_temporal():
         return column.cast(pl.Datetime("us")).dt.epoch("s") if dtype == pl.Date else column.dt.epoch("s")
     if unit == "iso":
-        return column.str.to_datetime(time_unit="us", time_zone="UTC", strict=False).dt.epoch("s")
+        return iso_seconds(column)
     whole = column.cast(pl.Int64, strict=False)
     number = pl.coalesce(whole, column.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False))
-    return number.floordiv(_UNITS_PER_SECOND[unit])
+    return number.floordiv(UNITS_PER_SECOND[unit])
+
+
+def iso_seconds(column: pl.Expr) -> pl.Expr:
+    """Return ISO 8601 text as UTC seconds, null where it is none: 03/04/2020 would be one day or another."""
+    text = pl.when(column.str.contains(r"^\s*\d{4}-\d")).then(column)
+    return text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False).dt.epoch("s")
 
 
 def _refuse_unreadable(numbered: pl.LazyFrame, name: str, expression: pl.Expr, origin: Origin) -> None:
@@ -171,7 +178,18 @@ def _refuse_unreadable(numbered: pl.LazyFrame, name: str, expression: pl.Expr, o
         return
     position, value = faults.row(0)
     came = "is empty" if value in (None, "") else f"cannot be read: {value!r}"
-    raise DataError(f"{origin.row(position)}: {name} {came}; correct or remove the row")
+    raise DataError(f"{origin.row(position)}: {name} {came}; {_way_out(name, value)}")
+
+
+def _way_out(name: str, value: str | None) -> str:
+    """Return what to do about text that is no number."""
+    if name == "timestamp" and re.search(r"\d\D+\d", value or ""):
+        if pl.select(iso_seconds(pl.lit(value))).item() is not None:
+            return 'set data.source.timestamp_unit = "iso" where all are such text, or correct the row'
+        return "write times as numbers, or as ISO 8601 text, such as 2024-12-31 23:59:59"
+    if name == "rating" and re.fullmatch(r"\d+,\d+", value or ""):
+        return "write numbers with a point"
+    return "correct or remove the row"
 
 
 def _refuse_implausible_times(ratings: pl.DataFrame, unit: TimestampUnit, origin: Origin) -> None:
@@ -180,8 +198,8 @@ def _refuse_implausible_times(ratings: pl.DataFrame, unit: TimestampUnit, origin
     if faults.is_empty():
         return
     position, seconds = faults.row(0)
-    written = seconds * _UNITS_PER_SECOND.get(unit, 1)
-    units = (name for name, parts in _UNITS_PER_SECOND.items() if 0 <= written // parts <= _PLAUSIBLE[1])
+    written = seconds * UNITS_PER_SECOND.get(unit, 1)
+    units = (name for name, parts in UNITS_PER_SECOND.items() if 0 <= written // parts <= _PLAUSIBLE[1])
     fitting = next(units, None)
     advice = f'set data.source.timestamp_unit = "{fitting}" where the source has it, or ' if fitting else ""
     raise DataError(

@@ -185,8 +185,13 @@ def add_split(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
         config: the strategy.
 
     Raises:
-        DataError: a part would be empty.
+        DataError: a part would be empty, or all rows have one time.
     """
+    if rows.height > 1 and rows["timestamp"].n_unique() == 1:
+        raise DataError(
+            f"all {rows.height} rows have the time {_date(rows['timestamp'][0])}: wanted times that tell what came "
+            "first; set data.source.columns.timestamp to the column that does, or number the rows in their order"
+        )
     divided = rows.with_columns(split=config.part(rows)).filter(pl.col("split").is_not_null())
     counts = {name: int((divided["split"] == name).sum()) for name in SPLITS}
     empty = [name for name, count in counts.items() if not count]

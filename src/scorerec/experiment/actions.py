@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from scorerec.core.storage import told_clearly
 from scorerec.data.prepare import prepare
 from scorerec.evaluate.results import Comparison, Signal
 from scorerec.evaluate.signal import count_lines
@@ -48,7 +49,7 @@ class PreparedTables:
 
     Attributes:
         notes: of ``data.prepare.Prepared``.
-        headlines: the rules, and what they leave out.
+        headlines: the rules, what they leave out, and warnings.
         expected: the paper's counts beside those of the notes, where the configuration names them.
     """
 
@@ -58,15 +59,22 @@ class PreparedTables:
 
 
 def prepare_tables(source: str, changes: Sequence[str], out: Path) -> PreparedTables:
-    """Write interactions.parquet and items.parquet into ``out``; return what they hold."""
+    """Write interactions.parquet and items.parquet into ``out``; return what they hold.
+
+    Raises:
+        DataError: the source cannot be used.
+        ArtifactError: the tables cannot be written.
+    """
     config = load_experiment(source, changes)
     prepared = prepare(config.data)
-    out.mkdir(parents=True, exist_ok=True)
-    pq.write_table(prepared.interactions, out / "interactions.parquet")
-    pq.write_table(prepared.items, out / "items.parquet")
+    with told_clearly(out):
+        out.mkdir(parents=True, exist_ok=True)
+        pq.write_table(prepared.interactions, out / "interactions.parquet")
+        pq.write_table(prepared.items, out / "items.parquet")
     notes = prepared.notes
     rules = f"{notes['label']}; {notes['select']}; {notes['split']}"
-    return PreparedTables(notes, [rules, _left_out(notes)], compare(notes, config.expected))
+    lines = [rules, _left_out(notes), *(f"Warning: {line}" for line in notes["warnings"])]
+    return PreparedTables(notes, lines, compare(notes, config.expected))
 
 
 def _left_out(notes: dict[str, Any]) -> str:
@@ -104,7 +112,8 @@ def run_experiment(
         f"{config.name}: {comparison.split} rows, {artifacts['data'].facts['split']}",
         users_left_out(comparison.methods[0]),
         *(f"Stand-in: {line}" for line in results["stand_ins"]),
-        *(f"Warning: {line}" for line in results["warnings"]),
+        # Runs of before have no such facts.
+        *(f"Warning: {line}" for line in (*artifacts["data"].facts.get("warnings", ()), *results["warnings"])),
         *(f"Signal: {line}" for line in signal_lines(Signal.model_validate(results["signal"]), comparison.split)),
     ]
     columns = ("method", "AUC", "UAUC", "seconds")  # what fits a terminal; the report has the rest

@@ -31,6 +31,13 @@ def settings(incomplete: str) -> list[str]:
     return [entry for entry in found if entry.startswith(incomplete)]
 
 
+def answers(incomplete: str) -> list[str]:
+    """Return ``key=`` for what can be said of two files and begins so."""
+    from scorerec.data.form import ANSWERS
+
+    return [f"{key}=" for key in ANSWERS if key.startswith(incomplete)]
+
+
 def stages(incomplete: str) -> list[str]:
     """Return the names of stages that begin so."""
     from scorerec.experiment.plan import ALL_STAGES

@@ -177,8 +177,9 @@ def load_experiment(
     Raises:
         ConfigError: no such preset or file, or a setting is unknown or not allowed.
     """
-    settings = with_overrides(merged(_settings(source), changes), overrides)
-    return validate(ExperimentConfig, settings, source)
+    applied = tuple(overrides)
+    settings = with_overrides(merged(_settings(source), changes), applied)
+    return validate(ExperimentConfig, settings, source, applied)
 
 
 def _settings(source: str, above: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -86,3 +86,49 @@ def test_files_that_are_missing_or_not_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("a = [", encoding="utf-8")
     with pytest.raises(ConfigError, match="not a TOML file"):
         read_toml(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "meant"),
+    [
+        ({"crm": {"epoch": 3}}, "known here: epochs; did you mean crm.epochs?"),
+        ({"figur": {"side": 3}}, "; did you mean figure?"),
+        ({"epochs": 3}, "; did you mean crm.epochs or figure.inner.epochs?"),  # a section was forgotten
+        ({"sid": 3}, "; did you mean figure.side?"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_what_may_be_meant(settings, meant):
+    with pytest.raises(ConfigError) as caught:
+        validate(Outer, settings, "preset")
+    assert str(caught.value).endswith(meant)
+
+
+def test_nothing_is_suggested_for_a_key_that_is_like_none():
+    with pytest.raises(ConfigError) as caught:
+        validate(Outer, {"zzz": 3}, "preset")
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("crm.epoch=3", "crm.epoch: no such setting"),
+        ("crm.epochs=many", "crm.epochs: Input should be a valid integer"),
+        ("figure={shape='square', side='a'}", "figure.side: Input should be a valid number"),
+        ("figur.side=3", "figur: no such setting"),
+    ],
+)
+def test_the_override_at_fault_is_named_and_not_the_file(override, fault):
+    overrides = ["name=y", override, "figure.shape=square"] if "figure=" not in override else ["name=y", override]
+    with pytest.raises(ConfigError) as caught:
+        validate(Outer, with_overrides({}, overrides), "mine.toml", overrides)
+    assert str(caught.value).startswith(f"--set {override!r}: {fault}")
+    assert "mine.toml" not in str(caught.value)
+
+
+def test_a_fault_of_the_file_stays_the_files_beside_one_of_an_override():
+    overrides = ["crm.epochs=many"]
+    with pytest.raises(ConfigError) as caught:
+        validate(Outer, with_overrides({"nmae": "x"}, overrides), "mine.toml", overrides)
+    assert "--set 'crm.epochs=many': crm.epochs: " in str(caught.value)
+    assert "; mine.toml: nmae: no such setting" in str(caught.value)

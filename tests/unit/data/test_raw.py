@@ -69,6 +69,9 @@ def test_timestamps_become_utc_seconds(value: object, unit: str, seconds: int) -
         ("label", ["0", "1", "0.5"], "row 4: label cannot be read: '0.5'"),
         ("timestamp", ["1", "2", "soon"], "row 4: timestamp cannot be read: 'soon'"),
         ("timestamp", [None, "2", "3"], "row 2: timestamp is empty"),
+        ("timestamp", ["1", "2020-01-02 03:04", "3"], 'row 3: .*; set data.source.timestamp_unit = "iso"'),
+        ("timestamp", ["1", "03/04/2020", "3"], "row 3: .*; write times as numbers, or as ISO 8601 text"),
+        ("rating", ["4", "4,5", "5"], "row 3: rating cannot be read: '4,5'; write numbers with a point"),
         ("user_id", ["a", "", "c"], "row 3: user_id is empty"),
     ],
 )
@@ -76,6 +79,11 @@ def test_a_fault_names_its_row(name: str, values: list[object], message: str) ->
     columns: dict[str, list[object]] = {key: ["1"] * 3 for key in ("user_id", "item_id", "timestamp")}
     with pytest.raises(DataError, match=message):
         parse_ratings(pl.LazyFrame({**columns, name: values}), ORIGIN)
+
+
+def test_a_date_that_could_be_two_days_is_no_iso_text() -> None:
+    with pytest.raises(DataError, match="row 2: timestamp cannot be read: '03/04/2020'; write times"):
+        parse_ratings(scan(timestamp=["03/04/2020"]), ORIGIN, timestamp_unit="iso")
 
 
 def test_an_empty_rating_is_no_fault_here() -> None:

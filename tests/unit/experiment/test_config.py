@@ -70,3 +70,18 @@ def test_an_unknown_key_is_named():
 def test_seeds_have_folders_of_their_own():
     assert load_experiment("ml-1m").folder_name == "ml-1m"
     assert load_experiment("ml-1m", ["seed=2"]).folder_name == "ml-1m-seed2"
+
+
+def test_settings_that_contradict_each_other_name_the_file_and_every_override():
+    with pytest.raises(ConfigError) as caught:
+        load_experiment("ml-1m", ["evidence.user_vectors=a.parquet", "seed=1"])
+    assert str(caught.value).startswith(
+        "ml-1m with --set 'evidence.user_vectors=a.parquet', --set 'seed=1': settings: Value error, evidence.user_vec"
+    )
+
+
+def test_a_setting_without_its_section_is_answered_with_the_section():
+    with pytest.raises(
+        ConfigError, match=r"--set 'n_candidates=3': n_candidates: no such .*did you mean evidence\.n_candidates or "
+    ):
+        load_experiment("ml-1m", ["n_candidates=3"])

@@ -34,8 +34,14 @@ class ColumnMap(Config):
         return {"item_id": self.catalogue_item_id or self.item_id, "title": self.title}
 
 
-def require_columns(wanted: dict[str, str], found: Iterable[str], origin: Path) -> None:
+def require_columns(wanted: dict[str, str], found: Iterable[str], origin: Path, hint: str = "") -> None:
     """Check that a file has the mapped columns.
+
+    Args:
+        wanted: our name -> the file's name.
+        found: the columns of the file.
+        origin: the file, for the message.
+        hint: what to do, where more is known than that another column may be meant.
 
     Raises:
         DataError: one is missing; the message lists what the file has.
@@ -45,7 +51,7 @@ def require_columns(wanted: dict[str, str], found: Iterable[str], origin: Path) 
         if column not in names:
             raise DataError(
                 f"{origin}: no column {column!r} for {name}; the file has {names}; "
-                f"set data.source.columns.{name} to the right one"
+                + (hint or f"set data.source.columns.{name} to the right one")
             )
 
 

@@ -10,13 +10,13 @@ import polars as pl
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
+from scorerec.data.delimited import scan_lines, split_lines
 from scorerec.data.download import cache_folder, fetch_movielens_100k
 from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables, parse_ratings, require_file
 from scorerec.data.sources.recbole import RecBoleFiles
 
 _ENCODING = "latin-1"
-_NO_SEPARATOR = "\x1f"
 _YEAR = r"\(([0-9]{4})\)\s*$"
 # The 19 flags that end each line of u.item, in the order of u.genre.
 # fmt: off
@@ -100,21 +100,9 @@ class MovieLens100K(Config):
 
 def _rated(path: Path, separator: str) -> pl.DataFrame:
     """Read lines of user, item, rating and timestamp."""
-    # Polars takes separators of one byte, so whole lines are read. What is too much stays in the last field, and is
-    # refused there.
-    origin = Origin(path, separator=_NO_SEPARATOR)
-    lines = pl.scan_csv(
-        path,
-        has_header=False,
-        separator=_NO_SEPARATOR,
-        quote_char=None,
-        infer_schema=False,
-        new_columns=["line"],
-        glob=False,
-    )
-    names = ["user_id", "item_id", "rating", "timestamp"]
-    fields = pl.col("line").str.splitn(separator, len(names)).struct.rename_fields(names)
-    return parse_ratings(lines.select(fields).unnest("line"), origin)
+    # What is too much stays in the last field, and is refused there.
+    lines = split_lines(scan_lines(path), separator, ["user_id", "item_id", "rating", "timestamp"])
+    return parse_ratings(lines, Origin(path, separator=separator))
 
 
 def _as_published(items: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorerec.core.errors import DataError, ScorerecError
-from scorerec.data.prepare import DataConfig, prepare
+from scorerec.data.prepare import DataConfig, prepare, prepare_raw
 from scorerec.data.raw import RawTables
 from scorerec.data.sources.amazon import AmazonReviews2018
 
@@ -215,7 +215,8 @@ def test_items_that_cannot_be_shown_are_left_out_and_counted(tmp_path: Path) -> 
         assert f"data.{setting} = " in refusal(
             lambda settings=others: prepare(DataConfig.model_validate({**config, **settings}))
         )
-    notes = prepare(DataConfig.model_validate({**config, **lenient})).notes
+    usable = DataConfig.model_validate({**config, **lenient})
+    notes = prepare_raw(usable.source.read(usable.path), usable).notes
     assert (notes["items_without_title"], notes["items_repeated"], notes["catalogue_items"]) == (1, 1, 2)
     assert (notes["rows_read"], notes["rows_of_unknown_items"], notes["rows_of_repeats"]) == (5, 1, 1)
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from scorerec.core.config import validate
-from scorerec.core.errors import DataError
+from scorerec.core.errors import ConfigError, DataError
 from scorerec.data.sources.columns import ColumnMap
 from scorerec.data.sources.tabular import TabularFiles
 
@@ -142,3 +142,55 @@ def test_a_folder_may_have_the_characters_of_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "shop [1]*" / "ratings.csv").write_text(RATINGS)
     (tmp_path / "shop [1]*" / "items.csv").write_text(ITEMS)
     assert TabularFiles().read(tmp_path / "shop [1]*").ratings.height == 2
+
+
+def test_text_of_any_form_is_read_by_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("007::01::4::100\n8::02::5::101\n")
+    (tmp_path / "movies.txt").write_bytes("01;Amélie\n02;Go\n".encode("utf-16"))
+    source = validate(
+        TabularFiles,
+        {
+            "ratings": "ratings.dat",
+            "items": "movies.txt",
+            "separator": "::",
+            "ratings_names": ["user_id", "item_id", "rating", "timestamp"],
+            "items_separator": ";",
+            "items_encoding": "utf-16",
+            "items_names": ["item_id", "title"],
+        },
+        "here",
+    )
+    raw = source.read(tmp_path)
+    assert raw.ratings.rows() == [(0, "007", "01", 4.0, None, 100), (1, "8", "02", 5.0, None, 101)]
+    assert raw.ratings_from.row(0).endswith("ratings.dat, row 1")
+    assert raw.items.rows() == [("01", "Amélie"), ("02", "Go")]
+
+
+def test_one_separator_and_encoding_serve_both_files(folder: Path) -> None:
+    for name, text in (("ratings", RATINGS), ("items", "item_id,title\n01,Amélie\n")):
+        (folder / f"{name}.csv").write_bytes(text.replace(",", ";").encode("cp1252"))
+    raw = TabularFiles(separator=";", encoding="cp1252").read(folder)
+    assert (raw.ratings.height, raw.items["title"].to_list()) == (2, ["Amélie"])
+
+
+def test_an_unknown_encoding_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"encoding: .*wanted an encoding that Python knows"):
+        validate(TabularFiles, {"encoding": "utf-9"}, "here")
+
+
+def test_another_separator_is_proposed(folder: Path) -> None:
+    (folder / "ratings.csv").write_text(RATINGS.replace(",", ";"))
+    with pytest.raises(DataError, match=r"""no column 'user_id' .* divided by ';': set data.source.separator = ";"$"""):
+        TabularFiles().read(folder)
+    (folder / "ratings.csv").write_text(RATINGS)
+    (folder / "items.csv").write_text("item_id\ttitle\n01\tGo\n")
+    with pytest.raises(DataError, match=r'no column \'item_id\' .* set data\.source\.items_separator = "\\t"$'):
+        TabularFiles().read(folder)
+
+
+def test_a_file_without_a_header_is_told(folder: Path) -> None:
+    (folder / "ratings.csv").write_text(RATINGS.partition("\n")[2])
+    with pytest.raises(
+        DataError, match=r"looks like a row and no header: set data\.source\.ratings_names to the names"
+    ):
+        TabularFiles().read(folder)
