@@ -132,11 +132,11 @@ def test_recommendations_go_on_without_the_user(folder: Path, user: str, outcome
         if row["user_id"] != user and row["n_before"] > 4
     )
     forget(folder, user)
-    found = explain.recommend(folder, twin, 3)
+    found = explain.recommend(folder, [twin], 3)[0]
     assert found.items
     assert user not in [shown.user_id for item in found.items for shown in item.evidence]
     with pytest.raises(DataError, match=f"no user '{user}'"):
-        explain.recommend(folder, user, 3)
+        explain.recommend(folder, [user], 3)
     with pytest.raises(DataError, match=f"no user '{user}' in the data of"):
         forget(folder, user)
 
@@ -230,9 +230,9 @@ def test_a_new_user_is_evidence_and_gets_recommendations(folder: Path, user: str
     (behaviour,) = indexed(folder, "stranger")
     assert behaviour["item_ids"] == [item for item, _ in liked]
     assert artifact.read_bytes() == before
-    found = explain.recommend(folder, user, 40)
+    found = explain.recommend(folder, [user], 40)[0]
     assert "stranger" in [shown.user_id for item in found.items for shown in item.evidence]
-    assert explain.recommend(folder, "stranger", 1).items
+    assert explain.recommend(folder, ["stranger"], 1)[0].items
     found_places = places_that_tell(folder.parent, "stranger")
     assert found_places
     assert all(place.startswith(f"{folder.name}/{LIVE}/") for place in found_places)
@@ -251,7 +251,7 @@ def test_a_behaviour_grows_and_changes(folder: Path, user: str, like: Callable[.
         (behaviour,) = indexed(folder, user)
         assert behaviour["item_ids"] == [*(item for item, _ in liked[1:]), new]
     assert pq.read_table(folder / LIVE / ADDED.name).num_rows == 2
-    assert "liked" in explain.recommend(folder, user, 1).headlines[0]
+    assert explain.recommend(folder, [user], 1)[0].n_liked
     # Nothing liked any more: no behaviour is left to be evidence.
     add_behaviours(folder, like(*((user, item, last + 30, 0) for item, _ in [*liked, (new, 0)]), opinion="label"))
     assert indexed(folder, user) == []

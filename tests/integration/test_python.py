@@ -68,7 +68,7 @@ def test_from_two_tables_to_scores(page: dict[str, Any], tables: tuple[pl.DataFr
 def test_a_user_gets_what_the_command_line_gives(page: dict[str, Any]) -> None:
     folder = page["folder"] / "shop"
     found = scorerec.open_run(folder).recommend("ann", count=3)
-    assert found == explain.recommend(folder, "ann", 3).items
+    assert found == explain.recommend(folder, ["ann"], 3)[0].items
     assert all(user.user_id != "ann" for item in found for user in item.evidence)
 
 

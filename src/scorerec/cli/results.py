@@ -121,7 +121,9 @@ def reproduce(
 @app.command()
 def attention(
     folder: RunFolder,
-    row: Annotated[int, typer.Option(metavar="ROW_ID", help="row_id of the interactions table")],
+    row: Annotated[
+        int | None, typer.Option(metavar="ROW_ID", help="row_id of the interactions table; default: the first test row")
+    ] = None,
     method: Annotated[str, typer.Option(help="score, llm or llara")] = "score",
     layer: Annotated[
         list[int] | None, typer.Option(help="from 0; several are averaged (default: middle third)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -12,6 +12,9 @@ from rich.markup import escape
 from scorerec.cli.output import Watch, console, print_json, print_rows, say, tell
 from scorerec.cli.parameters import AsJson, Changes, Root, RunFolder, Source
 from scorerec.experiment import complete
+
+if TYPE_CHECKING:
+    from scorerec.serve.explain import Recommendations
 
 app = typer.Typer()
 
@@ -114,7 +117,9 @@ def report(folder: RunFolder) -> None:
 @app.command()
 def prompt(
     folder: RunFolder,
-    row: Annotated[int, typer.Option(metavar="ROW_ID", help="row_id of the interactions table")],
+    row: Annotated[
+        int | None, typer.Option(metavar="ROW_ID", help="row_id of the interactions table; default: the first test row")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show P^r, P^b and P^s of one row exactly as the models see them, with token counts."""
@@ -132,20 +137,28 @@ def prompt(
 @app.command()
 def recommend(
     folder: RunFolder,
-    user: Annotated[str | None, typer.Option(help="user id; default: a test user drawn by the run's seed")] = None,
+    users: Annotated[
+        list[str] | None, typer.Option("--user", help="user id; several: repeat it; default: a test user, drawn")
+    ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="how many")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Recommend items to a user, each with the behaviours of similar users that spoke for it."""
+    """Recommend items to users, each with the behaviours of similar users that spoke for it."""
     from scorerec.serve import explain
 
-    result = explain.recommend(folder, user, count)
+    found = explain.recommend(folder, users or [], count)
     if as_json:
-        print_json(dataclasses.asdict(result))
+        print_json([dataclasses.asdict(one) for one in found])
         return
-    for line in result.headlines:
-        say(line)
-    for place, item in enumerate(result.items, start=1):
+    for line in explain.read_stand_ins(folder):
+        say(f"Stand-in: {line}")
+    for one in found:
+        _show(one)
+
+
+def _show(found: Recommendations) -> None:
+    say(f"\nUser {found.user_id} liked {found.n_liked} items, the latest: {', '.join(found.latest) or 'none'}")
+    for place, item in enumerate(found.items, start=1):
         console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}", soft_wrap=True)
         for shown in item.evidence:
             also = " (who liked this item too)" if shown.has_item else ""

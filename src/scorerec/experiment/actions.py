@@ -99,7 +99,7 @@ def run_experiment(
     missing = runner.missing(to)
     for stage in missing:
         part = estimates.get(stage)
-        tell(Progress(stage, "estimate", part and part.seconds, None, part.line if part else "not known yet"))
+        tell(Progress(stage, "estimate", part.seconds if part else None, None, part.line if part else "not known yet"))
     if missing:
         tell(Progress(to or "run", "total", None, None, total_line(list(estimates.values()), missing)))
     artifacts = runner.run(to, tell)

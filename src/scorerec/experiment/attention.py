@@ -73,12 +73,12 @@ class Attention:
         return {**asdict(self), "tokens": [entry._asdict() for entry in self.tokens], "shares": self.shares}
 
 
-def row_attention(folder: Path, row_id: int, method: str, look: Look) -> Attention:
+def row_attention(folder: Path, row_id: int | None, method: str, look: Look) -> Attention:
     """Return what a method of a finished run looked at in one row.
 
     Args:
         folder: of the run.
-        row_id: of the interactions table.
+        row_id: of the interactions table; None: the first test row.
         method: score, llm or llara.
         look: which layers and heads.
 
@@ -95,7 +95,7 @@ def row_attention(folder: Path, row_id: int, method: str, look: Look) -> Attenti
 def attend(
     run: Run,
     method: str,
-    row_id: int,
+    row_id: int | None,
     look: Look,
     n_rows: int = 200,
 ) -> Attention:
@@ -115,7 +115,7 @@ def attend(
     several = [tokens] if n_rows == 1 else [weights(target) for target in sampled_test_rows(run.all_targets, n_rows)]
     shares = [_shares(entry) for entry in several]
     means = {span: float(np.mean([entry[span] for entry in shares])) for span in SPANS}
-    return Attention(method, row_id, tokens, len(several), means)
+    return Attention(method, chosen["row_id"][0].as_py(), tokens, len(several), means)
 
 
 def sampled_test_rows(targets: pa.Table, count: int) -> list[pa.Table]:

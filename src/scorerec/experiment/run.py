@@ -144,19 +144,21 @@ class Run:
         """Return the TARGETS of some splits, in their order."""
         return self.all_targets.filter(pc.is_in(self.all_targets["split"], value_set=pa.array(sorted(splits))))
 
-    def target(self, row_id: int) -> pa.Table:
-        """Return the one target of a row of the interactions.
+    def target(self, row_id: int | None) -> pa.Table:
+        """Return the one target of a row of the interactions; of the first test row where none is given.
 
         Raises:
             DataError: there is none.
         """
+        if row_id is None:
+            return self.targets("test").sort_by("row_id").slice(0, 1)
         found = self.all_targets.filter(pc.equal(self.all_targets["row_id"], row_id))
         if found.num_rows:
             return found
-        test = self.targets("test")["row_id"].drop_null()
+        test = self.targets("test").sort_by("row_id")["row_id"]
         raise DataError(
-            f"no row {row_id}: wanted a row_id of the interactions table that is asked about, such as {test[0]} or "
-            f"{test[-1]} of the test rows; `scorerec scores` writes all that are judged"
+            f"no row {row_id} is asked about: wanted a row_id of the interactions table, such as {test[0]} or "
+            f"{test[-1]}, the first and the last of the test rows; `scorerec scores` writes all that are judged"
         )
 
     def prompts(self, stage: str, *splits: str) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +43,27 @@ class ShownPrompt:
 
 @dataclass(frozen=True)
 class Recommendations:
-    """Recommendations for one user, and lines that stand above them."""
+    """Recommendations for one user.
 
-    headlines: list[str]
+    Attributes:
+        user_id: whose.
+        n_liked: items that the user is known to have liked.
+        latest: titles of the last of them.
+        items: the best first.
+    """
+
+    user_id: str
+    n_liked: int
+    latest: list[str]
     items: list[Recommendation]
 
 
-def show_prompts(folder: Path, row_id: int) -> list[ShownPrompt]:
+def show_prompts(folder: Path, row_id: int | None) -> list[ShownPrompt]:
     """Return P^r, P^b and P^s of one row of the interactions, each exactly as its models see it.
+
+    Args:
+        folder: a finished run.
+        row_id: of the interactions table; None: the first of the test rows.
 
     Raises:
         DataError: there is no such row.
@@ -83,13 +96,13 @@ def show_prompts(folder: Path, row_id: int) -> list[ShownPrompt]:
     ]
 
 
-def recommend(folder: Path, user_id: str | None, count: int) -> Recommendations:
-    """Recommend items to a user of the data from everything known of them, with the evidence behind each.
+def recommend(folder: Path, user_ids: Sequence[str], count: int) -> list[Recommendations]:
+    """Recommend items to users of the data from everything known of them, with the evidence behind each.
 
     Args:
         folder: a finished run.
-        user_id: None draws a test user who has liked at least five items, by the run's seed.
-        count: how many items.
+        user_ids: whom; none draws a test user who has liked at least five items, by the run's seed.
+        count: how many items each.
 
     Raises:
         DataError: the data has no such user.
@@ -97,21 +110,23 @@ def recommend(folder: Path, user_id: str | None, count: int) -> Recommendations:
     """
     run = Run.open(folder)
     use_threads(run.config.threads)
-    chosen = _test_user(run.interactions, run.config.seed) if user_id is None else user_id
-    mine = known_interactions(run, chosen)
-    if not mine.num_rows:
-        raise DataError(f"no user {chosen!r} in the data of {folder}; user ids are text, as in the ratings")
-    history = mine.filter(pc.equal(mine["label"], 1))["item_id"].to_pylist()
+    chosen = user_ids or [_test_user(run.interactions, run.config.seed)]
+    known = {user: known_interactions(run, user) for user in chosen}
+    for user in (user for user, rows in known.items() if not rows.num_rows):
+        raise DataError(f"no user {user!r} in the data of {folder}; user ids are text, as in the ratings")
+    found = []
     with opened_recommender(run) as recommender:
-        found = recommender.recommend(chosen, history, mine["item_id"].to_pylist(), count)
-    titles = [run.prompter.describer.title(item) for item in history[-5:]]
-    return Recommendations(
-        [
-            f"User {chosen} liked {len(history)} items, the latest: {', '.join(titles) or 'none'}",
-            *(f"Stand-in: {line}" for line in stand_ins(run.config)),
-        ],
-        found,
-    )
+        for user, rows in known.items():
+            liked = rows.filter(pc.equal(rows["label"], 1))["item_id"].to_pylist()
+            items = recommender.recommend(user, liked, rows["item_id"].to_pylist(), count)
+            latest = [run.prompter.describer.title(item) for item in liked[-5:]]
+            found.append(Recommendations(user, len(liked), latest, items))
+    return found
+
+
+def read_stand_ins(folder: Path) -> list[str]:
+    """Return which parts of a run stand in for what the paper used."""
+    return stand_ins(Run.open(folder).config)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import PROMPTS
+from scorerec.data.download import cache_folder
 from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings
 from scorerec.experiment.run import RECORD, REPLIES, Run
 from scorerec.experiment.stage import Holds
@@ -134,7 +135,8 @@ def _runs(root: Path, data: str) -> tuple[list[Run], list[Path]]:
             continue
         run = Run.open(path.parent)
         runs.append(run)
-        others += [run.config.data.path] if run.config.data.path else []
+        own = run.config.data.path  # or what was fetched for the run
+        others += [own] if own else sorted(cache_folder().glob("*/*"))
         others += sorted(entry for entry in path.parent.iterdir() if entry.name not in (RECORD, PAGE, RESULTS, LIVE))
     return runs, list(dict.fromkeys(others))
 
