@@ -1,11 +1,14 @@
-"""What a baseline is: the prompts that it writes, what it learns from them, and how it scores. One file each."""
+"""What a baseline is: the prompts that it writes, what it learns from them, and how it scores. One file each.
+
+The configuration imports them all: what needs torch is imported by the method that needs it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +20,12 @@ from scorerec.core.config import Config
 from scorerec.core.tables import INTERACTIONS, ITEMS, PROMPTS, QUERIES, TARGETS
 from scorerec.data.dislikes import Ties
 from scorerec.llm.config import LLMConfig
-from scorerec.llm.score import Scorer
 from scorerec.text.describe import Describer
 from scorerec.text.features import ChangePrompt
 from scorerec.text.wording import DomainWords
+
+if TYPE_CHECKING:
+    from scorerec.llm.score import Scorer
 
 BASIC = "prompts-llm"  # the stage that writes P^b
 TEXT_TUNED = "tuned-llm"  # the stage that tunes the LM on P^b
@@ -190,4 +195,6 @@ class Baseline:
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return what reads its prompts and answers them."""
+        from scorerec.llm.score import Scorer
+
         return Scorer.load(model, self.inputs.llm)

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic import Field
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scorerec.core.config import Config
+from scorerec.baselines.config import BinLLMConfig
 from scorerec.core.errors import ConfigError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue, whole_histories
 
 Bits = npt.NDArray[np.bool_]
-
-
-class BinLLMConfig(Config):
-    """The codes of BinLLM and how they are learnt."""
-
-    n_bits: int = Field(32, ge=8, multiple_of=8, description="bits of a code")
-    form: Literal["bits", "dot-decimal"] = Field(
-        "dot-decimal", description="bits: 0101...; dot-decimal: each 8 bits as a number, as in an address"
-    )
-    dimension: int = Field(32, ge=1, description="length of item vectors before they become bits")
-    learning_rate: float = Field(1e-2, gt=0, description="of AdamW")
-    weight_decay: float = Field(1e-3, ge=0, description="of AdamW")
-    batch_size: int = Field(2048, ge=1, description="rows per step")
-    epochs: int = Field(100, ge=1, description="most passes over the training rows")
-    patience: int = Field(10, ge=1, description="epochs without a better validation AUC before it stops")
-    hardening: float = Field(
-        0.05, ge=0, le=1, description="how much the share of values that are read as bits grows in each epoch, up to 1"
-    )
 
 
 class BinaryCodes(nn.Module):

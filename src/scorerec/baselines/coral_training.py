@@ -18,7 +18,8 @@ from sklearn.metrics import roc_auc_score
 from stable_baselines3 import DDPG
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
-from scorerec.baselines.coral_retrieval import POLICY, Ask, CoRALConfig, Floats, Questions, Shelf, Trail, retrieve
+from scorerec.baselines.config import CoRALConfig
+from scorerec.baselines.coral_retrieval import POLICY, Ask, Floats, Questions, Shelf, Trail, retrieve
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.fine_tuning import borrowed_randomness

@@ -24,12 +24,10 @@ from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole_likes
+from scorerec.crm.registry import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
 
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Rows], Floats]
-
-USER_KNN, EASE = "user-kNN", "EASE"
-BOOSTED_TREES, TITLE_REGRESSION = "boosted trees on counts", "regression on titles"
 
 _ROWS_AT_ONCE = 1024
 _MOST_ITEMS_OF_EASE = 30_000  # its matrix is items x items: 7 GB here

@@ -10,28 +10,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic import Field, SerializeAsAny, model_validator
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from scorerec.core.artifacts import SECONDS_BEFORE
-from scorerec.core.config import Config, validate
-from scorerec.core.errors import ConfigError, DataError, ModelError
+from scorerec.core.errors import DataError, ModelError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.core.ranking import ranking_metrics
-from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.collapse import spread_of, warnings_about
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import Rows, split_rows, training_catalogue, whole_likes
 from scorerec.crm.ranking import held_out_ranks, rankable
 from scorerec.crm.registry import model_class
@@ -39,66 +38,6 @@ from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
 
 _log = logging.getLogger(__name__)
 _MEASURES = {"ranking": "valid_ndcg@20", "auc": "valid_auc"}
-
-
-class CRMConfig(Config):
-    """Which conventional recommender, and how it is trained.
-
-    A recipe is a set of defaults that the model brings: what is not given here is filled in from it.
-
-    >>> CRMConfig(recipe="bce").settings.objective
-    'bce'
-    >>> CRMConfig.model_validate({"settings": {"dropout": 0.3}}).settings.dropout
-    0.3
-    """
-
-    model: str = Field("sasrec", description="a name in crm.registry.MODELS")
-    recipe: str = Field(
-        "ranking",
-        description="ranking: settings searched for the rank of held-out likes; library: as the paper's library has "
-        "it; bce: the labels of all rows, for AUC on such rows and for nothing else",
-    )
-    selection: Literal["ranking", "auc"] = Field(
-        "ranking",
-        description="by which the epoch is chosen on validation rows: NDCG@20 of held-out likes among the whole "
-        "catalogue, or AUC on labelled rows",
-    )
-    epochs: int = Field(100, ge=1, description="most passes over the training rows")
-    patience: int = Field(10, ge=1, description="epochs without a better selection measure before it stops")
-    max_ranked_rows: int = Field(
-        6000, ge=1, description="validation likes that are ranked after each epoch, drawn at random; DIN takes long"
-    )
-    batch_size: int = Field(1024, ge=1, description="rows per step; tokens for models that read sequences")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, constant")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
-    settings: SerializeAsAny[ModelSettings] = Field(
-        ModelSettings(), description="what this model alone has; see its file"
-    )
-
-    @property
-    def label(self) -> str:
-        """What reports call the model."""
-        return model_class(self.model).label
-
-    @model_validator(mode="before")
-    @classmethod
-    def _follow_recipe(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        model = model_class(str(given.get("model", cls.model_fields["model"].default)))
-        recipe = str(given.get("recipe", cls.model_fields["recipe"].default))
-        if recipe not in model.recipes:
-            raise ConfigError(
-                f"crm.recipe: {model.name} has {', '.join(sorted(model.recipes))}, and no recipe {recipe!r}"
-            )
-        defaults = model.recipes[recipe]
-        settings = given.get("settings", {})
-        if isinstance(settings, ModelSettings):
-            settings = settings.model_dump()
-        if not isinstance(settings, Mapping):
-            raise ConfigError(f"crm.settings: wanted a table of settings, got {settings!r}")
-        merged = {**defaults.get("settings", {}), **settings}
-        return {**defaults, **given, "settings": validate(model.settings_type, merged, "crm.settings")}
 
 
 def fit_crm(
@@ -151,7 +90,7 @@ def fit_crm(
     best = training.best_epoch
     model.eval()
     spread = spread_of(model, whole_likes(train))
-    warnings = warnings_about(model.label, spread)
+    warnings = warnings_about(model.kind.label, spread)
     for warning in warnings:
         _log.warning(warning)
     facts = {
@@ -221,7 +160,7 @@ class _Training:
         if checkpoint is not None:
             self._resume(checkpoint)
         left = range(len(self.curve) + 1, self._config.epochs + 1)
-        for epoch in progress(left, f"training {self._model.label}", len(left), "epoch"):
+        for epoch in progress(left, f"training {self._model.kind.label}", len(left), "epoch"):
             loss = _one_epoch(self._model, train, self._config.batch_size, self._adam, self._rng)
             logits = _valid_logits(self._model, valid)
             auc = float(roc_auc_score(valid.label, logits))
@@ -273,7 +212,7 @@ def _one_epoch(
     mean = float(torch.stack(losses).mean())
     if not math.isfinite(mean):
         rate = optimiser.param_groups[0]["lr"]
-        raise ModelError(f"{model.label}: the training loss became {mean}; lower crm.learning_rate ({rate})")
+        raise ModelError(f"{model.kind.label}: the training loss became {mean}; lower crm.learning_rate ({rate})")
     return mean
 
 
@@ -299,7 +238,7 @@ def _valid_logits(model: ConventionalRecommender, valid: Rows) -> npt.NDArray[np
     model.eval()
     logits = model.logits(valid).double().cpu().numpy()
     if not np.isfinite(logits).all():
-        raise ModelError(f"{model.label}: a validation score is not a number; lower crm.learning_rate")
+        raise ModelError(f"{model.kind.label}: a validation score is not a number; lower crm.learning_rate")
     return np.asarray(logits, np.float64)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.baselines.llara import load_llara
+from scorerec.baselines.llara_training import load_llara
 from scorerec.core.artifacts import MODEL, Artifact
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.randomness import generator

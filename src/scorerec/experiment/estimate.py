@@ -23,8 +23,8 @@ from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages import needs
 from scorerec.experiment.stages.endpoint import ENDPOINT_PROMPTS
 from scorerec.experiment.stages.parts import EMBEDDED
+from scorerec.llm.config import LoRAConfig
 from scorerec.llm.embedded import llama_config
-from scorerec.llm.lora import LoRAConfig
 from scorerec.nn.devices import choose_device
 from scorerec.nn.effort import Shape, Work, model_shape, shape_of
 from scorerec.nn.encoders import embedded_folder

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.errors import ConfigError
-from scorerec.crm.simple import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
+from scorerec.crm.registry import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
 
 Kind = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 

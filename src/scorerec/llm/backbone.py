@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
@@ -18,12 +18,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as library_logging
 
 from scorerec.core.errors import ModelError
+from scorerec.llm.config import Precision
 from scorerec.nn.batching import Padded
 from scorerec.nn.processes import ALONE, Processes, join_processes
 
 EMBEDDED_MARK = "scorerec_embedded"  # an entry of config.json
 TUNING = "tuning.json"  # written by ``tune``: the backbone and the settings behind a folder
-Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 _DTYPES: dict[str, str | torch.dtype] = {
     "checkpoint": "auto",
     "fp32": torch.float32,

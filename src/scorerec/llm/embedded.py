@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -21,29 +20,12 @@ from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.llm.backbone import EMBEDDED_MARK, quiet_transformers
-from scorerec.llm.optimise import Optimiser, OptimiserConfig
-from scorerec.llm.vocabulary import Units, train_tokenizer
+from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.optimise import Optimiser
+from scorerec.llm.vocabulary import train_tokenizer
 from scorerec.nn.batching import batches_by_length, pad
 
 _IGNORED = -100  # a label that cross-entropy leaves out
-
-
-class EmbeddedConfig(OptimiserConfig):
-    """The size of the embedded LM and how it is trained."""
-
-    vocabulary: int = Field(8000, ge=300, description="tokens of the vocabulary")
-    units: Units = Field("phrases", description="what a token may span: words, or phrases such as whole titles")
-    width: int = Field(64, ge=8, description="hidden values per token")
-    layers: int = Field(2, ge=1, description="transformer layers")
-    heads: int = Field(2, ge=1, description="attention heads")
-    inner_width: int = Field(172, ge=8, description="width inside the feed-forward layers")
-    is_tied: bool = Field(True, description="whether input and output embeddings are the same")
-    max_positions: int = Field(2048, ge=16, description="longest text in tokens that it is made for")
-    max_text_tokens: int = Field(128, ge=8, description="tokens of a text that are read in pre-training")
-    epochs: int = Field(1, ge=0, description="passes over the texts; 0 leaves the weights random")
-    batch_size: int = Field(32, ge=1, description="texts per step")
-    learning_rate: float = Field(3e-3, gt=0, description="peak")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's")
 
 
 def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int) -> dict[str, Any]:

@@ -33,8 +33,6 @@ from scorerec.nn.checkpoints import Checkpoint
 from scorerec.nn.devices import use_threads
 from scorerec.nn.processes import join_processes
 
-__all__ = ["LLMConfig", "note_settings", "tune"]
-
 FACTS = "facts.json"  # what ``tune`` returned, beside a model that ``main`` tuned
 
 

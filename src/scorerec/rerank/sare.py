@@ -21,8 +21,6 @@ from scorerec.rerank.quality import Quality, measure, warnings_about
 from scorerec.rerank.sampling import read_rankings, sample_groups
 from scorerec.text.segments import Segment
 
-__all__ = ["SAREConfig", "train_sare"]
-
 _log = logging.getLogger(__name__)
 _JUDGED_CONTEXT_USERS = 2  # K_s of the paper, for the share of contexts that change with the target
 

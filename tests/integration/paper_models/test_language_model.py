@@ -16,11 +16,10 @@ from transformers import AutoTokenizer
 from scorerec.core.artifacts import write_table
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.config import LLMConfig
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import PromptEncoder, read_prompts
 from scorerec.llm.fit import Trainer
 from scorerec.llm.launch import tune_together
-from scorerec.llm.lora import LoRAConfig
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import note_settings, ready, tune

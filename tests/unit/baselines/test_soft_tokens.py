@@ -9,12 +9,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from scorerec.baselines.collm import CoLLMConfig, load_collm, train_collm
-from scorerec.baselines.llara import LLaRAConfig, _Curriculum, load_llara, train_llara
+from scorerec.baselines.collm_training import load_collm, train_collm
+from scorerec.baselines.config import CoLLMConfig, LLaRAConfig
+from scorerec.baselines.llara_training import _Curriculum, load_llara, train_llara
 from scorerec.baselines.virtual_tokens import with_virtual_tokens
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.config import LLMConfig
-from scorerec.llm.lora import LoRAConfig
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.tune import tune
 
 CONFIG = LLMConfig(epochs=6, batch_size=16, learning_rate=5e-3, device="cpu", threads=1)

@@ -7,10 +7,11 @@ from pydantic import ValidationError
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.crm import train
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import split_rows
+from scorerec.crm.recipes.sequence import TransformerSettings
 from scorerec.crm.sasrec import SASRec
-from scorerec.crm.train import CRMConfig, fit_crm
-from scorerec.crm.transformer import TransformerSettings
+from scorerec.crm.train import fit_crm
 
 ITEMS = [("a", 1), ("b", 0), ("c", 1)]
 TINY = {"epochs": 3, "settings": {"dimension": 4, "inner_dimension": 4, "max_length": 4}}

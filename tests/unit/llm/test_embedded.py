@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scorerec.core.errors import DataError, ModelError
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.embedded import EmbeddedConfig, pretrain
+from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.embedded import pretrain
 from scorerec.llm.vocabulary import train_tokenizer
 
 TINY = EmbeddedConfig(vocabulary=400, width=16, inner_width=32, heads=2, epochs=4, batch_size=16)

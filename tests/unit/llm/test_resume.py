@@ -8,8 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scorerec.llm.config import LLMConfig
-from scorerec.llm.lora import LoRAConfig
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.tune import tune
 from scorerec.nn import checkpoints
 from scorerec.nn.checkpoints import Checkpoint

@@ -12,9 +12,8 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
-from scorerec.llm.config import LLMConfig
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.fit import Selection
-from scorerec.llm.lora import LoRAConfig
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 

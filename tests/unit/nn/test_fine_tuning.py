@@ -7,9 +7,10 @@ from sentence_transformers import CrossEncoder
 
 from scorerec.core.errors import ModelError
 from scorerec.nn import checkpoints
+from scorerec.nn.config import FineTuneConfig
 from scorerec.nn.contrastive import EncoderTask, Example, PairTask
 from scorerec.nn.encoders import encode, load_encoder
-from scorerec.nn.fine_tuning import FineTuneConfig, _Watch, fine_tune
+from scorerec.nn.fine_tuning import _Watch, fine_tune
 
 TEXTS = {"a": "doom quake", "b": "hexen doom", "c": "emma clueless", "d": "persuasion sanditon"}
 EXAMPLES = [

@@ -6,8 +6,9 @@ import pytest
 from scorerec.core.errors import DataError
 from scorerec.core.tables import PROMPTS, RANKINGS
 from scorerec.rerank import sare
+from scorerec.rerank.config import SAREConfig
 from scorerec.rerank.quality import Quality
-from scorerec.rerank.sare import SAREConfig, train_sare
+from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
 from scorerec.text.segments import Segment, to_rows
 

@@ -8,7 +8,8 @@ from scorerec.core.tables import NEIGHBOURS
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.retrieve import car
 from scorerec.retrieve.anchors import read_anchors
-from scorerec.retrieve.car import CARConfig, recall, train_car
+from scorerec.retrieve.car import recall, train_car
+from scorerec.retrieve.config import CARConfig
 
 SHOOTERS, NOVELS = ["doom", "quake", "hexen"], ["emma", "clueless", "persuasion"]
 # Twelve users of two kinds; each likes two items of its kind.

@@ -22,8 +22,9 @@ from scorerec.core.tables import (
     vectors_schema,
 )
 from scorerec.crm.combined import combine
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.registry import load_crm
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.train import fit_crm
 from scorerec.data.corpus import training_behaviours
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ITEM_MEAN

@@ -18,9 +18,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from scorerec.baselines.encoder import (
+from scorerec.baselines.config import EncoderScorerConfig
+from scorerec.baselines.encoder_scorer import (
     EncoderScorer,
-    EncoderScorerConfig,
     load_encoder_scorer,
     score_with_encoder,
     train_encoder_scorer,
