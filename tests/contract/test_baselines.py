@@ -22,6 +22,7 @@ from scorerec.baselines.base import Baseline, Inputs
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import Artifact
 from scorerec.core.config import Config
+from scorerec.core.errors import ConfigError
 from scorerec.core.tables import INTERACTIONS, PROMPTS, QUERIES, TARGETS, TableSchema
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import ALL_METHODS
@@ -29,6 +30,7 @@ from scorerec.experiment.reproduce.plan import TABLE_2
 from scorerec.experiment.runner import Context, Runner
 from scorerec.experiment.stages import ALL_STAGES, needs, stages_of
 from scorerec.experiment.stages.parts import backbone, prompter
+from scorerec.llm.backbone import load_backbone
 from scorerec.llm.tune import tune
 
 
@@ -74,13 +76,19 @@ def maker(kind: type[Baseline], config: ExperimentConfig, root: Path, settings: 
     def baseline(changed: Mapping[str, Any] | None = None, seed: int = config.seed) -> Baseline:
         seen = {**artifacts, **(changed or {})}
         writer, corpus = prompter(context), seen["corpus"]
+
+        def learn(model: str | Path, out: Path) -> dict[str, Any]:
+            loaded = load_backbone(model, config.llm.precision, config.device)
+            return tune(loaded, prompts_of(made), made.inputs.labels, config.llm, out, seed)
+
         inputs = Inputs(
             artifacts=seen,
             backbone=name,
+            device=config.device,
             llm=config.llm,
             ties=config.data.ties,
             write=lambda change: writer.changed(corpus.table(TARGETS), corpus.table(QUERIES), change),
-            tune=lambda model, out: tune(model, prompts_of(made), made.inputs.labels, config.llm, out, seed),
+            tune=learn,
             describer=writer.describer,
             words=writer.words,
             seed=seed,
@@ -150,6 +158,13 @@ def test_the_example_of_the_contributors_page_is_a_baseline(experiment: Any, out
 def relabelled(baseline: Baseline, row_ids: Collection[int]) -> dict[str, Relabelled]:
     """Return data and corpus with the labels of some rows turned round."""
     return {name: Relabelled(baseline.inputs.artifacts[name], row_ids) for name in ("data", "corpus")}
+
+
+def test_it_computes_where_the_experiment_does(make: Any, kind: type[Baseline], tmp_path: Path) -> None:
+    ours = make()
+    elsewhere = kind(ours.config, replace(ours.inputs, device="abacus"))
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        elsewhere.score(prompts_of(ours), tmp_path)
 
 
 def test_there_is_a_prompt_for_each_target(make: Any) -> None:

@@ -39,6 +39,7 @@ class Inputs:
         artifacts: stage -> what it made; ``data``, ``corpus``, and the stages that the baseline builds on: for prompts
             those of ``prompts_build_on``.
         backbone: id or folder of the LM that is tuned; not for prompts.
+        device: where everything computes: auto, cpu, cuda, cuda:1, ...
         llm: how it is tuned, and what it reads; not for prompts, which every LM cuts to its own budget.
         ties: whether rows of the same second are before each other.
         write: returns PROMPTS, P^b of every target as a function changes it.
@@ -50,6 +51,7 @@ class Inputs:
 
     artifacts: Mapping[str, Artifact]
     backbone: str
+    device: str
     llm: LLMConfig
     ties: Ties
     write: Callable[[ChangePrompt], pa.Table]
@@ -197,4 +199,4 @@ class Baseline:
         """Return what reads its prompts and answers them."""
         from scorerec.llm.score import Scorer
 
-        return Scorer.load(model, self.inputs.llm)
+        return Scorer.load(model, self.inputs.llm, self.inputs.device)

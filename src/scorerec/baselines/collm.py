@@ -39,10 +39,12 @@ class CoLLM(Baseline):
 
         inputs = self.inputs
         material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=True))
-        return train_collm(inputs.model(TEXT_TUNED), material, (inputs.llm, self.config), out, inputs.seed)
+        return train_collm(
+            inputs.model(TEXT_TUNED), material, (inputs.llm, self.config), out, inputs.seed, inputs.device
+        )
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return the LM of the first stage with the projected vectors."""
         from scorerec.baselines.collm_training import load_collm
 
-        return load_collm(self.inputs.model(TEXT_TUNED), Path(model), self.inputs.llm)
+        return load_collm(self.inputs.model(TEXT_TUNED), Path(model), self.inputs.llm, self.inputs.device)

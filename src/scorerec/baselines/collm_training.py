@@ -31,7 +31,12 @@ def projector(n_values: int, n_embedded: int, expansion: int) -> nn.Module:
 
 
 def train_collm(
-    tuned: Path, material: Material, configs: tuple[LLMConfig, CoLLMConfig], out: Path, seed: int
+    tuned: Path,
+    material: Material,
+    configs: tuple[LLMConfig, CoLLMConfig],
+    out: Path,
+    seed: int,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Train the projector on top of a language model that was tuned on text, and stays as it is.
 
@@ -41,13 +46,14 @@ def train_collm(
         configs: how the LM was tuned, and how the projector is.
         out: folder of the result.
         seed: decides the projector's first weights and the order of the rows.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts for the manifest.
     """
     start, own = time.perf_counter(), configs[1]
     config = configs[0].model_copy(update={"learning_rate": own.learning_rate, "epochs": own.epochs})
-    backbone = load_backbone(tuned, config.precision, config.device)
+    backbone = load_backbone(tuned, config.precision, device)
     n_values = material.vectors.shape[1]
     with own_randomness(backbone, seed):
         backbone.model.requires_grad_(False)
@@ -62,9 +68,9 @@ def train_collm(
     return facts
 
 
-def load_collm(tuned: Path, folder: Path, config: LLMConfig) -> Scorer:
+def load_collm(tuned: Path, folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
     """Return a scorer of what ``train_collm`` saved in ``folder``, on the LM of the first stage."""
-    backbone, shape = load_backbone(tuned, config.precision, config.device), read_shape(folder)
+    backbone, shape = load_backbone(tuned, config.precision, device), read_shape(folder)
     made = projector(shape["n_values"], width(backbone), shape["expansion"])
     vectors = load_virtual_tokens(folder, made)
     return Scorer(with_virtual_tokens(backbone, vectors, made.eval()), config)

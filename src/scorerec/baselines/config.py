@@ -76,4 +76,3 @@ class EncoderScorerConfig(OptimiserConfig):
     max_train_rows: int | None = Field(None, ge=2, description="training rows, drawn at random; None: all")
     max_valid_rows: int | None = Field(2000, ge=2, description="validation rows, which choose the epoch; None: all")
     learning_rate: float = Field(5e-5, gt=0, description="peak")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")

@@ -33,13 +33,16 @@ class Encoder(Baseline):
         from scorerec.baselines.encoder_scorer import train_encoder_scorer
 
         inputs = self.inputs
-        return train_encoder_scorer(prompts, inputs.labels, (self.config, inputs.llm.budget), out, inputs.seed)
+        return train_encoder_scorer(
+            prompts, inputs.labels, (self.config, inputs.llm.budget), out, inputs.seed, inputs.device
+        )
 
     def score(self, prompts: pa.Table, model: str | Path) -> tuple[pa.Table, dict[str, Any]]:
         """Score with the tuned encoder."""
         from scorerec.baselines.encoder_scorer import load_encoder_scorer, score_with_encoder
 
-        return score_with_encoder(load_encoder_scorer(Path(model), self.config, self.inputs.llm.budget), prompts), {}
+        budget, device = self.inputs.llm.budget, self.inputs.device
+        return score_with_encoder(load_encoder_scorer(Path(model), self.config, budget, device), prompts), {}
 
 
 class EncoderWithCI(Encoder):

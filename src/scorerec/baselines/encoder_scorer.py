@@ -42,10 +42,12 @@ class EncoderScorer(nn.Module):
         folder: id or folder of the encoder.
         config: how it reads.
         budget: titles that are shown.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
     """
 
-    def __init__(self, folder: str | Path, config: EncoderScorerConfig, budget: Budget):
+    def __init__(self, folder: str | Path, config: EncoderScorerConfig, budget: Budget, device: str = "auto"):
         super().__init__()
+        place = choose_device(device)  # first: nothing is loaded in vain
         try:
             with quiet_transformers():
                 self.tokenizer = AutoTokenizer.from_pretrained(str(folder))
@@ -65,7 +67,7 @@ class EncoderScorer(nn.Module):
         room = config.max_tokens - self.tokenizer.num_special_tokens_to_add()
         self._budget = budget.model_copy(update={"tokens": room})
         self._count = TokenCounter(lambda text: len(self._ids([text])[0]))
-        self.to(choose_device(config.device))
+        self.to(place)
 
     @property
     def device(self) -> torch.device:
@@ -133,15 +135,22 @@ class EncoderScorer(nn.Module):
         return self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def load_encoder_scorer(folder: Path, config: EncoderScorerConfig, budget: Budget) -> EncoderScorer:
+def load_encoder_scorer(
+    folder: Path, config: EncoderScorerConfig, budget: Budget, device: str = "auto"
+) -> EncoderScorer:
     """Return what ``train_encoder_scorer`` saved."""
-    model = EncoderScorer(folder, config, budget)
+    model = EncoderScorer(folder, config, budget, device)
     model.head.load_state_dict(load_file(folder / _HEAD))
     return model.eval()
 
 
 def train_encoder_scorer(
-    prompts: pa.Table, labels: pa.Table, configs: tuple[EncoderScorerConfig, Budget], out: Path, seed: int
+    prompts: pa.Table,
+    labels: pa.Table,
+    configs: tuple[EncoderScorerConfig, Budget],
+    out: Path,
+    seed: int,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Tune an encoder on the training rows by binary cross-entropy; the epoch with the best validation AUC is kept.
 
@@ -151,6 +160,7 @@ def train_encoder_scorer(
         configs: how, and the titles that are shown.
         out: folder of the result.
         seed: decides the layer on top, dropout, and the order of the rows.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts for the manifest.
@@ -166,7 +176,7 @@ def train_encoder_scorer(
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "encoder scorer"))
         folder = embedded_folder() if config.model == "embedded:minilm" else config.model
-        model = EncoderScorer(folder, *configs)
+        model = EncoderScorer(folder, *configs, device)
         rows, judged = model.rows(train.prompts), model.rows(valid.prompts)
         model.trainable()
         lengths = [len(row) for row in rows]

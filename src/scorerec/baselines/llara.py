@@ -39,10 +39,10 @@ class LLaRA(Baseline):
 
         inputs = self.inputs
         material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=False))
-        return train_llara(inputs.backbone, material, (inputs.llm, self.config), out, inputs.seed)
+        return train_llara(inputs.backbone, material, (inputs.llm, self.config), out, inputs.seed, inputs.device)
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return the tuned LM with its vectors."""
         from scorerec.baselines.llara_training import load_llara
 
-        return load_llara(Path(model), self.inputs.llm)
+        return load_llara(Path(model), self.inputs.llm, self.inputs.device)

@@ -38,6 +38,7 @@ def train_llara(
     configs: tuple[LLMConfig, LLaRAConfig],
     out: Path,
     seed: int,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Tune the language model and the projector together, first on text, then more and more on text with vectors.
 
@@ -47,12 +48,13 @@ def train_llara(
         configs: how the LM is tuned, and the schedule.
         out: folder of the result.
         seed: decides first weights, the order of the rows, and which batches have vectors.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts for the manifest.
     """
     config, start, n_values = configs[0], time.perf_counter(), material.vectors.shape[1]
-    backbone = load_backbone(backbone_name, config.precision, config.device)
+    backbone = load_backbone(backbone_name, config.precision, device)
     with own_randomness(backbone, seed):
         trained = ready(backbone, config)
         virtual = with_virtual_tokens(trained, torch.from_numpy(material.vectors), projector(n_values, width(backbone)))
@@ -66,9 +68,9 @@ def train_llara(
     return facts
 
 
-def load_llara(folder: Path, config: LLMConfig) -> Scorer:
+def load_llara(folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
     """Return a scorer of what ``train_llara`` saved; it reads every prompt with vectors."""
-    backbone, shape = load_backbone(folder, config.precision, config.device), read_shape(folder)
+    backbone, shape = load_backbone(folder, config.precision, device), read_shape(folder)
     made = projector(shape["n_values"], width(backbone))
     vectors = load_virtual_tokens(folder, made)
     return Scorer(with_virtual_tokens(backbone, vectors, made.eval()), config)

@@ -116,8 +116,10 @@ def _fault(model: type[BaseModel], detail: Any) -> str:
     *above, last = detail["loc"] or ("",)
     if detail["type"] == "extra_forbidden":
         keys, owner = _followed(model, above)
-        known = ", ".join(sorted(getattr(owner, "model_fields", {})))
-        return f"{'.'.join([*keys, str(last)])}: no such setting; known here: {known}"
+        known = f"known here: {', '.join(sorted(getattr(owner, 'model_fields', {})))}"
+        if keys and last in model.model_fields:
+            known = f"{last} is set once, at the top, and not in a section"
+        return f"{'.'.join([*keys, str(last)])}: no such setting; {known}"
     keys, owner = _followed(model, detail["loc"])
     wanted = detail["msg"]
     if detail["type"] == "union_tag_not_found":

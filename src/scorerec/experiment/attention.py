@@ -32,7 +32,7 @@ SPANS = {
     "wording": "wording",
     TEMPLATE: "opening and template",
 }
-_LOADERS: Mapping[str, Callable[[Path, LLMConfig], Scorer]] = {
+_LOADERS: Mapping[str, Callable[[Path, LLMConfig, str], Scorer]] = {
     "score": Scorer.load,
     "llm": Scorer.load,
     "llara": load_llara,
@@ -110,7 +110,7 @@ def attend(
         DataError: there is no such row.
     """
     prompts, tuned = (artifacts[stage] for stage in STAGES_OF[method])
-    scorer = _LOADERS[method](tuned.path / MODEL, config.llm)
+    scorer = _LOADERS[method](tuned.path / MODEL, config.llm, config.device)
     targets, table = artifacts["corpus"].table(TARGETS), prompts.table(PROMPTS)
 
     def weights(target: pa.Table) -> list[TokenWeight]:

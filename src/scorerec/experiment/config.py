@@ -95,7 +95,7 @@ class ExperimentConfig(Config):
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9._-]+$", description="names the run's folder")
     seed: int = Field(0, ge=0)
     threads: int = Field(1, ge=1, description="processor threads; more is slower on small machines")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
+    device: str = Field("auto", description="where everything computes: auto, cpu, cuda, cuda:1, ...")
     methods: tuple[str, ...] = Field(DEFAULT_METHODS, description=f"rows of the tables, among {', '.join(ALL_METHODS)}")
     expected: ExpectedName = Field("none", description="counts of the paper that prepare prints beside the data's")
     data: DataConfig

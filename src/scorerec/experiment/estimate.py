@@ -36,7 +36,7 @@ _READ_AT_ONCE = 64  # texts
 _VALUE_BYTES = {"bf16": 2}
 
 _READING = {"data", "corpus", "references"}
-_Job = tuple[str, str, Work]  # stage, device, work
+_Job = tuple[str, Work]  # stage, work
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ def estimate_stages(
         _lm_works(config, wanted, tables),
         _encoder_scorer_works(config, wanted, tables),
     )
-    for stage, device, work in works:
-        chosen = choose_device(device)
+    chosen = choose_device(config.device)
+    for stage, work in works:
         found.append(
             Estimate(
                 stage=stage,
@@ -161,15 +161,15 @@ def _encoder_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) 
         size = _VALUE_BYTES.get(car.precision, 4)
         if "car" in wanted:
             rows = 2 * tables.users * (1 + car.n_prefixes) * car.epochs  # an anchor and a neighbour's behaviour
-            yield "car", car.device, Work(shape, tokens, 0, rows, 2 * car.batch_size, shape.parameters, size)
+            yield "car", Work(shape, tokens, 0, rows, 2 * car.batch_size, shape.parameters, size)
         for stage in searches:
             rows = tables.behaviours + tables.queries
-            yield stage, car.device, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
+            yield stage, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
     if "rankings" in wanted and (shape := _encoder_shape(config.evidence.text_embedder)):
         n_assessed = min(config.assess.n_targets, tables.train)
         rows = tables.behaviours + n_assessed
         read = min(tables.described, _MOST_TOKENS_OF_ENCODERS) * tables.behaviours + _TOKENS_OF_WORDING * n_assessed
-        yield "rankings", config.device, Work(shape, read / rows, rows, 0, _READ_AT_ONCE, 0)
+        yield "rankings", Work(shape, read / rows, rows, 0, _READ_AT_ONCE, 0)
 
 
 def _reranker_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
@@ -182,11 +182,11 @@ def _reranker_works(config: ExperimentConfig, wanted: set[str], tables: _Tables)
     size, group = _VALUE_BYTES.get(sare.precision, 4), 1 + sare.n_negatives
     if "sare" in wanted:
         rows = (group + (not is_pair)) * min(config.assess.n_targets, tables.train) * sare.epochs
-        yield "sare", sare.device, Work(shape, tokens, 0, rows, group * sare.batch_size, shape.parameters, size)
+        yield "sare", Work(shape, tokens, 0, rows, group * sare.batch_size, shape.parameters, size)
     if "contexts" in wanted:
         targets = tables.train + tables.judged
         rows = targets * config.evidence.n_candidates if is_pair else targets + tables.behaviours
-        yield "contexts", sare.device, Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
+        yield "contexts", Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, size)
 
 
 def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
@@ -211,7 +211,7 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
     if is_embedded and "backbone" in wanted:
         tokens = min((basic + augmented) / 2, lm.max_text_tokens)
         rows = config.reading.n_texts * lm.epochs
-        yield "backbone", "cpu", Work(shape, tokens, 0, rows, lm.batch_size, shape.parameters, logits_per_row=tokens)
+        yield "backbone", Work(shape, tokens, 0, rows, lm.batch_size, shape.parameters, logits_per_row=tokens)
     n_train = min(tables.train, llm.max_train_rows or tables.train) * llm.epochs
     n_valid = min(tables.valid, llm.max_valid_rows or tables.valid) * llm.epochs * llm.selections_per_epoch
     trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
@@ -221,9 +221,9 @@ def _lm_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> It
         is_policy = method.key in BASELINES and BASELINES[method.key].trains == "policy"  # no estimate for that
         if tuned in wanted and llm.tune != "none" and not is_policy:
             fixed = (trained, size, llm.gradient_checkpointing)
-            yield tuned, llm.device, Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed)
+            yield tuned, Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed)
         if scores in wanted & tuned_or_read:
-            yield scores, llm.device, Work(shape, tokens, tables.judged, 0, llm.score_batch_size, 0, size)
+            yield scores, Work(shape, tokens, tables.judged, 0, llm.score_batch_size, 0, size)
 
 
 def _encoder_scorer_works(config: ExperimentConfig, wanted: set[str], tables: _Tables) -> Iterator[_Job]:
@@ -239,9 +239,9 @@ def _encoder_scorer_works(config: ExperimentConfig, wanted: set[str], tables: _T
         trained = round(shape.parameters * (1 - encoder.frozen_layers / max(1, shape.layers)))
         if f"tuned-{key}" in wanted:
             work = Work(shape, tokens, n_valid, n_train, encoder.batch_size, trained)
-            yield f"tuned-{key}", encoder.device, work
+            yield f"tuned-{key}", work
         if f"scores-{key}" in wanted:
-            yield f"scores-{key}", encoder.device, Work(shape, tokens, tables.test, 0, encoder.batch_size, 0)
+            yield f"scores-{key}", Work(shape, tokens, tables.test, 0, encoder.batch_size, 0)
 
 
 def _shows_others(method: Method) -> bool:

@@ -70,12 +70,12 @@ def show_prompts(folder: Path, row_id: int) -> list[ShownPrompt]:
     contexts = run.artifact("contexts").table(CONTEXTS)
     basic = prompter.basic(target, queries)
     augmented = prompter.augmented(target, queries, contexts, behaviours)
-    reranker = load_reranker(run.artifact("sare").path / MODEL, run.config.sare)
+    reranker = load_reranker(run.artifact("sare").path / MODEL, run.config.sare, run.config.device)
     by_sare = render(next(iter(reranker.reader.read(basic).values())))
     assessing = render(prompter.self_assessing(target, queries)[0][1])
     shown = []
     for name, stage, table in (("P^b", "tuned-llm", basic), ("P^s", "tuned-score", augmented)):
-        scorer = Scorer.load(run.artifact(stage).path / MODEL, run.config.llm)
+        scorer = Scorer.load(run.artifact(stage).path / MODEL, run.config.llm, run.config.device)
         tokens = scorer.encoder.encode(read_prompts(table)).tokens[0]
         text = scorer.encoder.tokenizer.decode(tokens, skip_special_tokens=False)
         shown.append(ShownPrompt(name, f"the LM ({scorer.backbone.describe()})", text, len(tokens)))
@@ -135,8 +135,8 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
     config = run.config
     found_by = finder(config, run.artifacts)
     crm = load_crm(run.artifact("crm").path / MODEL)
-    reranker = load_reranker(run.artifact("sare").path / MODEL, config.sare)
-    scorer = Scorer.load(run.artifact("tuned-score").path / MODEL, config.llm)
+    reranker = load_reranker(run.artifact("sare").path / MODEL, config.sare, config.device)
+    scorer = Scorer.load(run.artifact("tuned-score").path / MODEL, config.llm, config.device)
     with BehaviourIndex.open(index_path(run)) as index:
         if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")

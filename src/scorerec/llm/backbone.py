@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as library_logging
 
-from scorerec.core.errors import ModelError
+from scorerec.core.errors import ConfigError, ModelError
 from scorerec.llm.config import Precision
 from scorerec.nn.batching import Padded
 from scorerec.nn.processes import ALONE, Processes, join_processes
@@ -91,8 +91,12 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
 
     Raises:
         ModelError: the model is not there, or is no causal LM.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the backbone was not resolved to a model.
     """
+    if str(name) == "embedded":
+        raise ConfigError(
+            "backbone 'embedded': wanted the folder that scorerec.llm.embedded.pretrain wrote, came the word itself"
+        )
     processes, chosen = join_processes(device)
     base, adapter = _places(name)
     with _told_clearly(base):

@@ -55,7 +55,7 @@ class EmbeddedConfig(OptimiserConfig):
 
 
 class LLMConfig(OptimiserConfig):
-    """One language model: what it reads, how it is tuned, where it computes."""
+    """One language model: what it reads, and how it is tuned."""
 
     backbone: str = Field(
         "embedded", description="a Hugging Face id or a folder; embedded: the small LM that the run itself trains"
@@ -97,7 +97,6 @@ class LLMConfig(OptimiserConfig):
     score_batch_size: int = Field(128, ge=1, description="prompts at once in scoring")
     precision: Precision = Field("checkpoint", description="of the weights; checkpoint: as they were saved")
     gradient_checkpointing: bool = Field(False, description="compute activations twice, to save memory")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
     processes: int = Field(1, ge=1, description="that tune together, each with a GPU of its own")
     threads: int | None = Field(None, ge=1, description="processor threads; None: as torch is set already")
 

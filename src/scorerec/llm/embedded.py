@@ -24,11 +24,14 @@ from scorerec.llm.config import EmbeddedConfig
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.vocabulary import train_tokenizer
 from scorerec.nn.batching import batches_by_length, pad
+from scorerec.nn.devices import choose_device
 
 _IGNORED = -100  # a label that cross-entropy leaves out
 
 
-def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int) -> dict[str, Any]:
+def pretrain(
+    texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int, device: str = "auto"
+) -> dict[str, Any]:
     """Train tokenizer and LM on texts by next-token prediction, and save both in ``out``.
 
     Args:
@@ -36,11 +39,13 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
         config: size and length of training.
         out: the folder of the model.
         seed: decides the initial weights and the order of the texts.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts for the manifest: parameters, tokens read, mean loss of the first and last tenth of the steps.
 
     Raises:
+        ConfigError: there is no such device.
         DataError: there is no text.
         ModelError: the loss is not a number.
     """
@@ -51,7 +56,7 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "embedded-lm"))
         special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-        model = LlamaForCausalLM(llama_config(config, len(tokenizer), **special))
+        model = LlamaForCausalLM(llama_config(config, len(tokenizer), **special)).to(choose_device(device))
         losses, n_tokens = _read(model, tokenizer, texts, config, seed)
     with quiet_transformers():
         model.save_pretrained(str(out))
@@ -106,8 +111,8 @@ def _read(
     model.train()
     for batch in progress(steps, "pre-training the embedded LM", len(steps), unit="step"):
         padded = pad([rows[index] for index in batch])  # on the right: no token looks at what comes later
-        tokens = torch.from_numpy(padded.tokens)  # (B, T)
-        following = tokens.masked_fill(torch.from_numpy(~padded.mask), _IGNORED)[:, 1:]  # (B, T - 1)
+        tokens = torch.from_numpy(padded.tokens).to(model.device)  # (B, T)
+        following = tokens.masked_fill(torch.from_numpy(~padded.mask).to(model.device), _IGNORED)[:, 1:]  # (B, T - 1)
         logits = model(input_ids=tokens[:, :-1], use_cache=False).logits  # (B, T - 1, V)
         loss = cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=_IGNORED)
         loss.backward()

@@ -19,5 +19,4 @@ class FineTuneConfig(Config):
     )
     warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's")
-    device: str = Field("auto", description="where it is tuned and used: auto, cpu, cuda, cuda:1, ...")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 for a GPU that has it")

@@ -31,6 +31,7 @@ def train_car(
     config: CARConfig,
     out: Path,
     seed: int,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Tune the retriever, save it, and measure it on users that it has not seen.
 
@@ -43,15 +44,17 @@ def train_car(
         config: how.
         out: folder that becomes a sentence-transformers model, for ``nn.encoders.load_encoder``.
         seed: decides who is held out, and the order of training.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts: counts, mean loss of each epoch, recall tuned and untuned, warnings.
 
     Raises:
+        ConfigError: there is no such device.
         DataError: a behaviour has no text, or nobody is left to learn from.
         ModelError: the encoder cannot be loaded, or its loss is not a number.
     """
-    encoder = load_encoder(config.model, config.max_length, str(choose_device(config.device)))
+    encoder = load_encoder(config.model, config.max_length, str(choose_device(device)))
     anchors = read_anchors(neighbours, texts)
     held_out = _held_out_users(anchors, config.held_out, seed)
     examples = _examples(anchors, held_out)

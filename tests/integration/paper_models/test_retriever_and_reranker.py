@@ -29,12 +29,12 @@ Tables = tuple[pa.Table, pa.Table]
 
 def _car(folder: Path, **changes: object) -> CARConfig:
     settings = {"model": str(folder), "max_length": 64, "epochs": 4, "batch_size": 4, "learning_rate": 1e-3}
-    return CARConfig.model_validate({**settings, "recall_at": 5, "device": "cpu", **changes})
+    return CARConfig.model_validate({**settings, "recall_at": 5, **changes})
 
 
 def _sare(folder: Path, **changes: object) -> SAREConfig:
     settings = {"model": str(folder), "max_length": 512, "epochs": 2, "batch_size": 4, "learning_rate": 1e-3}
-    return SAREConfig.model_validate({**settings, "device": "cpu", **changes})
+    return SAREConfig.model_validate({**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_sare_starts_from_a_classifier_with_one_output(
     assert isinstance(untuned, CrossEncoderReranker)
     assert isinstance(untuned.model[0].auto_model, XLMRobertaForSequenceClassification)
     texts = reranker_texts(prompter, untuned, behaviours)
-    facts = train_sare(prompter.basic(*tables), texts, rankings, config, tmp_path, seed=0)
+    facts = train_sare(prompter.basic(*tables), texts, rankings, load_reranker(config.model, config), tmp_path, seed=0)
     assert facts["n_examples"] > 0
     assert np.isfinite(facts["losses"]).all()
     reading = prompter.basic(*tables).slice(0, 4)

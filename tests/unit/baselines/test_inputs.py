@@ -29,6 +29,7 @@ def inputs() -> Inputs:
     return Inputs(
         artifacts=cast(Any, {"corpus": corpus}),
         backbone="",
+        device="cpu",
         llm=LLMConfig(),
         ties="file",
         write=lambda _: pa.table({}),

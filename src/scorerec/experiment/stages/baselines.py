@@ -52,6 +52,7 @@ def _baseline(kind: type[Baseline], context: Context, prompts: str) -> Baseline:
     inputs = Inputs(
         artifacts=context.inputs,
         backbone=backbone(context) if "backbone" in context.inputs else config.llm.backbone,
+        device=config.device,
         llm=config.llm,
         ties=config.data.ties,
         write=write,

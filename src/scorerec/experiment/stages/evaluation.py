@@ -213,7 +213,7 @@ def _examples(context: Context, rows: JudgedRows) -> list[Example]:
 
 def _as_read(context: Context, prompts: pa.Table) -> pa.Table:
     """Return the prompts with what the LM's budget left of them."""
-    encoder = Scorer.load(model_folder(context, "tuned-score"), context.config.llm).encoder
+    encoder = Scorer.load(model_folder(context, "tuned-score"), context.config.llm, context.config.device).encoder
     left = [to_rows(segments) for segments in encoder.as_read(read_prompts(prompts))]
     return prompts.set_column(prompts.schema.get_field_index("segments"), "segments", pa.array(left, pa.list_(SEGMENT)))
 

@@ -57,7 +57,8 @@ def _car(context: Context, draft: Draft) -> None:
     if config.n_prefixes:
         prefixes = _prefix_neighbours(context, encoder, behaviours)
         neighbours = pa.concat_tables([neighbours, prefixes], promote_options="default")
-    draft.facts.update(train_car(texts, neighbours, config, draft.path / MODEL, context.config.seed))
+    seed, device = context.config.seed, context.config.device
+    draft.facts.update(train_car(texts, neighbours, config, draft.path / MODEL, seed, device))
 
 
 def _prefix_neighbours(context: Context, encoder: SentenceTransformer, behaviours: pa.Table) -> pa.Table:
@@ -124,15 +125,15 @@ def _sare(context: Context, draft: Draft) -> None:
     queries = corpus.table(QUERIES)
     users = with_users(sampled, queries)["user_id"]
     prompts = writer.basic(sampled, queries).append_column("user_id", users)
-    untuned = load_reranker(config.sare.model, config.sare)
+    untuned = load_reranker(config.sare.model, config.sare, config.device)
     texts = reranker_texts(writer, untuned, corpus.table(BEHAVIOURS))
-    facts = train_sare(prompts, texts, rankings, config.sare, draft.path / MODEL, config.seed)
+    facts = train_sare(prompts, texts, rankings, untuned, draft.path / MODEL, config.seed)
     draft.facts.update(facts)
 
 
 def _contexts(context: Context, draft: Draft) -> None:
     corpus = context.inputs["corpus"]
-    reranker = load_reranker(model_folder(context, "sare"), context.config.sare)
+    reranker = load_reranker(model_folder(context, "sare"), context.config.sare, context.config.device)
     asked = corpus.table(TARGETS), corpus.table(QUERIES)
     candidates = context.inputs["candidates"].table(CANDIDATES)
     count = context.config.evidence.n_context_users

@@ -17,6 +17,7 @@ from scorerec.experiment.methods import LLM, SCORE
 from scorerec.experiment.runner import Context, Stage
 from scorerec.experiment.stages.judged import JUDGED, in_splits, prompts_of, with_method
 from scorerec.experiment.stages.parts import EMBEDDED, backbone, model_folder, prompter
+from scorerec.llm.backbone import load_backbone
 from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import tune_together
 from scorerec.llm.score import score
@@ -63,7 +64,7 @@ def _backbone(context: Context, draft: Draft) -> None:
     )
     matter = ReadingMatter(writer, early, corpus.table(QUERIES), producers, budget)
     texts = matter.draw(config.reading, config.seed)
-    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed))
+    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed, config.device))
 
 
 def tune_on(context: Context, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:
@@ -71,9 +72,10 @@ def tune_on(context: Context, prompts: str, model: str | Path, out: Path) -> dic
     config = context.config
     if config.llm.processes > 1:
         folders = context.path(prompts), context.path("corpus")
-        return tune_together(model, *folders, config.llm, out, config.seed)
+        return tune_together(model, folders, config.llm, out, config.seed, config.device)
     labels = in_splits(context.inputs["corpus"].table(TARGETS), ("train", "valid"))
-    return tune(model, context.inputs[prompts].table(PROMPTS), labels, config.llm, out, config.seed)
+    loaded = load_backbone(model, config.llm.precision, config.device)
+    return tune(loaded, context.inputs[prompts].table(PROMPTS), labels, config.llm, out, config.seed)
 
 
 def _tuned(prompts: str, context: Context, draft: Draft) -> None:
@@ -82,7 +84,8 @@ def _tuned(prompts: str, context: Context, draft: Draft) -> None:
 
 def write_scores(tuned: str, prompts: str, method: str, context: Context, draft: Draft) -> None:
     """Score the judged rows of one stage's prompts with the LM that another stage tuned."""
-    found = score(model_folder(context, tuned), prompts_of(context, prompts, JUDGED), context.config.llm)
+    config, judged = context.config, prompts_of(context, prompts, JUDGED)
+    found = score(model_folder(context, tuned), judged, config.llm, config.device)
     draft.write(SCORES, with_method(found, method))
 
 

@@ -33,7 +33,7 @@ def _prompts(context: Context, draft: Draft) -> None:
     asked = set(targets["query_id"].to_pylist())
     queries = corpus.table(QUERIES)
     queries = queries.filter([query in asked for query in queries["query_id"].to_pylist()])
-    reranker = load_reranker(model_folder(context, "sare"), context.config.sare)
+    reranker = load_reranker(model_folder(context, "sare"), context.config.sare, context.config.device)
     with BehaviourIndex.open(context.path("candidates") / INDEX) as index:
         chain = Chain(finder(context.config, context.inputs), index, reranker, **_numbers(context.config))
         draft.write(PROMPTS, chain.evidence(targets, queries).prompts)
