@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModel, AutoTokenizer
@@ -26,9 +25,11 @@ from scorerec.llm.backbone import quiet_transformers
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.rows import labelled_prompts
+from scorerec.metrics.classification import auc
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import embedded_folder
+from scorerec.nn.selection import Best
 from scorerec.text.budget import Budget, TokenCounter, fit
 from scorerec.text.segments import Segment, render
 
@@ -181,7 +182,7 @@ def train_encoder_scorer(
         model.trainable()
         lengths = [len(row) for row in rows]
         optimiser = Optimiser(model, config, config.epochs * -(-len(rows) // config.batch_size))
-        losses, aucs, kept = list[float](), list[float](), dict[str, Tensor]()
+        losses, aucs, best = list[float](), list[float](), Best(model.state_dict())
         rng = generator(seed, "encoder scorer", "order")
         for epoch in range(config.epochs):
             model.train()
@@ -193,10 +194,9 @@ def train_encoder_scorer(
                 loss.backward()
                 total += optimiser.step(loss.item()) * len(batch)
             losses.append(total / len(rows))
-            aucs.append(float(roc_auc_score(valid.labels, model.p_yes(judged))))
-            if aucs[-1] == max(aucs):
-                kept = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
-    model.load_state_dict(kept)
+            aucs.append(auc(valid.labels, model.p_yes(judged)))
+            best.offer(aucs[-1])
+    best.restore()
     model.save(out)
     return {
         "encoder": config.model,
@@ -204,8 +204,8 @@ def train_encoder_scorer(
         "rows_seen": len(rows) * config.epochs,
         "mean_tokens": round(float(np.mean(lengths)), 1),
         "training_losses": [round(loss, 4) for loss in losses],
-        "validation_aucs": [round(auc, 4) for auc in aucs],
-        "best_selection": int(np.argmax(aucs)) + 1,
+        "validation_aucs": [round(value, 4) for value in aucs],
+        "best_selection": best.number,
         "seconds": round(time.perf_counter() - start, 1),
     }
 

@@ -16,7 +16,6 @@ import pyarrow as pa
 import scipy.sparse as sp
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -25,6 +24,7 @@ from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole_likes
 from scorerec.crm.registry import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
+from scorerec.metrics.classification import auc
 
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Rows], Floats]
@@ -84,7 +84,7 @@ def _choose(scorers: Iterator[tuple[Any, Scorer]], rows: Mapping[str, Rows]) -> 
     """Keep the setting with the best validation AUC, and calibrate it."""
     labels = rows["valid"].label
     tried = [(setting, scorer, scorer(rows["valid"])) for setting, scorer in scorers]
-    quality = [float(roc_auc_score(labels, scores)) for _, _, scores in tried]
+    quality = [auc(labels, scores) for _, _, scores in tried]
     setting, scorer, scores = tried[int(np.argmax(quality))]
     slope, offset = platt_scaling(scores, labels)
     facts = {"setting": setting, "valid_auc": max(quality)}

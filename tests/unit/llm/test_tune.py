@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
-from scorerec.llm.fit import Selection
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 
@@ -89,18 +88,6 @@ def test_selection_patience_and_limits(tiny_lm: Path, world: World, tmp_path: Pa
     assert facts["training_rows"] == 40
     assert len(facts["validation_aucs"]) == facts["best_selection"] + 2
     assert facts["mean_tokens"] > 10
-
-
-def test_the_best_weights_are_kept() -> None:
-    weight = torch.nn.Parameter(torch.zeros(1))
-    selection = Selection([weight], patience=2)
-    for quality in (0.5, 0.7, 0.7, 0.6):
-        selection.offer(quality)
-        with torch.no_grad():
-            weight += 1
-    assert selection.is_over
-    selection.restore()
-    assert weight.item() == 1  # as it was when 0.7 came for the first time
 
 
 def test_memory_saving_changes_nothing(tiny_lm: Path, world: World, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from scorerec.core.artifacts import Draft
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
-from scorerec.core.ranking import ranking_metrics
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, INTERACTIONS, ITEMS, QUERIES, TARGETS
 from scorerec.crm.histories import Rows, split_rows
 from scorerec.crm.ranking import MOST_ITEMS, held_out_ranks, item_knn, popularity, rankable
@@ -29,6 +28,7 @@ from scorerec.experiment.stages.evidence import untuned_finder
 from scorerec.experiment.stages.judged import in_splits, with_users
 from scorerec.experiment.stages.parts import finder, model_folder, prompter
 from scorerec.experiment.stages.variants import taste_finder
+from scorerec.metrics.ranking import ranking_metrics
 from scorerec.nn.encoders import encode
 from scorerec.pipeline.producers import first_candidates, oracle_contexts
 from scorerec.pipeline.sources import BLIND, Source, busy_users, closeness, item_sets, liked_targets, random_users
