@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from scorerec.core.randomness import generator
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import Prefixes, Rows, split_rows, training_catalogue
 from scorerec.crm.registry import MODELS, model_class
 from scorerec.crm.sequence import SequenceRecommender
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.train import fit_crm
 from scorerec.data.prepare import prepare
 from scorerec.experiment.config import load_experiment
 
@@ -48,7 +49,7 @@ def main() -> None:
             _, facts = fit_crm(interactions, CRMConfig(model=name), seed=0)
             seconds = time.perf_counter() - start
             shown = [name, f"{seconds:.0f}", str(facts["epochs"]), f"{facts['valid_auc']:.4f}"]
-        if issubclass(MODELS[name], SequenceRecommender):
+        if issubclass(model_class(name), SequenceRecommender):
             shared = epoch_seconds(name, interactions, rows)
             chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:SAMPLE])
             alone = epoch_seconds(name, interactions, apart(rows.take(chosen))) * len(rows) / len(chosen)

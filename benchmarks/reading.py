@@ -40,7 +40,7 @@ def main() -> None:
 
 def measured(run: Run, method: str, most: int) -> list[str]:
     """Return rows, mean probability of Yes without and with the target in the evidence, and how often it rose."""
-    scorer = Scorer.load(run.artifact(f"tuned-{method}").path / MODEL, run.config.llm)
+    scorer = Scorer.load(run.artifact(f"tuned-{method}").path / MODEL, run.config.llm, run.config.device)
     targets = run.artifact("corpus").table(TARGETS)
     asked = targets.filter(pc.equal(targets["split"], "test")).slice(0, most)["target_id"].combine_chunks()
     prompts = run.artifact(f"prompts-{method}").table(PROMPTS)

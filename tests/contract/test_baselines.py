@@ -22,11 +22,13 @@ from scorerec.baselines.base import Baseline, Inputs
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import Artifact
 from scorerec.core.config import Config
+from scorerec.core.errors import ConfigError
 from scorerec.core.tables import INTERACTIONS, PROMPTS, TARGETS, TableSchema
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import METHODS
 from scorerec.experiment.plan import ALL_STAGES, needs, stages_of
 from scorerec.experiment.runner import Runner
+from scorerec.llm.backbone import load_backbone
 from scorerec.llm.tune import tune
 from scorerec.reproduce.plan import TABLE_2
 
@@ -78,7 +80,8 @@ def maker(kind: type[Baseline], config: ExperimentConfig, root: Path, settings: 
         return ours
 
     def tuned(ours: Baseline, model: str | Path, out: Path) -> dict[str, Any]:
-        return tune(model, prompts_of(ours), ours.inputs.labels, config.llm, out, ours.inputs.seed)
+        loaded = load_backbone(model, config.llm.precision, config.device)
+        return tune(loaded, prompts_of(ours), ours.inputs.labels, config.llm, out, ours.inputs.seed)
 
     return baseline
 
@@ -177,3 +180,13 @@ def test_scores_are_probabilities_that_the_seed_decides_and_test_labels_do_not(
     if kind.trains != "nothing":
         other, _ = trained(make(seed=7), tmp_path / "three")
         assert not np.array_equal(scores, other)
+
+
+def test_it_computes_where_the_experiment_does(make: Any, kind: type[Baseline], tmp_path: Path) -> None:
+    ours = make()
+    run: Any = ours.inputs.run
+    elsewhere = kind(
+        ours.config, replace(ours.inputs, run=replace(run, config=run.config.model_copy(update={"device": "abacus"})))
+    )
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        elsewhere.score(prompts_of(ours), tmp_path)

@@ -16,14 +16,17 @@ import scorerec.crm
 from scorerec.core.artifacts import SECONDS_BEFORE
 from scorerec.core.errors import ModelError
 from scorerec.core.tables import INTERACTIONS
-from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.collapse import COLLAPSED
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import Rows, whole_histories
-from scorerec.crm.registry import MODELS, load_crm
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.recipes.kind import ModelSettings
+from scorerec.crm.registry import MODELS, load_crm, model_class
+from scorerec.crm.train import fit_crm
 from scorerec.nn import checkpoints
 from scorerec.nn.checkpoints import Checkpoint
-from scorerec.retrieve.similarity import Similarity, SimilarityConfig
+from scorerec.retrieve.config import SimilarityConfig
+from scorerec.retrieve.similarity import Similarity
 
 KINDS = [(name, recipe) for name, model in MODELS.items() for recipe in model.recipes]
 N_USERS, N_ITEMS, N_ROWS = 60, 40, 24
@@ -80,7 +83,8 @@ def test_no_model_escapes_this_suite():
         found |= {
             child for child in children if child.__module__.startswith("scorerec.") and not inspect.isabstract(child)
         }
-    assert found == set(MODELS.values())
+    assert found == {model_class(name) for name in MODELS}
+    assert all(model.kind is MODELS[model.kind.name] for model in found)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -88,9 +92,9 @@ def test_a_model_says_what_it_is(name):
     model = MODELS[name]
     assert model.name == name
     assert model.label
-    assert issubclass(model.settings_type, ModelSettings)
+    assert issubclass(model.settings, ModelSettings)
     assert set(model.recipes) == {"ranking", "bce", "library"}
-    assert all(field.description for field in model.settings_type.model_fields.values())
+    assert all(field.description for field in model.settings.model_fields.values())
 
 
 def test_any_history_has_a_vector(fitted):

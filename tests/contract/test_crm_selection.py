@@ -14,8 +14,9 @@ import pytest
 
 from scorerec.core.tables import INTERACTIONS
 from scorerec.crm.collapse import COLLAPSED
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.registry import MODELS
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.train import fit_crm
 
 N_USERS, N_ITEMS, N_ROWS = 60, 80, 30
 

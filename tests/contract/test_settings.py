@@ -30,6 +30,10 @@ def sections(
 PLACES = list(sections(ExperimentConfig))
 
 
+def test_only_the_experiment_has_a_device() -> None:
+    assert [model for _, model in PLACES if "device" in model.model_fields] == [ExperimentConfig]
+
+
 @pytest.mark.parametrize(("steps", "model"), PLACES, ids=lambda value: getattr(value, "__name__", ""))
 def test_an_unknown_key_is_named_with_the_known_ones(steps: tuple[Step, ...], model: type[BaseModel]) -> None:
     settings: dict[str, Any] = {}

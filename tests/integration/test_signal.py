@@ -243,7 +243,7 @@ def test_other_ways_of_finding_and_teaching(ways: Any, outcome: Any) -> None:
     nearest = {row["behaviour_id"]: row["neighbour_id"] for row in neighbours if row["rank"] == 1}
     assert np.mean([twin_of(user) == other for user, other in nearest.items()]) > 0.9
     assert {"mf"} == set(ways.artifacts["crm-beside"].facts)
-    assert load_crm(ways.artifacts["crm-beside"].path / "model" / "mf").label == "MF"
+    assert load_crm(ways.artifacts["crm-beside"].path / "model" / "mf").kind.label == "MF"
     signal = ways.made.signal()
     assert numbers_of(signal, "test", 10)["CAR"].gain.low > 0
     for row in ways.artifacts["rankings"].table(RANKINGS).slice(0, 50).to_pylist():

@@ -1,11 +1,14 @@
-"""What a baseline is: the prompts that it writes, what it learns from them, and how it scores. One file each."""
+"""What a baseline is: the prompts that it writes, what it learns from them, and how it scores. One file each.
+
+The configuration imports them all: what needs torch is imported by the method that needs it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +20,12 @@ from scorerec.core.config import Config
 from scorerec.core.tables import PROMPTS, TableSchema
 from scorerec.data.dislikes import Ties
 from scorerec.llm.config import LLMConfig
-from scorerec.llm.score import Scorer
 from scorerec.text.describe import Describer
 from scorerec.text.features import ChangePrompt
 from scorerec.text.wording import DomainWords
+
+if TYPE_CHECKING:
+    from scorerec.llm.score import Scorer
 
 BASIC = "prompts-llm"  # the stage that writes P^b
 TEXT_TUNED = "tuned-llm"  # the stage that tunes the LM on P^b
@@ -87,6 +92,11 @@ class Inputs:
         """Words of the domain."""
         found: DomainWords = self.run.prompter.words
         return found
+
+    @property
+    def device(self) -> str:
+        """Where everything computes: auto, cpu, cuda, cuda:1, ..."""
+        return str(self.run.config.device)
 
     @property
     def seed(self) -> int:
@@ -239,4 +249,6 @@ class Baseline:
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return what reads its prompts and answers them."""
-        return Scorer.load(model, self.inputs.llm)
+        from scorerec.llm.score import Scorer
+
+        return Scorer.load(model, self.inputs.llm, self.inputs.device)

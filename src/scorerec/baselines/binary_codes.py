@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic import Field
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scorerec.core.config import Config
+from scorerec.baselines.config import BinLLMConfig
 from scorerec.core.errors import ConfigError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue, whole_histories
+from scorerec.metrics.classification import auc
+from scorerec.nn.selection import Best
 
 Bits = npt.NDArray[np.bool_]
-
-
-class BinLLMConfig(Config):
-    """The codes of BinLLM and how they are learnt."""
-
-    n_bits: int = Field(32, ge=8, multiple_of=8, description="bits of a code")
-    form: Literal["bits", "dot-decimal"] = Field(
-        "dot-decimal", description="bits: 0101...; dot-decimal: each 8 bits as a number, as in an address"
-    )
-    dimension: int = Field(32, ge=1, description="length of item vectors before they become bits")
-    learning_rate: float = Field(1e-2, gt=0, description="of AdamW")
-    weight_decay: float = Field(1e-3, ge=0, description="of AdamW")
-    batch_size: int = Field(2048, ge=1, description="rows per step")
-    epochs: int = Field(100, ge=1, description="most passes over the training rows")
-    patience: int = Field(10, ge=1, description="epochs without a better validation AUC before it stops")
-    hardening: float = Field(
-        0.05, ge=0, le=1, description="how much the share of values that are read as bits grows in each epoch, up to 1"
-    )
 
 
 class BinaryCodes(nn.Module):
@@ -102,7 +84,7 @@ def learn_codes(interactions: pa.Table, config: BinLLMConfig, seed: int) -> tupl
         torch.manual_seed(derived_seed(seed, "binary codes"))
         model = BinaryCodes(catalogue, config)
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    best_auc, best_epoch, kept, curve = -1.0, 0, {}, []
+    best, curve = Best(model.state_dict(), config.patience), list[dict[str, float]]()
     for epoch in progress(range(1, config.epochs + 1), "learning binary codes", config.epochs, "epoch"):
         order, total = rng.permutation(len(train)), 0.0
         for start in range(0, len(train), config.batch_size):
@@ -114,15 +96,13 @@ def learn_codes(interactions: pa.Table, config: BinLLMConfig, seed: int) -> tupl
             optimiser.step()
             total += float(loss.detach()) * len(rows)
         with torch.inference_mode():
-            auc = float(roc_auc_score(valid.label, model.logits(valid).numpy()))
-        curve.append({"epoch": epoch, "loss": total / len(train), "valid_auc": auc})
-        if auc > best_auc:
-            best_auc, best_epoch = auc, epoch
-            kept = {name: value.clone() for name, value in model.state_dict().items()}
-        elif epoch - best_epoch >= config.patience:
+            quality = auc(valid.label, model.logits(valid).numpy())
+        curve.append({"epoch": epoch, "loss": total / len(train), "valid_auc": quality})
+        best.offer(quality)
+        if best.is_over:
             break
-    model.load_state_dict(kept)
-    return model.eval(), {"valid_auc_of_codes": best_auc, "best_epoch": best_epoch, "curve": curve}
+    best.restore()
+    return model.eval(), {"valid_auc_of_codes": best.quality, "best_epoch": best.number, "curve": curve}
 
 
 def write_code(bits: Bits, form: str) -> str:

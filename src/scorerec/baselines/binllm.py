@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from scorerec.baselines.base import TEXT_TUNED, Baseline
-from scorerec.baselines.binary_codes import BinLLMConfig, learn_codes, write_code
+from scorerec.baselines.config import BinLLMConfig
 from scorerec.core.config import Config
 from scorerec.text.features import featured
 
@@ -24,6 +24,8 @@ class BinLLM(Baseline):
 
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Learn the codes and write them into the prompts."""
+        from scorerec.baselines.binary_codes import learn_codes, write_code
+
         inputs, form = self.inputs, self.config.form
         model, facts = learn_codes(inputs.interactions, self.config, inputs.seed)
         queries, items = inputs.queries, inputs.item_ids

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
 from safetensors.torch import load_file
 from scipy.sparse import csr_array
 from torch import nn
 
-from scorerec.core.config import Config
 from scorerec.text.features import Reactions
 
 Floats = npt.NDArray[np.float32]
@@ -28,25 +26,6 @@ Integers = npt.NDArray[np.int64]
 POLICY = "policy.safetensors"
 _REACH = 3.0  # how far an action, whose values lie in [-1, 1], may lead; vectors have unit deviation
 _BLOCK = 1024  # rows that choose at once
-
-
-class CoRALConfig(Config):
-    """How the policy is learnt; what the paper of CoRAL leaves open is the library's default."""
-
-    llm: Literal["text-tuned", "untuned"] = Field(
-        "text-tuned", description="the frozen LM that answers; CoRAL's is a general LLM, which small ones are not"
-    )
-    n_steps: int = Field(10_000, ge=1, description="steps of the policy; each asks the LM once or twice")
-    rounds: int = Field(5, ge=1, description="users and items that are told when recommending")
-    max_rounds: int = Field(10, ge=1, description="of an episode of training")
-    close_enough: float = Field(0.1, ge=0, description="an episode ends when |p - y| is below")
-    replay: int = Field(1000, ge=1, description="steps that are remembered")
-    batch_size: int = Field(16, ge=1, description="remembered steps per update")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's, for policy and value")
-    noise: float = Field(0.1, ge=0, description="sigma of the Ornstein-Uhlenbeck noise on actions")
-    random_steps: int = Field(100, ge=0, description="first steps, which act at random")
-    selections: int = Field(4, ge=1, description="how often validation AUC is computed; the best policy is kept")
-    max_valid_rows: int = Field(1000, ge=2, description="validation rows for that, drawn at random")
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,18 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium import spaces
 from safetensors.torch import save_file
-from sklearn.metrics import roc_auc_score
 from stable_baselines3 import DDPG
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
-from scorerec.baselines.coral_retrieval import POLICY, Ask, CoRALConfig, Floats, Questions, Shelf, Trail, retrieve
+from scorerec.baselines.config import CoRALConfig
+from scorerec.baselines.coral_retrieval import POLICY, Ask, Floats, Questions, Shelf, Trail, retrieve
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
+from scorerec.metrics.classification import auc
 from scorerec.nn.fine_tuning import borrowed_randomness
+from scorerec.nn.selection import Best
 
 
 class Retrieval(gymnasium.Env[Floats, Floats]):
@@ -86,17 +87,16 @@ def train_coral(
     rng = generator(seed, "coral", "validation")
     rows = np.sort(rng.permutation(len(valid[0].labels))[: config.max_valid_rows])
     judged, aucs = valid[0].take(rows), list[float]()
-    kept: dict[str, torch.Tensor] = {}
     with borrowed_randomness():
         agent, environment = _agent(shelf, train, config, seed)
+        policy = agent.actor.mu
+        best = Best(policy.state_dict())
         for _ in _parts(agent, config):
-            policy = agent.actor.mu
             told = retrieve(policy, shelf, judged, config.rounds)
-            aucs.append(float(roc_auc_score(judged.labels, valid[1](rows.tolist(), told))))
-            if aucs[-1] == max(aucs):
-                kept = {name: weight.detach().clone() for name, weight in policy.state_dict().items()}
+            aucs.append(auc(judged.labels, valid[1](rows.tolist(), told)))
+            best.offer(aucs[-1])
     out.mkdir(parents=True, exist_ok=True)
-    save_file(kept, out / POLICY)
+    save_file(best.kept, out / POLICY)
     rewards = environment.rewards
     tenth = max(1, len(rewards) // 10)
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -14,8 +14,10 @@ from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS, SEGMENT
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.encode import read_prompts
-from scorerec.llm.score import Scorer
 from scorerec.text.segments import Segment, render
+
+if TYPE_CHECKING:
+    from scorerec.llm.score import Scorer
 
 
 class ICLConfig(Config):

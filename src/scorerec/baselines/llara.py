@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
-import torch
-from pydantic import Field
-from torch import Tensor, nn
 
 from scorerec.baselines.base import Baseline
-from scorerec.baselines.soft import Material, crm_vectors, marks, note_shape, read_shape, width
-from scorerec.baselines.virtual_tokens import (
-    load_virtual_tokens,
-    save_virtual_tokens,
-    with_virtual_tokens,
-    without_virtual_tokens,
-)
+from scorerec.baselines.config import LLaRAConfig
 from scorerec.core.config import Config
-from scorerec.core.randomness import generator
-from scorerec.llm.backbone import Backbone, load_backbone
-from scorerec.llm.config import LLMConfig
-from scorerec.llm.encode import Encoded
-from scorerec.llm.fit import Batch, Trainer
-from scorerec.llm.rows import LabelledPrompts
-from scorerec.llm.score import Scorer
-from scorerec.llm.tune import embedding_dropout, own_randomness, ready, save, told
 from scorerec.text.features import marked
 
-
-class LLaRAConfig(Config):
-    """How LLaRA goes from text to text with vectors."""
-
-    schedule: Literal["paper", "as-released"] = Field(
-        "paper",
-        description="chance that a batch is read with vectors: from 0 to 1 over all steps; or, as the released code "
-        "does it, from 0 to 1 / epochs in each epoch anew",
-    )
+if TYPE_CHECKING:
+    from scorerec.llm.score import Scorer
 
 
 class LLaRA(Baseline):
@@ -52,101 +27,22 @@ class LLaRA(Baseline):
 
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Return P^b with a mark behind each title."""
+        from scorerec.baselines.soft import marks
+
         _, items = marks(self.inputs)
         return self.inputs.write(lambda _, basic: marked(basic, items.__getitem__)), {}
 
     def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
         """Tune both."""
+        from scorerec.baselines.llara_training import train_llara
+        from scorerec.baselines.soft import Material, crm_vectors
+
         inputs = self.inputs
         material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=False))
-        return train_llara(inputs.backbone, material, (inputs.llm, self.config), out, inputs.seed)
+        return train_llara(inputs.backbone, material, (inputs.llm, self.config), out, inputs.seed, inputs.device)
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return the tuned LM with its vectors."""
-        return load_llara(Path(model), self.inputs.llm)
+        from scorerec.baselines.llara_training import load_llara
 
-
-def projector(n_values: int, n_embedded: int) -> nn.Module:
-    """Return the projector: d -> H -> H."""
-    return nn.Sequential(nn.Linear(n_values, n_embedded), nn.GELU(), nn.Linear(n_embedded, n_embedded))
-
-
-def train_llara(
-    backbone_name: str | Path,
-    material: Material,
-    configs: tuple[LLMConfig, LLaRAConfig],
-    out: Path,
-    seed: int,
-) -> dict[str, Any]:
-    """Tune the language model and the projector together, first on text, then more and more on text with vectors.
-
-    Args:
-        backbone_name: an untuned LM.
-        material: prompts with a mark behind each title, labels, and the vectors of items.
-        configs: how the LM is tuned, and the schedule.
-        out: folder of the result.
-        seed: decides first weights, the order of the rows, and which batches have vectors.
-
-    Returns:
-        Facts for the manifest.
-    """
-    config, start, n_values = configs[0], time.perf_counter(), material.vectors.shape[1]
-    backbone = load_backbone(backbone_name, config.precision, config.device)
-    with own_randomness(backbone, seed):
-        trained = ready(backbone, config)
-        virtual = with_virtual_tokens(trained, torch.from_numpy(material.vectors), projector(n_values, width(backbone)))
-        train, valid = material.rows(config, seed)
-        with embedding_dropout(virtual.model, config.embedding_dropout):
-            course = _Curriculum(virtual, config, (train, valid), configs[1], seed).run()
-    facts = told(course, virtual, len(train.labels), time.perf_counter() - start)
-    save_virtual_tokens(without_virtual_tokens(virtual), out)
-    save(trained, config, out)
-    note_shape(out, {"n_values": n_values})
-    return facts
-
-
-def load_llara(folder: Path, config: LLMConfig) -> Scorer:
-    """Return a scorer of what ``train_llara`` saved; it reads every prompt with vectors."""
-    backbone, shape = load_backbone(folder, config.precision, config.device), read_shape(folder)
-    made = projector(shape["n_values"], width(backbone))
-    vectors = load_virtual_tokens(folder, made)
-    return Scorer(with_virtual_tokens(backbone, vectors, made.eval()), config)
-
-
-class _Curriculum(Trainer):
-    """Reads each batch with vectors or without; the chance of vectors grows."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        config: LLMConfig,
-        rows: tuple[LabelledPrompts, LabelledPrompts],
-        schedule: LLaRAConfig,
-        seed: int,
-    ):
-        super().__init__(backbone, config, *rows, seed)
-        self._schedule = schedule.schedule
-        self._rng = generator(seed, "llara", "curriculum")
-        self._n_batches = -(-len(rows[0].prompts) // config.batch_size)
-        self._n_done = 0
-        self._text: Encoded | None = None
-
-    @property
-    def chance(self) -> float:
-        """The chance that the next batch is read with vectors."""
-        if self._schedule == "paper":
-            return self._n_done / (self._n_batches * self.config.epochs)
-        return self._n_done % self._n_batches / self._n_batches / self.config.epochs
-
-    def _encoded(self, epoch: int) -> Encoded:
-        hybrid = super()._encoded(epoch)
-        first = self.backbone.tokenizer.first_id
-        # The same titles without their vectors: what augmentation and budget left is left here too.
-        self._text = hybrid._replace(tokens=[row[row < first] for row in hybrid.tokens])
-        return hybrid
-
-    def _loss(self, rows: Encoded, batch: Batch) -> Tensor:
-        is_hybrid = self._rng.random() < self.chance
-        self._n_done += 1
-        assert self._text is not None
-        return super()._loss(rows if is_hybrid else self._text, batch)
+        return load_llara(Path(model), self.inputs.llm, self.inputs.device)

@@ -149,8 +149,10 @@ def _fault(model: type[BaseModel], detail: Any) -> tuple[list[str], str]:
     if detail["type"] == "extra_forbidden":
         section, owner = _followed(model, above)
         names, keys = getattr(owner, "model_fields", {}), [*section, str(last)]
-        known = ", ".join(sorted(names))
-        return keys, f"{'.'.join(keys)}: no such setting; known here: {known}{_meant(model, keys, names)}"
+        known = f"known here: {', '.join(sorted(names))}{_meant(model, keys, names)}"
+        if section and last in model.model_fields:
+            known = f"{last} is set once, at the top, and not in a section"
+        return keys, f"{'.'.join(keys)}: no such setting; {known}"
     keys, owner = _followed(model, detail["loc"])
     wanted = detail["msg"]
     if detail["type"] == "union_tag_not_found":

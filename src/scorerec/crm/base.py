@@ -1,15 +1,14 @@
 """What every conventional recommender is: a vector for any history, and a probability for any item after it.
 
-A new model is one file with one subclass, and one line in ``registry.py``. It brings its settings and the
-defaults of its recipes, and says how its training batches look and what they cost; the rest is here and in
-``train.py``.
+A new model says in ``recipes/`` what configuration has to know of it, without torch; its subclass here says how its
+training batches look and what they cost. The rest is here and in ``train.py``.
 """
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,17 +19,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from scorerec.core.config import Config, validate
+from scorerec.core.config import validate
 from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, whole_histories
+from scorerec.crm.recipes.kind import Kind, ModelSettings
 
 FORMAT = 1
 _WEIGHTS = "model.safetensors"
 _DESCRIPTION = "crm.json"
-
-
-class ModelSettings(Config):
-    """Base of the settings that one model has and others have not."""
 
 
 class ConventionalRecommender(nn.Module, ABC):
@@ -40,25 +36,19 @@ class ConventionalRecommender(nn.Module, ABC):
     empty, or hold items that training never saw (they are skipped).
 
     Attributes:
-        name: what configuration calls it.
-        label: what reports call it.
-        settings_type: its settings.
-        recipes: recipe -> defaults of ``CRMConfig`` and, under "settings", of ``settings_type``.
+        kind: what configuration knows of it.
         catalogue: the items of its training rows.
         settings: what it was made with.
     """
 
-    name: ClassVar[str]
-    label: ClassVar[str]
-    settings_type: ClassVar[type[ModelSettings]]
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]]
+    kind: ClassVar[Kind]
 
     calibration: Tensor  # (2,): slope and offset from logit to log odds
 
     def __init__(self, catalogue: Catalogue, settings: ModelSettings):
         super().__init__()
-        if not isinstance(settings, self.settings_type):
-            raise ConfigError(f"{self.name}: wanted {self.settings_type.__name__}, got {type(settings).__name__}")
+        if not isinstance(settings, self.kind.settings):
+            raise ConfigError(f"{self.kind.name}: wanted {self.kind.settings.__name__}, got {type(settings).__name__}")
         self.catalogue = catalogue
         self.settings = settings
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
@@ -179,7 +169,7 @@ class ConventionalRecommender(nn.Module, ABC):
         save_file(weights, folder / _WEIGHTS)
         description = {
             "format": FORMAT,
-            "model": self.name,
+            "model": self.kind.name,
             "settings": self.settings.model_dump(mode="json"),
             "item_ids": self.catalogue.item_ids,
         }
@@ -194,9 +184,9 @@ class ConventionalRecommender(nn.Module, ABC):
             ArtifactError: a file is missing or damaged, or holds another model.
         """
         description = read_description(folder)
-        if description["model"] != cls.name:
-            raise ArtifactError(f"{folder}: holds a {description['model']!r}, wanted {cls.name!r}")
-        settings = validate(cls.settings_type, description["settings"], str(folder / _DESCRIPTION))
+        if description["model"] != cls.kind.name:
+            raise ArtifactError(f"{folder}: holds a {description['model']!r}, wanted {cls.kind.name!r}")
+        settings = validate(cls.kind.settings, description["settings"], str(folder / _DESCRIPTION))
         model = cls(Catalogue(description["item_ids"]), settings)
         try:
             model.load_state_dict(load_file(folder / _WEIGHTS))
@@ -207,7 +197,7 @@ class ConventionalRecommender(nn.Module, ABC):
     def _require_finite(self, values: npt.NDArray[np.floating], what: str) -> None:
         if not np.isfinite(values).all():
             raise ModelError(
-                f"{self.label}: {int((~np.isfinite(values)).sum())} of {values.size} numbers of its {what} "
+                f"{self.kind.label}: {int((~np.isfinite(values)).sum())} of {values.size} numbers of its {what} "
                 "are not finite; train it again with a lower learning rate"
             )
 

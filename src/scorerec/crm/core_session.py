@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scorerec.crm.base import ModelSettings
 from scorerec.crm.histories import Catalogue
+from scorerec.crm.recipes.core_session import KIND, CORESettings
+from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.sequence import SequenceRecommender
-from scorerec.crm.transformer import CausalTransformer, TransformerSettings, initialise
-
-
-class CORESettings(TransformerSettings):
-    """Settings of CORE; the defaults of a recipe stand in ``CORE.recipes``."""
-
-    temperature: float = Field(0.07, gt=0, description="what the cosine of history and item is divided by")
-    history_dropout: float = Field(0.2, ge=0, lt=1, description="share of values left out of a history's vectors")
-    item_dropout: float = Field(0.2, ge=0, lt=1, description="share of values left out of the items to be scored")
+from scorerec.crm.transformer import CausalTransformer, initialise
 
 
 class CORE(SequenceRecommender):
@@ -31,43 +22,7 @@ class CORE(SequenceRecommender):
     scores one item.
     """
 
-    name: ClassVar[str] = "core"
-    label: ClassVar[str] = "CORE"
-    settings_type: ClassVar[type[ModelSettings]] = CORESettings
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "ranking": {
-            "selection": "ranking",
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 100,
-            "patience": 10,
-            "settings": {
-                "objective": "cross-entropy",
-                "item_bias": False,
-                "unit_states": True,
-                "temperature": 0.07,
-                "pooling": "mean",
-            },
-        },
-        "bce": {
-            "selection": "auc",
-            "learning_rate": 1e-3,
-            "weight_decay": 1.0,
-            "batch_size": 1024,
-            "epochs": 100,
-            "patience": 10,
-            "settings": {"objective": "bce", "item_bias": True, "unit_states": True, "temperature": 3.0},
-        },
-        "library": {
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 300,
-            "patience": 10,
-            "settings": {"objective": "cross-entropy", "item_bias": False, "unit_states": True, "temperature": 0.07},
-        },
-    }
+    kind: ClassVar[Kind] = KIND
 
     settings: CORESettings
 

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.histories import Catalogue, Integers, Prefixes, Rows
+from scorerec.crm.recipes.din import KIND, DINSettings
+from scorerec.crm.recipes.kind import Kind
 from scorerec.nn.batching import batches_by_length, pad
 
 _ROWS_AT_ONCE = 1024  # when nothing is learned; bounds memory, changes no result
-
-
-class DINSettings(ModelSettings):
-    """Settings of DIN; the defaults of a recipe stand in ``DIN.recipes``."""
-
-    objective: Literal["bce", "sampled"] = Field(
-        "bce",
-        description="bce: every row and its label; sampled: liked rows, and for each an item drawn at random",
-    )
-    dimension: int = Field(10, ge=1, description="length of item vectors")
-    max_length: int = Field(50, ge=1, description="latest items of a history that are read")
-    attention_widths: tuple[int, ...] = Field((256, 256, 256), description="layers that weigh an item of a history")
-    output_widths: tuple[int, ...] = Field((256, 256, 256), description="layers that score history and item")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations of the output layers left out")
 
 
 @dataclass(frozen=True)
@@ -56,57 +43,7 @@ class DIN(ConventionalRecommender):
     "library" has the sizes of the library that the paper used.
     """
 
-    name: ClassVar[str] = "din"
-    label: ClassVar[str] = "DIN"
-    settings_type: ClassVar[type[ModelSettings]] = DINSettings
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "ranking": {
-            "selection": "ranking",
-            "learning_rate": 1e-3,
-            "weight_decay": 0.1,
-            "batch_size": 512,
-            "epochs": 20,
-            "patience": 5,
-            "max_ranked_rows": 500,
-            "settings": {
-                "objective": "sampled",
-                "dimension": 32,
-                "max_length": 200,
-                "attention_widths": (32,),
-                "output_widths": (64,),
-                "dropout": 0.3,
-            },
-        },
-        "bce": {
-            "selection": "auc",
-            "learning_rate": 1e-3,
-            "weight_decay": 1.0,
-            "batch_size": 512,
-            "epochs": 50,
-            "patience": 5,
-            "settings": {
-                "dimension": 32,
-                "max_length": 200,
-                "attention_widths": (32,),
-                "output_widths": (64,),
-                "dropout": 0.3,
-            },
-        },
-        "library": {
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 300,
-            "patience": 10,
-            "settings": {
-                "dimension": 10,
-                "max_length": 50,
-                "attention_widths": (256, 256, 256),
-                "output_widths": (256, 256, 256),
-                "dropout": 0.0,
-            },
-        },
-    }
+    kind: ClassVar[Kind] = KIND
 
     settings: DINSettings
 

@@ -10,41 +10,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.histories import Catalogue, Integers, Prefixes, Rows
+from scorerec.crm.recipes.factors import FactorSettings
 
 _ROWS_AT_ONCE = 8192  # when nothing is learned; bounds memory, changes no result
-
-
-class FactorSettings(ModelSettings):
-    """Settings that models of user and item vectors share."""
-
-    objective: Literal["bce", "bpr", "cross-entropy"] = Field(
-        "bce",
-        description="bce: every row and its label; bpr: a liked item above one drawn at random; cross-entropy: a liked "
-        "item among all items",
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of values of a history's vector left out in training")
-    history_power: float = Field(
-        0.5, ge=0, le=1, description="the sum over n items of a history is divided by n to this power; 1: their mean"
-    )
-    latest: int | None = Field(
-        None,
-        ge=1,
-        description="latest items of a history that say what comes next; None: all. The vector of Eq. 3 is of all: it "
-        "says who the user is",
-    )
-    temperature: float = Field(1.0, gt=0, description="cross-entropy: what scores are divided by")
-    dimension: int = Field(64, ge=1, description="length of user and item vectors")
-    item_bias: bool = Field(True, description="whether an item has a liking of its own beside its vector")
 
 
 class Factors(NamedTuple):

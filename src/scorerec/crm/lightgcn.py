@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from scorerec.crm.base import ModelSettings
-from scorerec.crm.factors import FactorBatch, FactorRecommender, Factors, FactorSettings
+from scorerec.crm.factors import FactorBatch, FactorRecommender, Factors
 from scorerec.crm.histories import Catalogue, Rows
-
-
-class LightGCNSettings(FactorSettings):
-    """Settings of LightGCN; the defaults of a recipe stand in ``LightGCN.recipes``."""
-
-    n_layers: int = Field(2, ge=1, description="how many steps vectors travel")
-    regularisation: float = Field(
-        1e-5, ge=0, description="weight of the norms of a batch's own vectors, for bpr, before they are spread"
-    )
+from scorerec.crm.recipes.kind import Kind
+from scorerec.crm.recipes.lightgcn import KIND, LightGCNSettings
 
 
 class LightGCN(FactorRecommender):
@@ -31,37 +21,7 @@ class LightGCN(FactorRecommender):
     arrive at a user with these likes and no vector of its own: so anybody, known or not, has one.
     """
 
-    name: ClassVar[str] = "lightgcn"
-    label: ClassVar[str] = "LightGCN"
-    settings_type: ClassVar[type[ModelSettings]] = LightGCNSettings
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "ranking": {
-            "selection": "ranking",
-            "learning_rate": 5e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 150,
-            "patience": 15,
-            "settings": {"objective": "bpr", "item_bias": False, "n_layers": 3, "latest": 20},
-        },
-        "bce": {
-            "selection": "auc",
-            "learning_rate": 3e-3,
-            "weight_decay": 3.0,
-            "batch_size": 1024,
-            "epochs": 100,
-            "patience": 10,
-            "settings": {"objective": "bce", "item_bias": True},
-        },
-        "library": {
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 300,
-            "patience": 10,
-            "settings": {"objective": "bpr", "item_bias": False},
-        },
-    }
+    kind: ClassVar[Kind] = KIND
     settings: LightGCNSettings
     kept: Tensor  # (2, 1 + n_items, d): contributions and targets of the finished model
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
-from sklearn.metrics import roc_auc_score
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS
+from scorerec.metrics.classification import auc
 
 Floats = npt.NDArray[np.float64]
 
@@ -118,7 +118,7 @@ def fit_references(
     predictors: dict[str, ItemMean | ItemUserMean] = {}
     facts: dict[str, Any] = {}
     for name, group in candidates.items():
-        quality = [float(roc_auc_score(valid.label, one.predict(valid.user, valid.item))) for one in group]
+        quality = [auc(valid.label, one.predict(valid.user, valid.item)) for one in group]
         best = int(np.argmax(quality))
         predictors[name] = group[best]
         facts[name] = {"prior_weights": group[best].prior_weights, "valid_auc": quality[best]}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
-from scorerec.crm.base import ModelSettings
 from scorerec.crm.histories import Catalogue
+from scorerec.crm.recipes.kind import Kind
+from scorerec.crm.recipes.sasrec import KIND
+from scorerec.crm.recipes.sequence import TransformerSettings
 from scorerec.crm.sequence import SequenceRecommender
-from scorerec.crm.transformer import CausalTransformer, TransformerSettings, initialise
+from scorerec.crm.transformer import CausalTransformer, initialise
 
 
 class SASRec(SequenceRecommender):
@@ -21,37 +22,7 @@ class SASRec(SequenceRecommender):
     labelled rows alone: its weight decay, chosen by that AUC, leaves an item mean.
     """
 
-    name: ClassVar[str] = "sasrec"
-    label: ClassVar[str] = "SASRec"
-    settings_type: ClassVar[type[ModelSettings]] = TransformerSettings
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "ranking": {
-            "selection": "ranking",
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 100,
-            "patience": 10,
-            "settings": {"objective": "cross-entropy", "item_bias": False, "pooling": "mean"},
-        },
-        "bce": {
-            "selection": "auc",
-            "learning_rate": 1e-3,
-            "weight_decay": 5.0,
-            "batch_size": 1024,
-            "epochs": 100,
-            "patience": 10,
-            "settings": {"objective": "bce", "item_bias": True, "unit_states": True},
-        },
-        "library": {
-            "learning_rate": 1e-3,
-            "weight_decay": 0.0,
-            "batch_size": 2048,
-            "epochs": 300,
-            "patience": 10,
-            "settings": {"objective": "cross-entropy", "item_bias": False, "unit_states": False},
-        },
-    }
+    kind: ClassVar[Kind] = KIND
 
     settings: TransformerSettings
 

@@ -11,42 +11,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.histories import Catalogue, Integers, Prefixes, Rows
+from scorerec.crm.recipes.sequence import SequenceSettings
 from scorerec.nn.batching import batches_by_length, pad
 
 _INITIAL_DEVIATION = 0.02
 _TOKENS_PER_BATCH = 8192  # when nothing is learned; bounds memory, changes no result
-
-
-class SequenceSettings(ModelSettings):
-    """Settings that all sequence models share."""
-
-    objective: Literal["bce", "cross-entropy"] = Field(
-        "bce",
-        description="bce: every row and its label; cross-entropy: the item of a liked row among all items",
-    )
-    dimension: int = Field(64, ge=1, description="length of item vectors and states")
-    max_length: int = Field(50, ge=4, description="items of a history that are read at once")
-    item_bias: bool = Field(True, description="whether an item has a liking of its own beside its vector")
-    pooling: Literal["last", "mean"] = Field(
-        "last",
-        description="vector of a history for Eq. 3: the state after its last item, as it is scored with, or the mean "
-        "of the states after each item, of unit length: who the user is rather than what comes next",
-    )
-    unit_states: bool = Field(
-        False,
-        description="whether states have length 1: then the inner product of Eq. 4 is the cosine, and no "
-        "behaviour is everybody's neighbour because its state is long",
-    )
 
 
 @dataclass(frozen=True)

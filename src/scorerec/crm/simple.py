@@ -16,7 +16,6 @@ import pyarrow as pa
 import scipy.sparse as sp
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -24,12 +23,10 @@ from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole_likes
+from scorerec.metrics.classification import auc
 
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Rows], Floats]
-
-USER_KNN, EASE = "user-knn", "ease"
-BOOSTED_TREES, TITLE_REGRESSION = "boosted-trees", "title-regression"
 
 _ROWS_AT_ONCE = 1024
 _MOST_ITEMS_OF_EASE = 30_000  # its matrix is items x items: 7 GB here
@@ -74,10 +71,10 @@ def fit_simple(
     titles = np.stack([item_vectors[item_id] for item_id in everything.item_ids]).astype(np.float64)
     vectors = np.concatenate([np.zeros((1, titles.shape[1])), titles])  # row 0: padding
     candidates: dict[str, Iterator[tuple[Any, Scorer]]] = {
-        USER_KNN: _user_knn(behaviours),
-        EASE: _ease(behaviours),
-        BOOSTED_TREES: _boosted_trees(train, derived_seed(seed, "boosted trees") % 2**32),
-        TITLE_REGRESSION: _title_regression(train, vectors),
+        "user-knn": _user_knn(behaviours),
+        "ease": _ease(behaviours),
+        "boosted-trees": _boosted_trees(train, derived_seed(seed, "boosted trees") % 2**32),
+        "title-regression": _title_regression(train, vectors),
     }
     return {name: _choose(scorers, {"valid": valid, "test": test}) for name, scorers in candidates.items()}
 
@@ -86,7 +83,7 @@ def _choose(scorers: Iterator[tuple[Any, Scorer]], rows: Mapping[str, Rows]) -> 
     """Keep the setting with the best validation AUC, and calibrate it."""
     labels = rows["valid"].label
     tried = [(setting, scorer, scorer(rows["valid"])) for setting, scorer in scorers]
-    quality = [float(roc_auc_score(labels, scores)) for _, _, scores in tried]
+    quality = [auc(labels, scores) for _, _, scores in tried]
     setting, scorer, scores = tried[int(np.argmax(quality))]
     slope, offset = platt_scaling(scores, labels)
     facts = {"setting": setting, "valid_auc": max(quality)}

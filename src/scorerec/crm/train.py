@@ -10,95 +10,34 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from pydantic import Field, SerializeAsAny, model_validator
-from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
 from scorerec.core.artifacts import SECONDS_BEFORE
-from scorerec.core.config import Config, validate
-from scorerec.core.errors import ConfigError, DataError, ModelError
+from scorerec.core.errors import DataError, ModelError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.core.ranking import ranking_metrics
-from scorerec.crm.base import ConventionalRecommender, ModelSettings
+from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.collapse import spread_of, warnings_about
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import Rows, split_rows, training_catalogue, whole_likes
 from scorerec.crm.ranking import held_out_ranks, rankable
 from scorerec.crm.registry import model_class
+from scorerec.metrics.classification import auc, uauc
+from scorerec.metrics.ranking import ranking_metrics
 from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
+from scorerec.nn.selection import Best
 
 _log = logging.getLogger(__name__)
 _MEASURES = {"ranking": "valid_ndcg@20", "auc": "valid_auc"}
-
-
-class CRMConfig(Config):
-    """Which conventional recommender, and how it is trained.
-
-    A recipe is a set of defaults that the model brings: what is not given here is filled in from it.
-
-    >>> CRMConfig(recipe="bce").settings.objective
-    'bce'
-    >>> CRMConfig.model_validate({"settings": {"dropout": 0.3}}).settings.dropout
-    0.3
-    """
-
-    model: str = Field("sasrec", description="a name in crm.registry.MODELS")
-    recipe: str = Field(
-        "ranking",
-        description="ranking: settings searched for the rank of held-out likes; library: as the paper's library has "
-        "it; bce: the labels of all rows, for AUC on such rows and for nothing else",
-    )
-    selection: Literal["ranking", "auc"] = Field(
-        "ranking",
-        description="by which the epoch is chosen on validation rows: NDCG@20 of held-out likes among the whole "
-        "catalogue, or AUC on labelled rows",
-    )
-    epochs: int = Field(100, ge=1, description="most passes over the training rows")
-    patience: int = Field(10, ge=1, description="epochs without a better selection measure before it stops")
-    max_ranked_rows: int = Field(
-        6000, ge=1, description="validation likes that are ranked after each epoch, drawn at random; DIN takes long"
-    )
-    batch_size: int = Field(1024, ge=1, description="rows per step; tokens for models that read sequences")
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, constant")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
-    settings: SerializeAsAny[ModelSettings] = Field(
-        ModelSettings(), description="what this model alone has; see its file"
-    )
-
-    @property
-    def label(self) -> str:
-        """What reports call the model."""
-        return model_class(self.model).label
-
-    @model_validator(mode="before")
-    @classmethod
-    def _follow_recipe(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        model = model_class(str(given.get("model", cls.model_fields["model"].default)))
-        recipe = str(given.get("recipe", cls.model_fields["recipe"].default))
-        if recipe not in model.recipes:
-            raise ConfigError(
-                f"crm.recipe: {model.name} has {', '.join(sorted(model.recipes))}, and no recipe {recipe!r}"
-            )
-        defaults = model.recipes[recipe]
-        settings = given.get("settings", {})
-        if isinstance(settings, ModelSettings):
-            settings = settings.model_dump()
-        if not isinstance(settings, Mapping):
-            raise ConfigError(f"crm.settings: wanted a table of settings, got {settings!r}")
-        merged = {**defaults.get("settings", {}), **settings}
-        return {**defaults, **given, "settings": validate(model.settings_type, merged, "crm.settings")}
 
 
 def fit_crm(
@@ -148,10 +87,10 @@ def fit_crm(
     model.calibration.copy_(torch.tensor(platt_scaling(training.logits, valid.label)))
     if kept is not None:
         kept.remove()
-    best = training.best_epoch
+    best = training.curve[training.best.number - 1]
     model.eval()
     spread = spread_of(model, whole_likes(train))
-    warnings = warnings_about(model.label, spread)
+    warnings = warnings_about(model.kind.label, spread)
     for warning in warnings:
         _log.warning(warning)
     facts = {
@@ -163,7 +102,7 @@ def fit_crm(
         "epochs": len(training.curve),
         "best_epoch": best["epoch"],
         "valid_auc": best["valid_auc"],
-        "valid_uauc": _user_auc(valid.prefixes.history, valid.label, training.logits),
+        "valid_uauc": uauc(valid.prefixes.history, valid.label, training.logits).value,
         "valid_ranking": None if ranked is None else _ranking(model, ranked),
         "spread": spread._asdict(),
         "warnings": warnings,
@@ -192,22 +131,17 @@ class _Training:
 
     Attributes:
         curve: loss, validation AUC and, where it selects, NDCG@20 of each epoch.
-        best: the weights of the best epoch.
+        best: keeps the weights of the best epoch.
         logits: its validation logits.
     """
 
     def __init__(self, model: ConventionalRecommender, config: CRMConfig, rng: np.random.Generator):
         self.curve: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
+        self.best = Best(model.state_dict(), config.patience)
         self.logits = np.zeros(0)
         self._model, self._config, self._rng = model, config, rng
         self._adam = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         self._tensors = TrainingTensors(model.state_dict(), self._adam, model.device)
-
-    @property
-    def best_epoch(self) -> dict[str, float]:
-        """The entry of the curve whose weights are kept; the first of equals."""
-        return max(self.curve, key=lambda epoch: epoch[_MEASURES[self._config.selection]])
 
     def run(self, train: Rows, judged: tuple[Rows, Rows | None], checkpoint: Checkpoint | None) -> None:
         """Train until the measure has stopped rising, and leave the best weights in the model.
@@ -221,27 +155,25 @@ class _Training:
         if checkpoint is not None:
             self._resume(checkpoint)
         left = range(len(self.curve) + 1, self._config.epochs + 1)
-        for epoch in progress(left, f"training {self._model.label}", len(left), "epoch"):
+        for epoch in progress(left, f"training {self._model.kind.label}", len(left), "epoch"):
             loss = _one_epoch(self._model, train, self._config.batch_size, self._adam, self._rng)
             logits = _valid_logits(self._model, valid)
-            auc = float(roc_auc_score(valid.label, logits))
-            entry = {"epoch": epoch, "loss": loss, "valid_auc": auc}
+            entry = {"epoch": epoch, "loss": loss, "valid_auc": auc(valid.label, logits)}
             if self._config.selection == "ranking" and ranked is not None:
                 entry[_MEASURES["ranking"]] = _ranking(self._model, ranked)["ndcg@20"]
             self.curve.append(entry)
-            if self.best_epoch["epoch"] == epoch:
+            if self.best.offer(entry[_MEASURES[self._config.selection]]):
                 self.logits = logits
-                self.best = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
-            elif epoch - self.best_epoch["epoch"] >= self._config.patience:
+            elif self.best.is_over:
                 break
             if checkpoint is not None and checkpoint.is_due and epoch < self._config.epochs:
                 self._keep(checkpoint)
-        self._model.load_state_dict(self.best)
+        self.best.restore()
 
     def _keep(self, checkpoint: Checkpoint) -> None:
-        kept = {f"best.{name}": tensor for name, tensor in self.best.items()}
+        kept, best = self.best.read()
         tensors = {**self._tensors.read(), **kept, "logits": torch.from_numpy(self.logits)}
-        checkpoint.save(tensors, {"curve": self.curve, "order": self._rng.bit_generator.state})
+        checkpoint.save(tensors, {"curve": self.curve, "best": best, "order": self._rng.bit_generator.state})
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.load()
@@ -251,7 +183,7 @@ class _Training:
         self._tensors.restore(tensors)
         self._rng.bit_generator.state = facts["order"]
         self.curve, self.logits = facts["curve"], tensors["logits"].numpy()
-        self.best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
+        self.best.resume(tensors, facts["best"])
 
 
 def _one_epoch(
@@ -273,7 +205,7 @@ def _one_epoch(
     mean = float(torch.stack(losses).mean())
     if not math.isfinite(mean):
         rate = optimiser.param_groups[0]["lr"]
-        raise ModelError(f"{model.label}: the training loss became {mean}; lower crm.learning_rate ({rate})")
+        raise ModelError(f"{model.kind.label}: the training loss became {mean}; lower crm.learning_rate ({rate})")
     return mean
 
 
@@ -299,17 +231,8 @@ def _valid_logits(model: ConventionalRecommender, valid: Rows) -> npt.NDArray[np
     model.eval()
     logits = model.logits(valid).double().cpu().numpy()
     if not np.isfinite(logits).all():
-        raise ModelError(f"{model.label}: a validation score is not a number; lower crm.learning_rate")
+        raise ModelError(f"{model.kind.label}: a validation score is not a number; lower crm.learning_rate")
     return np.asarray(logits, np.float64)
-
-
-def _user_auc(
-    users: npt.NDArray[np.int64], labels: npt.NDArray[np.float32], scores: npt.NDArray[np.float64]
-) -> float | None:
-    """Return the unweighted mean of AUC over users with rows of both labels."""
-    rows = [np.flatnonzero(users == user) for user in np.unique(users)]
-    each = [roc_auc_score(labels[row], scores[row]) for row in rows if len(np.unique(labels[row])) == 2]
-    return float(np.mean(each)) if each else None
 
 
 @contextmanager

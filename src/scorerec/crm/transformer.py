@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scorerec.core.errors import ConfigError
-from scorerec.crm.sequence import SequenceSettings
+from scorerec.crm.recipes.sequence import TransformerSettings
 
 _NORM_EPSILON = 1e-12
 _INITIAL_DEVIATION = 0.02
-
-
-class TransformerSettings(SequenceSettings):
-    """Settings of models with a transformer; the defaults of a recipe stand with the model."""
-
-    n_layers: int = Field(2, ge=1, description="transformer layers")
-    n_heads: int = Field(2, ge=1, description="attention heads; a divisor of the dimension")
-    inner_dimension: int = Field(256, ge=1, description="width of the feed-forward layers")
-    dropout: float = Field(0.5, ge=0, lt=1, description="share of activations left out in training")
-    attention_dropout: float = Field(0.5, ge=0, lt=1, description="share of attention weights left out")
 
 
 class CausalTransformer(nn.Module):

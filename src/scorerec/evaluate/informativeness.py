@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import SPLITS
-from scorerec.evaluate.metrics import auc
 from scorerec.evaluate.results import Informativeness
 from scorerec.evaluate.rows import as_frame
+from scorerec.metrics.classification import auc
 
 # From this gap on (training AUC minus test AUC), the report warns.
 SUSPICIOUS_GAP = 0.05

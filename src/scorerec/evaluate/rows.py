@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
-from scorerec.evaluate.metrics import Floats, Integers
+from scorerec.metrics.classification import Floats, Integers
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.baselines.llara import load_llara
+from scorerec.baselines.llara_training import load_llara
 from scorerec.core.errors import ConfigError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS
@@ -30,7 +30,7 @@ SPANS = {
     "wording": "wording",
     TEMPLATE: "opening and template",
 }
-_LOADERS: Mapping[str, Callable[[Path, LLMConfig], Scorer]] = {
+_LOADERS: Mapping[str, Callable[[Path, LLMConfig, str], Scorer]] = {
     "score": Scorer.load,
     "llm": Scorer.load,
     "llara": load_llara,
@@ -106,7 +106,7 @@ def attend(
     """
     prompts, tuned = STAGES_OF[method]
     chosen, table = run.target(row_id), run.table(prompts, PROMPTS)
-    scorer = _LOADERS[method](run.model(tuned), run.config.llm)
+    scorer = _LOADERS[method](run.model(tuned), run.config.llm, run.config.device)
 
     def weights(target: pa.Table) -> list[TokenWeight]:
         return prompt_attention(scorer, _prompt(table, target), *look)

@@ -15,21 +15,19 @@ from scorerec.assess.collect import AssessConfig
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.config import Config, read_toml, validate, with_overrides
 from scorerec.core.errors import ConfigError
-from scorerec.crm.registry import model_class
-from scorerec.crm.train import CRMConfig
+from scorerec.crm.config import CRMConfig
+from scorerec.crm.registry import model_kind
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose_methods
-from scorerec.llm.embedded import EmbeddedConfig
-from scorerec.llm.tune import LLMConfig
+from scorerec.llm.config import EmbeddedConfig, LLMConfig
+from scorerec.pipeline.config import FindingConfig
 from scorerec.pipeline.endpoint import EndpointConfig
-from scorerec.pipeline.finding import FindingConfig
 from scorerec.pipeline.prompting import PromptConfig
 from scorerec.pipeline.reading import ReadingConfig
-from scorerec.rerank.sare import SAREConfig
-from scorerec.retrieve.car import CARConfig
-from scorerec.retrieve.similarity import SimilarityConfig
+from scorerec.rerank.config import SAREConfig
+from scorerec.retrieve.config import CARConfig, SimilarityConfig
 
 _PRESETS = resources.files("scorerec.experiment") / "presets"
 
@@ -73,7 +71,7 @@ class EvidenceConfig(Config):
     @classmethod
     def _known_models(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            model_class(name)
+            model_kind(name)
         return names
 
 
@@ -107,7 +105,7 @@ class ExperimentConfig(Config):
     name: str = Field("experiment", pattern=r"^[A-Za-z0-9._-]+$", description="names the run's folder")
     seed: int = Field(0, ge=0)
     threads: int = Field(1, ge=1, description="processor threads; more is slower on small machines")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
+    device: str = Field("auto", description="where everything computes: auto, cpu, cuda, cuda:1, ...")
     methods: tuple[str, ...] = Field(DEFAULT_METHODS, description=f"rows of the tables, among {', '.join(METHODS)}")
     expected: ExpectedName = Field("none", description="counts of the paper that prepare prints beside the data's")
     data: DataConfig

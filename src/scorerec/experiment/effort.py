@@ -17,8 +17,8 @@ from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.plan import shows_others
 from scorerec.experiment.run import EMBEDDED, Run
 from scorerec.experiment.stage import Stage
+from scorerec.llm.config import LoRAConfig
 from scorerec.llm.embedded import llama_config
-from scorerec.llm.lora import LoRAConfig
 from scorerec.nn.effort import Shape, Work, model_shape, shape_of
 from scorerec.nn.encoders import embedded_folder
 

@@ -226,13 +226,13 @@ class Run:
         """Load SARE."""
         from scorerec.rerank.models import load_reranker
 
-        return load_reranker(self.model("sare"), self.config.sare)
+        return load_reranker(self.model("sare"), self.config.sare, self.config.device)
 
     def lm(self, stage: str) -> Scorer:
         """Load the LM that a stage tuned."""
         from scorerec.llm.score import Scorer
 
-        return Scorer.load(self.model(stage), self.config.llm)
+        return Scorer.load(self.model(stage), self.config.llm, self.config.device)
 
     @property
     def device(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
@@ -17,13 +17,13 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as library_logging
 
-from scorerec.core.errors import ModelError
+from scorerec.core.errors import ConfigError, ModelError
+from scorerec.llm.config import Precision
 from scorerec.nn.batching import Padded
 from scorerec.nn.processes import ALONE, Processes, join_processes
 
 EMBEDDED_MARK = "scorerec_embedded"  # an entry of config.json
 TUNING = "tuning.json"  # written by ``tune``: the backbone and the settings behind a folder
-Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 _DTYPES: dict[str, str | torch.dtype] = {
     "checkpoint": "auto",
     "fp32": torch.float32,
@@ -91,8 +91,12 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
 
     Raises:
         ModelError: the model is not there, or is no causal LM.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the backbone was not resolved to a model.
     """
+    if str(name) == "embedded":
+        raise ConfigError(
+            "backbone 'embedded': wanted the folder that scorerec.llm.embedded.pretrain wrote, came the word itself"
+        )
     processes, chosen = join_processes(device)
     base, adapter = _places(name)
     with _told_clearly(base):

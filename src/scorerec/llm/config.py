@@ -6,14 +6,56 @@ from typing import Literal
 
 from pydantic import Field
 
-from scorerec.llm.backbone import Precision
-from scorerec.llm.lora import LoRAConfig
-from scorerec.llm.optimise import OptimiserConfig
+from scorerec.core.config import Config
 from scorerec.text.budget import Budget
+
+Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
+Units = Literal["words", "phrases"]
+
+
+class OptimiserConfig(Config):
+    """How fast weights change."""
+
+    learning_rate: float = Field(1e-4, gt=0, description="peak")
+    schedule: Literal["linear", "constant"] = Field("linear", description="decay after the warm-up: to 0, or none")
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's")
+    max_gradient_norm: float = Field(1.0, gt=0, description="longer gradients are cut to this length")
+
+
+class LoRAConfig(Config):
+    """The adapter; defaults are those of the paper (Appendix B)."""
+
+    rank: int = Field(8, ge=1, description="r")
+    alpha: float = Field(32, gt=0, description="updates are scaled by alpha / r")
+    dropout: float = Field(0.1, ge=0, lt=1, description="of the adapter's input")
+    modules: tuple[str, ...] = Field(
+        ("k_proj", "v_proj", "q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        min_length=1,
+        description="layers that get an adapter",
+    )
+
+
+class EmbeddedConfig(OptimiserConfig):
+    """The size of the embedded LM and how it is trained."""
+
+    vocabulary: int = Field(8000, ge=300, description="tokens of the vocabulary")
+    units: Units = Field("phrases", description="what a token may span: words, or phrases such as whole titles")
+    width: int = Field(64, ge=8, description="hidden values per token")
+    layers: int = Field(2, ge=1, description="transformer layers")
+    heads: int = Field(2, ge=1, description="attention heads")
+    inner_width: int = Field(172, ge=8, description="width inside the feed-forward layers")
+    is_tied: bool = Field(True, description="whether input and output embeddings are the same")
+    max_positions: int = Field(2048, ge=16, description="longest text in tokens that it is made for")
+    max_text_tokens: int = Field(128, ge=8, description="tokens of a text that are read in pre-training")
+    epochs: int = Field(1, ge=0, description="passes over the texts; 0 leaves the weights random")
+    batch_size: int = Field(32, ge=1, description="texts per step")
+    learning_rate: float = Field(3e-3, gt=0, description="peak")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's")
 
 
 class LLMConfig(OptimiserConfig):
-    """One language model: what it reads, how it is tuned, where it computes."""
+    """One language model: what it reads, and how it is tuned."""
 
     backbone: str = Field(
         "embedded", description="a Hugging Face id or a folder; embedded: the small LM that the run itself trains"
@@ -55,7 +97,6 @@ class LLMConfig(OptimiserConfig):
     score_batch_size: int = Field(128, ge=1, description="prompts at once in scoring")
     precision: Precision = Field("checkpoint", description="of the weights; checkpoint: as they were saved")
     gradient_checkpointing: bool = Field(False, description="compute activations twice, to save memory")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...")
     processes: int = Field(1, ge=1, description="that tune together, each with a GPU of its own")
     threads: int | None = Field(None, ge=1, description="processor threads; None: as torch is set already")
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -21,32 +20,18 @@ from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.llm.backbone import EMBEDDED_MARK, quiet_transformers
-from scorerec.llm.optimise import Optimiser, OptimiserConfig
-from scorerec.llm.vocabulary import Units, train_tokenizer
+from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.optimise import Optimiser
+from scorerec.llm.vocabulary import train_tokenizer
 from scorerec.nn.batching import batches_by_length, pad
+from scorerec.nn.devices import choose_device
 
 _IGNORED = -100  # a label that cross-entropy leaves out
 
 
-class EmbeddedConfig(OptimiserConfig):
-    """The size of the embedded LM and how it is trained."""
-
-    vocabulary: int = Field(8000, ge=300, description="tokens of the vocabulary")
-    units: Units = Field("phrases", description="what a token may span: words, or phrases such as whole titles")
-    width: int = Field(64, ge=8, description="hidden values per token")
-    layers: int = Field(2, ge=1, description="transformer layers")
-    heads: int = Field(2, ge=1, description="attention heads")
-    inner_width: int = Field(172, ge=8, description="width inside the feed-forward layers")
-    is_tied: bool = Field(True, description="whether input and output embeddings are the same")
-    max_positions: int = Field(2048, ge=16, description="longest text in tokens that it is made for")
-    max_text_tokens: int = Field(128, ge=8, description="tokens of a text that are read in pre-training")
-    epochs: int = Field(1, ge=0, description="passes over the texts; 0 leaves the weights random")
-    batch_size: int = Field(32, ge=1, description="texts per step")
-    learning_rate: float = Field(3e-3, gt=0, description="peak")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's")
-
-
-def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int) -> dict[str, Any]:
+def pretrain(
+    texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int, device: str = "auto"
+) -> dict[str, Any]:
     """Train tokenizer and LM on texts by next-token prediction, and save both in ``out``.
 
     Args:
@@ -54,11 +39,13 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
         config: size and length of training.
         out: the folder of the model.
         seed: decides the initial weights and the order of the texts.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts for the manifest: parameters, tokens read, mean loss of the first and last tenth of the steps.
 
     Raises:
+        ConfigError: there is no such device.
         DataError: there is no text.
         ModelError: the loss is not a number.
     """
@@ -69,7 +56,7 @@ def pretrain(texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int)
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "embedded-lm"))
         special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-        model = LlamaForCausalLM(llama_config(config, len(tokenizer), **special))
+        model = LlamaForCausalLM(llama_config(config, len(tokenizer), **special)).to(choose_device(device))
         losses, n_tokens = _read(model, tokenizer, texts, config, seed)
     with quiet_transformers():
         model.save_pretrained(str(out))
@@ -124,8 +111,8 @@ def _read(
     model.train()
     for batch in progress(steps, "pre-training the embedded LM", len(steps), unit="step"):
         padded = pad([rows[index] for index in batch])  # on the right: no token looks at what comes later
-        tokens = torch.from_numpy(padded.tokens)  # (B, T)
-        following = tokens.masked_fill(torch.from_numpy(~padded.mask), _IGNORED)[:, 1:]  # (B, T - 1)
+        tokens = torch.from_numpy(padded.tokens).to(model.device)  # (B, T)
+        following = tokens.masked_fill(torch.from_numpy(~padded.mask).to(model.device), _IGNORED)[:, 1:]  # (B, T - 1)
         logits = model(input_ids=tokens[:, :-1], use_cache=False).logits  # (B, T - 1, V)
         loss = cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=_IGNORED)
         loss.backward()

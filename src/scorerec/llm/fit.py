@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -23,8 +22,10 @@ from scorerec.llm.encode import Encoded
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
+from scorerec.metrics.classification import auc
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
+from scorerec.nn.selection import Best
 
 Batch = npt.NDArray[np.int64]  # positions of rows
 
@@ -46,43 +47,6 @@ class Course:
     best: int = -1
     mean_tokens: float = 0.0
     rows_seen: int = 0
-
-
-class Selection:
-    """Keeps the trained weights of the best selection, and says when to stop.
-
-    Attributes:
-        kept: the weights of the best selection, on the CPU; none before the first.
-        best: its quality.
-        since: selections since then.
-    """
-
-    def __init__(self, weights: Sequence[Tensor], patience: int | None):
-        self._weights = weights
-        self._patience = patience
-        self.kept: list[Tensor] = []
-        self.best = -np.inf
-        self.since = 0
-
-    def offer(self, quality: float) -> bool:
-        """Keep the present weights if they are better than all before; returns whether they are."""
-        self.since += 1
-        if not quality > self.best:
-            return False
-        self.best, self.since = quality, 0
-        self.kept = [weight.detach().to("cpu", copy=True) for weight in self._weights]
-        return True
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the patience is used up."""
-        return self._patience is not None and self.since >= self._patience
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Put the kept weights back."""
-        for weight, kept in zip(self._weights, self.kept, strict=True):
-            weight.copy_(kept)
 
 
 @dataclass
@@ -120,9 +84,9 @@ class Trainer:
         self.valid_labels = valid.labels
         rows_per_step = config.batch_size * config.gradient_accumulation
         self.optimiser = Optimiser(backbone.model, config, config.epochs * -(-len(train.prompts) // rows_per_step))
-        self.selection = Selection(self.optimiser.weights, config.patience)
-        self.course, self.place = Course(), Place()
         weights = {str(index): weight for index, weight in enumerate(self.optimiser.weights)}
+        self.best = Best(weights, config.patience)
+        self.course, self.place = Course(), Place()
         self._tensors = TrainingTensors(weights, self.optimiser.adam, backbone.device)
         self._whole: Encoded | None = None
 
@@ -145,10 +109,10 @@ class Trainer:
         """
         if checkpoint is not None:
             self._resume(checkpoint)
-        while self.place.epoch < self.config.epochs and not self.selection.is_over:
+        while self.place.epoch < self.config.epochs and not self.best.is_over:
             self._epoch(checkpoint)
             self.place = Place(self.place.epoch + 1)
-        self.selection.restore()
+        self.best.restore()
         self.backbone.model.eval()
         return self.course
 
@@ -169,17 +133,17 @@ class Trainer:
             if place.step in select_after:
                 self._select(place.losses)
                 place.losses = []
-                if self.selection.is_over:
+                if self.best.is_over:
                     return
             if checkpoint is not None and checkpoint.is_due and self.backbone.processes.is_first:
                 self._keep(checkpoint)
 
     def _keep(self, checkpoint: Checkpoint) -> None:
-        kept = {f"best.{index}": weight for index, weight in enumerate(self.selection.kept)}
+        kept, best = self.best.read()
         facts = {
             "place": asdict(self.place),
             "course": asdict(self.course),
-            "selection": [self.selection.best, self.selection.since],
+            "best": best,
             "steps": self.optimiser.n_done,
         }
         checkpoint.save({**self._tensors.read(), **kept}, facts)
@@ -192,9 +156,7 @@ class Trainer:
         self._tensors.restore(tensors)
         self.optimiser.resume(facts["steps"])
         self.place, self.course = Place(**facts["place"]), Course(**facts["course"])
-        self.selection.best, self.selection.since = facts["selection"]
-        n_kept = sum(name.startswith("best.") for name in tensors)
-        self.selection.kept = [tensors[f"best.{index}"] for index in range(n_kept)]
+        self.best.resume(tensors, facts["best"])
         processes = self.backbone.processes
         if not processes.is_first:  # the generator that was kept is that of the first one
             torch.manual_seed(derived_seed(self.seed, "llm", processes.index, facts["steps"]))
@@ -246,8 +208,8 @@ class Trainer:
         return cross_entropy(logits, pair[labels], reduction="sum")
 
     def _select(self, losses: Sequence[float]) -> None:
-        auc = float(roc_auc_score(self.valid_labels, self.scorer.p_yes(self.valid_rows)))
+        quality = auc(self.valid_labels, self.scorer.p_yes(self.valid_rows))
         self.course.losses.append(float(np.mean(losses)))
-        self.course.aucs.append(auc)
-        if self.selection.offer(auc):
+        self.course.aucs.append(quality)
+        if self.best.offer(quality):
             self.course.best = len(self.course.aucs) - 1

@@ -14,17 +14,17 @@ from scorerec.llm.tune import FACTS, note_settings
 
 
 def tune_together(
-    backbone: str | Path, prompts: Path, targets: Path, config: LLMConfig, out: Path, seed: int
+    backbone: str | Path, folders: tuple[Path, Path], config: LLMConfig, out: Path, seed: int, device: str = "auto"
 ) -> dict[str, Any]:
     """Tune as ``tune`` does, in ``config.processes`` processes.
 
     Args:
         backbone: a Hugging Face id or a folder.
-        prompts: folder that holds the table PROMPTS.
-        targets: folder that holds the table TARGETS; training and validation rows need prompts.
+        folders: that hold the table PROMPTS, and the table TARGETS; training and validation rows need prompts.
         config: how.
         out: folder of the result.
         seed: as in ``tune``.
+        device: cpu, or auto: each process takes a GPU of its own.
 
     Returns:
         Facts for the manifest.
@@ -34,7 +34,9 @@ def tune_together(
     """
     note_settings(backbone, config, out)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={config.processes}"]
-    task = ["-m", "scorerec.llm.tune", f"--prompts={prompts}", f"--targets={targets}", f"--out={out}", f"--seed={seed}"]
+    prompts, targets = folders
+    rows = [f"--prompts={prompts}", f"--targets={targets}"]
+    task = ["-m", "scorerec.llm.tune", *rows, f"--out={out}", f"--seed={seed}", f"--device={device}"]
     status = subprocess.run([sys.executable, *launcher, *task], check=False).returncode
     if status != 0:
         raise ModelError(

@@ -7,25 +7,11 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from pydantic import Field
 from safetensors.torch import load_file
 
-from scorerec.core.config import Config
 from scorerec.core.errors import ModelError
 from scorerec.llm.backbone import quiet_transformers
-
-
-class LoRAConfig(Config):
-    """The adapter; defaults are those of the paper (Appendix B)."""
-
-    rank: int = Field(8, ge=1, description="r")
-    alpha: float = Field(32, gt=0, description="updates are scaled by alpha / r")
-    dropout: float = Field(0.1, ge=0, lt=1, description="of the adapter's input")
-    modules: tuple[str, ...] = Field(
-        ("k_proj", "v_proj", "q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        min_length=1,
-        description="layers that get an adapter",
-    )
+from scorerec.llm.config import LoRAConfig
 
 
 def attach_lora(model: Any, config: LoRAConfig) -> PeftModel:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from scorerec.core.config import Config
 from scorerec.core.errors import ModelError
-
-
-class OptimiserConfig(Config):
-    """How fast weights change."""
-
-    learning_rate: float = Field(1e-4, gt=0, description="peak")
-    schedule: Literal["linear", "constant"] = Field("linear", description="decay after the warm-up: to 0, or none")
-    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps that warm up")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW's")
-    max_gradient_norm: float = Field(1.0, gt=0, description="longer gradients are cut to this length")
+from scorerec.llm.config import OptimiserConfig
 
 
 class Optimiser:

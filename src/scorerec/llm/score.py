@@ -62,11 +62,11 @@ class Scorer:
         self.batch_size = config.score_batch_size
 
     @classmethod
-    def load(cls, model: str | Path, config: LLMConfig) -> Scorer:
-        """Load what ``tune`` saved, or any other causal LM; see ``load_backbone``."""
+    def load(cls, model: str | Path, config: LLMConfig, device: str = "auto") -> Scorer:
+        """Load what ``tune`` saved, or any other causal LM, onto a device; see ``load_backbone``."""
         if config.threads is not None:
             use_threads(config.threads)
-        return cls(load_backbone(model, config.precision, config.device), config)
+        return cls(load_backbone(model, config.precision, device), config)
 
     def score(self, prompts: pa.Table) -> pa.Table:
         """Score PROMPTS; returns target_id, p_yes (float64) and n_tokens (int32), in the same order.
@@ -125,18 +125,19 @@ class Scorer:
         return result
 
 
-def score(model: str | Path, prompts: pa.Table, config: LLMConfig) -> pa.Table:
+def score(model: str | Path, prompts: pa.Table, config: LLMConfig, device: str = "auto") -> pa.Table:
     """Score PROMPTS with a model; see ``Scorer``.
 
     Args:
         model: an adapter, a folder with a model, or a Hugging Face id.
         prompts: PROMPTS.
         config: the same as in tuning.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         target_id, p_yes (float64) and n_tokens (int32), in the order of ``prompts``.
     """
-    return Scorer.load(model, config).score(PROMPTS.check(prompts))
+    return Scorer.load(model, config, device).score(PROMPTS.check(prompts))
 
 
 def tuned_config(folder: Path) -> LLMConfig:
@@ -174,8 +175,9 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, required=True, help="folder that holds the table prompts/")
     parser.add_argument("--out", type=Path, required=True, help="folder that gets the table scores/")
     parser.add_argument("--method", default="llm", help="name of the method in the scores")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     given = parser.parse_args()
-    scorer = Scorer.load(given.model, tuned_config(given.model))
+    scorer = Scorer.load(given.model, tuned_config(given.model), given.device)
     scores = scorer.score(read_table(given.prompts, PROMPTS))
     method = pa.array([given.method] * scores.num_rows, pa.string())
     if scorer.backbone.processes.is_first:

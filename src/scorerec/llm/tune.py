@@ -19,7 +19,6 @@ from peft import PeftModel
 from torch.nn.functional import dropout
 
 from scorerec.core.artifacts import CHECKPOINT, SECONDS_BEFORE, read_table
-from scorerec.core.errors import ConfigError
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone, quiet_transformers
@@ -31,20 +30,17 @@ from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import tuned_backbone, tuned_config
 from scorerec.nn.checkpoints import Checkpoint
 from scorerec.nn.devices import use_threads
-from scorerec.nn.processes import join_processes
-
-__all__ = ["LLMConfig", "note_settings", "tune"]
 
 FACTS = "facts.json"  # what ``tune`` returned, beside a model that ``main`` tuned
 
 
 def tune(
-    backbone: str | Path, prompts: pa.Table, labels: pa.Table, config: LLMConfig, out: Path, seed: int
+    backbone: Backbone, prompts: pa.Table, labels: pa.Table, config: LLMConfig, out: Path, seed: int
 ) -> dict[str, Any]:
     """Tune a causal LM on the training rows, select on the validation rows, and save the best state.
 
     Args:
-        backbone: a Hugging Face id or a folder; ``config.backbone`` is not read.
+        backbone: as ``load_backbone`` returns it; tuned in place, where it is. ``config.backbone`` is not read.
         prompts: PROMPTS; rows without a label of the training or validation part are left alone.
         labels: target_id, label (0 or 1) and split ("train", "valid", ...).
         config: how.
@@ -56,45 +52,39 @@ def tune(
         Facts for the manifest.
 
     Raises:
-        ConfigError: the backbone was not resolved to a model.
         DataError: a part lacks rows of a class, or a row lacks its prompt.
-        ModelError: the model cannot be loaded, or computed something that is not a number.
+        ModelError: the model computed something that is not a number.
     """
-    if str(backbone) == "embedded":
-        raise ConfigError(
-            "backbone 'embedded': wanted the folder that scorerec.llm.embedded.pretrain wrote, came the word itself"
-        )
     if config.threads is not None:
         use_threads(config.threads)
-    loaded = load_backbone(backbone, config.precision, config.device)
-    encoder = PromptEncoder(loaded.tokenizer, config.budget)
+    encoder = PromptEncoder(backbone.tokenizer, config.budget)
     facts: dict[str, Any] = {
-        "backbone": loaded.describe(),
-        "is_embedded": loaded.is_embedded,
+        "backbone": backbone.describe(),
+        "is_embedded": backbone.is_embedded,
         "tune": config.tune,
         "answers": encoder.answers.describe(),
         "chat_template": encoder.has_template,
-        "parameters": loaded.model.num_parameters(),
+        "parameters": backbone.model.num_parameters(),
     }
-    if loaded.processes.is_first:
-        note_settings(backbone, config, out)
+    if backbone.processes.is_first:
+        note_settings(backbone.name, config, out)
     if config.tune == "none":
         return facts
     table = PROMPTS.check(prompts)
     train = labelled_prompts(table, labels, "train", config.max_train_rows, seed)
     valid = labelled_prompts(table, labels, "valid", config.max_valid_rows, seed)
-    with own_randomness(loaded, seed):
-        trained = ready(loaded, config)
-        if not loaded.processes.is_first:  # the same fresh adapter everywhere, but dropout of each process's own
-            torch.manual_seed(derived_seed(seed, "llm", loaded.processes.index))
+    with own_randomness(backbone, seed):
+        trained = ready(backbone, config)
+        if not backbone.processes.is_first:  # the same fresh adapter everywhere, but dropout of each process's own
+            torch.manual_seed(derived_seed(seed, "llm", backbone.processes.index))
         with embedding_dropout(trained.model, config.embedding_dropout):
             trainer = Trainer(trained, config, train, valid, seed)
             checkpoint = Checkpoint(out / CHECKPOINT, trainer.identity)
             course = trainer.run(checkpoint)
-    if loaded.processes.is_first:
+    if backbone.processes.is_first:
         save(trained, config, out)
         checkpoint.remove()
-    loaded.processes.wait()
+    backbone.processes.wait()
     facts[SECONDS_BEFORE] = round(checkpoint.seconds_before, 1)
     return {**facts, **told(course, trained, len(train.labels), checkpoint.seconds)}
 
@@ -177,11 +167,13 @@ def main() -> None:
     parser.add_argument("--targets", type=Path, required=True, help="folder that holds the table targets/")
     parser.add_argument("--out", type=Path, required=True, help=f"folder that holds {TUNING}, and gets the model")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...; of several processes: its kind")
     given = parser.parse_args()
-    backbone, config = tuned_backbone(given.out), tuned_config(given.out)
+    config = tuned_config(given.out)
+    backbone = load_backbone(tuned_backbone(given.out), config.precision, given.device)
     tables = read_table(given.prompts, PROMPTS), read_table(given.targets, TARGETS)
     facts = tune(backbone, *tables, config, given.out, given.seed)
-    if join_processes(config.device)[0].is_first:
+    if backbone.processes.is_first:
         (given.out / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 

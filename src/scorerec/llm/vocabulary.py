@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-Units = Literal["words", "phrases"]
+from scorerec.llm.config import Units
+
 PAD, BOS, EOS = "<|pad|>", "<|begin|>", "<|end|>"
 
 # Quotes and brackets with the comma between two of them; an apostrophe inside a word is none.

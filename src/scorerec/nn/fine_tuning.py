@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
-from pydantic import Field
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 from sentence_transformers.sentence_transformer import (
@@ -25,25 +24,11 @@ from sentence_transformers.sentence_transformer import (
 )
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
-from scorerec.core.config import Config
 from scorerec.core.errors import ModelError
 from scorerec.core.progress import progress
 from scorerec.nn.checkpoints import Interval, training_key
+from scorerec.nn.config import FineTuneConfig
 from scorerec.nn.contrastive import EncoderTask, Example, PairTask
-
-
-class FineTuneConfig(Config):
-    """How long and how fast a text model is tuned."""
-
-    epochs: int = Field(3, ge=1, description="passes over the anchors")
-    batch_size: int = Field(16, ge=1, description="anchors per step")
-    learning_rate: float = Field(
-        2e-5, gt=0, description="peak, linear decay; about 2e-5 for transformers, 1e-2 for static encoders"
-    )
-    warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW's")
-    device: str = Field("auto", description="where it is tuned and used: auto, cpu, cuda, cuda:1, ...")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 for a GPU that has it")
 
 
 def fine_tune(

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field
 from sentence_transformers import SentenceTransformer
 
-from scorerec.core.config import Config
 from scorerec.crm.base import ConventionalRecommender
 from scorerec.nn.encoders import count_tokens, encode, encoder_fingerprint, token_limit
+from scorerec.pipeline.config import FindingConfig
 from scorerec.pipeline.prompting import Prompter, Reader
 from scorerec.retrieve.item_sets import blended
 from scorerec.retrieve.similarity import Similarity, weighted
@@ -21,24 +20,6 @@ from scorerec.retrieve.vectors import vector_table
 from scorerec.text.budget import TokenCounter
 
 Floats = npt.NDArray[np.float32]
-
-
-class FindingConfig(Config):
-    """How candidates are found (K_e of them); the paper: by the cosine of CAR's vectors alone."""
-
-    crm_share: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="share of the recommender's similarity (Eq. 4) in one score with CAR's cosine",
-    )
-    activity: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="a behaviour's similarity (of CAR, and of -cf) counts times the number of its items to this power: "
-        "who liked more can tell about more targets",
-    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from scorerec.nn.fine_tuning import FineTuneConfig
+from scorerec.nn.config import FineTuneConfig
 
 
 class SAREConfig(FineTuneConfig):

@@ -151,16 +151,17 @@ class CrossEncoderReranker(Reranker):
         return len(tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"])
 
 
-def load_reranker(name: str | Path, config: SAREConfig) -> Reranker:
+def load_reranker(name: str | Path, config: SAREConfig, device: str = "auto") -> Reranker:
     """Load a reranker.
 
     Args:
         name: what ``Reranker.save`` wrote, or the name of a model that is not tuned.
         config: the reading, and what is read.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Raises:
         ArtifactError: the folder was saved for the other reading.
-        ConfigError: a static encoder as a cross-encoder.
+        ConfigError: a static encoder as a cross-encoder, or there is no such device.
         ModelError: the model cannot be loaded.
     """
     mark = Path(name) / _MARK
@@ -168,10 +169,10 @@ def load_reranker(name: str | Path, config: SAREConfig) -> Reranker:
         saved = json.loads(mark.read_text(encoding="utf-8"))["reading"]
         if saved != config.reading:
             raise ArtifactError(f"{name}: wanted a {config.reading}, it holds a {saved}; tune SARE again")
-    device = str(choose_device(config.device))
+    chosen = str(choose_device(device))
     if config.reading == "bi-encoder":
-        return BiEncoderReranker(load_encoder(str(name), config.max_length, device), config)
-    return CrossEncoderReranker(_load_cross_encoder(str(name), config.max_length, device), config)
+        return BiEncoderReranker(load_encoder(str(name), config.max_length, chosen), config)
+    return CrossEncoderReranker(_load_cross_encoder(str(name), config.max_length, chosen), config)
 
 
 def _load_cross_encoder(name: str, max_length: int, device: str) -> CrossEncoder:

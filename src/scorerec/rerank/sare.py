@@ -14,14 +14,11 @@ from scorerec.core.artifacts import CHECKPOINT
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.contrastive import Example
-from scorerec.rerank.config import SAREConfig
-from scorerec.rerank.models import Reranker, load_reranker
+from scorerec.rerank.models import Reranker
 from scorerec.rerank.prompts import texts_of, with_other_targets
 from scorerec.rerank.quality import Quality, measure, warnings_about
 from scorerec.rerank.sampling import read_rankings, sample_groups
 from scorerec.text.segments import Segment
-
-__all__ = ["SAREConfig", "train_sare"]
 
 _log = logging.getLogger(__name__)
 _JUDGED_CONTEXT_USERS = 2  # K_s of the paper, for the share of contexts that change with the target
@@ -31,7 +28,7 @@ def train_sare(
     prompts: pa.Table,
     behaviour_texts: Mapping[str, str],
     rankings: pa.Table,
-    config: SAREConfig,
+    reranker: Reranker,
     out: Path,
     seed: int,
 ) -> dict[str, Any]:
@@ -42,7 +39,7 @@ def train_sare(
             without it, targets are.
         behaviour_texts: behaviour_id -> d(H(u)), already as long as the reranker reads.
         rankings: RANKINGS, the order O of each target's candidates.
-        config: how.
+        reranker: untuned, as ``load_reranker`` returns it; tuned in place, where it is, as its ``config`` says.
         out: folder for ``load_reranker``.
         seed: decides who is held out, the negatives, and the order of training.
 
@@ -51,9 +48,9 @@ def train_sare(
 
     Raises:
         DataError: a target has no prompt, a behaviour no text, or no ranking is long enough.
-        ModelError: the model cannot be loaded, or its loss is not a number.
+        ModelError: the loss is not a number.
     """
-    reranker = load_reranker(config.model, config)
+    config = reranker.config
     orders = read_rankings(rankings)
     segments = reranker.reader.read(prompts)
     _check_texts(orders, segments, behaviour_texts)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
 from sentence_transformers import SentenceTransformer
 
 from scorerec.core.artifacts import CHECKPOINT
@@ -18,24 +17,12 @@ from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.contrastive import EncoderTask, Example
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import count_truncated, encode, load_encoder
-from scorerec.nn.fine_tuning import FineTuneConfig, fine_tune
+from scorerec.nn.fine_tuning import fine_tune
 from scorerec.retrieve.anchors import Anchor, read_anchors
+from scorerec.retrieve.config import CARConfig
 from scorerec.retrieve.neighbours import top_k
 
 _log = logging.getLogger(__name__)
-
-
-class CARConfig(FineTuneConfig):
-    """How the retriever is tuned. K_c is the number of neighbours in the table that it is given."""
-
-    model: str = Field("microsoft/mpnet-base", description="encoder to start from: an id, a folder, embedded:...")
-    max_length: int | None = Field(None, ge=8, description="tokens of a text that are read; None: the model's")
-    temperature: float = Field(0.1, gt=0, description="tau of Eq. 6")
-    n_prefixes: int = Field(
-        0, ge=0, description="earlier histories per user that are anchors too; 0 as in the paper: none"
-    )
-    held_out: float = Field(0.15, ge=0, lt=1, description="share of the users that take no part in training")
-    recall_at: int = Field(10, ge=1, description="candidates among which held-out neighbours are looked for")
 
 
 def train_car(
@@ -44,6 +31,7 @@ def train_car(
     config: CARConfig,
     out: Path,
     seed: int,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Tune the retriever, save it, and measure it on users that it has not seen.
 
@@ -56,15 +44,17 @@ def train_car(
         config: how.
         out: folder that becomes a sentence-transformers model, for ``nn.encoders.load_encoder``.
         seed: decides who is held out, and the order of training.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
         Facts: counts, mean loss of each epoch, recall tuned and untuned, warnings.
 
     Raises:
+        ConfigError: there is no such device.
         DataError: a behaviour has no text, or nobody is left to learn from.
         ModelError: the encoder cannot be loaded, or its loss is not a number.
     """
-    encoder = load_encoder(config.model, config.max_length, str(choose_device(config.device)))
+    encoder = load_encoder(config.model, config.max_length, str(choose_device(device)))
     anchors = read_anchors(neighbours, texts)
     held_out = _held_out_users(anchors, config.held_out, seed)
     examples = _examples(anchors, held_out)

@@ -12,20 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
-from scorerec.core.config import Config
 from scorerec.core.errors import ArtifactError
+from scorerec.retrieve.config import SimilarityConfig
 
 Floats = npt.NDArray[np.float32]
 _FILE = "similarity.json"
-
-
-class SimilarityConfig(Config):
-    """What is done to users' vectors before the inner product of Eq. 4; the paper does nothing."""
-
-    centre: bool = Field(False, description="subtract the mean over the training behaviours")
-    unit: bool = Field(False, description="scale to length 1: the inner product is a cosine")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from transformers import AutoTokenizer
 from scorerec.core.artifacts import write_table
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.config import LLMConfig
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import PromptEncoder, read_prompts
 from scorerec.llm.fit import Trainer
 from scorerec.llm.launch import tune_together
-from scorerec.llm.lora import LoRAConfig
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import note_settings, ready, tune
@@ -28,7 +27,6 @@ from scorerec.pipeline.prompting import Prompter
 from scorerec.text.budget import Budget
 
 PAPER = LLMConfig(
-    device="cpu",
     tune="lora",
     precision="bf16",
     gradient_checkpointing=True,
@@ -65,7 +63,7 @@ def prompts(prompter: Prompter, tables: tuple[pa.Table, pa.Table], behaviours: p
 def test_the_papers_settings_tune_save_and_score(
     llama: Path, prompts: pa.Table, tables: tuple[pa.Table, pa.Table], tmp_path: Path
 ) -> None:
-    facts = tune(llama, prompts, tables[0], PAPER, tmp_path, seed=0)
+    facts = tune(load_backbone(llama, PAPER.precision), prompts, tables[0], PAPER, tmp_path, seed=0)
     assert facts["chat_template"]
     assert facts["answers"].startswith("'Yes' is token")
     adapter = load_file(tmp_path / "adapter_model.safetensors")
@@ -116,7 +114,7 @@ def _gradients(
     """Return the gradients of the first step, and its loss."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        backbone = ready(load_backbone(llama, config.precision, config.device), config)
+        backbone = ready(load_backbone(llama, config.precision, "cpu"), config)
         for name, weight in backbone.model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(weight, std=0.1)
@@ -156,8 +154,8 @@ def test_two_processes_tune_the_same_adapter_as_one(
     write_table(tmp_path, TARGETS, tables[0])
     # 40 rows in steps of 3 x 2: the last step of each process has fewer rows, and one of them none.
     config = EXACT.model_copy(update={"batch_size": 3, "gradient_accumulation": 2, "processes": 2, "epochs": 2})
-    together = tune_together(llama, tmp_path, tmp_path, config, tmp_path / "two", seed=0)
-    alone = tune(llama, prompts, tables[0], config, tmp_path / "one", seed=0)
+    together = tune_together(llama, (tmp_path, tmp_path), config, tmp_path / "two", seed=0, device="cpu")
+    alone = tune(load_backbone(llama, config.precision, "cpu"), prompts, tables[0], config, tmp_path / "one", seed=0)
     assert together["validation_aucs"] == alone["validation_aucs"]
     np.testing.assert_allclose(together["training_losses"], alone["training_losses"], atol=1e-4)
     one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("one", "two"))
@@ -172,7 +170,7 @@ def test_without_launcher_the_room_tunes_in_one_process(
     write_table(tmp_path, PROMPTS, prompts)
     write_table(tmp_path, TARGETS, tables[0])
     note_settings(llama, EXACT, tmp_path / "out")
-    given = [f"--prompts={tmp_path}", f"--targets={tmp_path}", f"--out={tmp_path / 'out'}"]
+    given = [f"--prompts={tmp_path}", f"--targets={tmp_path}", f"--out={tmp_path / 'out'}", "--device=cpu"]
     subprocess.run([sys.executable, "-m", "scorerec.llm.tune", *given], check=True)
     assert (tmp_path / "out" / "facts.json").is_file()
     assert (tmp_path / "out" / "adapter_model.safetensors").is_file()

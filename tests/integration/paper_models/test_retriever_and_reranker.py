@@ -16,23 +16,25 @@ from scorerec.nn.encoders import count_tokens, count_truncated, encode, load_enc
 from scorerec.pipeline.chain import reranker_texts
 from scorerec.pipeline.finding import encoder_texts
 from scorerec.pipeline.prompting import Prompter
+from scorerec.rerank.config import SAREConfig
 from scorerec.rerank.models import CrossEncoderReranker
 from scorerec.rerank.prompts import texts_of
-from scorerec.rerank.sare import SAREConfig, train_sare
+from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
-from scorerec.retrieve.car import CARConfig, train_car
+from scorerec.retrieve.car import train_car
+from scorerec.retrieve.config import CARConfig
 
 Tables = tuple[pa.Table, pa.Table]
 
 
 def _car(folder: Path, **changes: object) -> CARConfig:
     settings = {"model": str(folder), "max_length": 64, "epochs": 4, "batch_size": 4, "learning_rate": 1e-3}
-    return CARConfig.model_validate({**settings, "recall_at": 5, "device": "cpu", **changes})
+    return CARConfig.model_validate({**settings, "recall_at": 5, **changes})
 
 
 def _sare(folder: Path, **changes: object) -> SAREConfig:
     settings = {"model": str(folder), "max_length": 512, "epochs": 2, "batch_size": 4, "learning_rate": 1e-3}
-    return SAREConfig.model_validate({**settings, "device": "cpu", **changes})
+    return SAREConfig.model_validate({**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def test_sare_starts_from_a_classifier_with_one_output(
     assert isinstance(untuned, CrossEncoderReranker)
     assert isinstance(untuned.model[0].auto_model, XLMRobertaForSequenceClassification)
     texts = reranker_texts(prompter, untuned, behaviours)
-    facts = train_sare(prompter.basic(*tables), texts, rankings, config, tmp_path, seed=0)
+    facts = train_sare(prompter.basic(*tables), texts, rankings, load_reranker(config.model, config), tmp_path, seed=0)
     assert facts["n_examples"] > 0
     assert np.isfinite(facts["losses"]).all()
     reading = prompter.basic(*tables).slice(0, 4)

@@ -11,7 +11,8 @@ import pytest
 from scorerec.baselines.soft import Material
 from scorerec.baselines.virtual_tokens import mark
 from scorerec.core.tables import PROMPTS
-from scorerec.llm.embedded import EmbeddedConfig, pretrain
+from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.embedded import pretrain
 from scorerec.text.describe import Describer
 from scorerec.text.features import featured, marked
 from scorerec.text.prompts import basic

@@ -4,7 +4,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from scorerec.baselines.binary_codes import BinaryCodes, BinLLMConfig, _hardened, learn_codes, write_code
+from scorerec.baselines.binary_codes import BinaryCodes, _hardened, learn_codes, write_code
+from scorerec.baselines.config import BinLLMConfig
 from scorerec.core.errors import ConfigError
 from scorerec.core.tables import INTERACTIONS
 from scorerec.crm.histories import Catalogue, split_rows

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from scorerec.baselines.config import CoRALConfig
 from scorerec.baselines.coral_retrieval import (
     Ask,
-    CoRALConfig,
     Questions,
     Shelf,
     Trail,

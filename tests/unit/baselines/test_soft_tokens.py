@@ -9,15 +9,16 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from scorerec.baselines.collm import CoLLMConfig, load_collm, train_collm
-from scorerec.baselines.llara import LLaRAConfig, _Curriculum, load_llara, train_llara
+from scorerec.baselines.collm_training import load_collm, train_collm
+from scorerec.baselines.config import CoLLMConfig, LLaRAConfig
+from scorerec.baselines.llara_training import _Curriculum, load_llara, train_llara
 from scorerec.baselines.virtual_tokens import with_virtual_tokens
+from scorerec.core.errors import ConfigError
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.config import LLMConfig
-from scorerec.llm.lora import LoRAConfig
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.tune import tune
 
-CONFIG = LLMConfig(epochs=6, batch_size=16, learning_rate=5e-3, device="cpu", threads=1)
+CONFIG = LLMConfig(epochs=6, batch_size=16, learning_rate=5e-3, threads=1)
 PROJECTED = CoLLMConfig(learning_rate=1e-2, epochs=10)
 
 
@@ -48,10 +49,18 @@ def test_llara_reads_its_vectors(tiny_lm, material, tmp_path, tuning):
     assert facts["validation_auc"] > 0.85
 
 
+def test_they_compute_where_they_are_told_to(tiny_lm, material, tmp_path):
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        train_llara(tiny_lm, material("marked"), (CONFIG, LLaRAConfig()), tmp_path, seed=0, device="abacus")
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        train_collm(tiny_lm, material("featured"), (CONFIG, PROJECTED), tmp_path, seed=0, device="abacus")
+
+
 def test_collm_reads_its_vectors_and_leaves_the_language_model_alone(tiny_lm, material, tmp_path):
     given = material("featured")
     tuned = tmp_path / "text"
-    tune(tiny_lm, given.prompts.slice(0), given.labels, CONFIG.model_copy(update={"tune": "none"}), tuned, 0)
+    untuned = CONFIG.model_copy(update={"tune": "none"})
+    tune(load_backbone(tiny_lm), given.prompts.slice(0), given.labels, untuned, tuned, 0)
     before = (tiny_lm / "model.safetensors").read_bytes()
     train_collm(tuned, given, (CONFIG, PROJECTED), tmp_path / "collm", seed=0)
     assert (tiny_lm / "model.safetensors").read_bytes() == before

@@ -52,6 +52,11 @@ def test_an_unknown_key_is_named_with_the_known_ones():
         validate(Outer, {"crm": {"epoch": 3}}, "preset")
 
 
+def test_what_belongs_to_the_top_is_sent_there():
+    with pytest.raises(ConfigError, match=r"crm\.figure: no such setting; figure is set once, at the top"):
+        validate(Outer, {"crm": {"figure": 1}}, "preset")
+
+
 def test_a_wrong_type_is_named_with_its_value():
     with pytest.raises(ConfigError, match=r"crm\.epochs: .*got 'many'"):
         validate(Outer, {"crm": {"epochs": "many"}}, "preset")

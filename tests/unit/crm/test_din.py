@@ -1,8 +1,9 @@
 import numpy as np
 import torch
 
-from scorerec.crm.din import DIN, DINSettings
+from scorerec.crm.din import DIN
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, whole_histories
+from scorerec.crm.recipes.din import DINSettings
 
 CATALOGUE = Catalogue([f"item {number}" for number in range(1, 11)])
 

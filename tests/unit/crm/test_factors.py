@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from scorerec.crm.factors import FactorRecommender, FactorSettings
+from scorerec.crm.factors import FactorRecommender
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, whole_histories
-from scorerec.crm.lightgcn import LightGCN, LightGCNSettings
+from scorerec.crm.lightgcn import LightGCN
 from scorerec.crm.mf import MF
+from scorerec.crm.recipes.factors import FactorSettings
+from scorerec.crm.recipes.lightgcn import LightGCNSettings
 
 CATALOGUE = Catalogue(["a", "b", "c"])
 # Two users: the first likes a, then b, and not c; the second likes b.
@@ -115,7 +117,7 @@ def test_bpr_by_hand():
 
 @pytest.mark.parametrize("kind", [MF, LightGCN])
 def test_a_finished_model_keeps_no_user(kind):
-    model = made(kind, kind.settings_type(dimension=2, objective="bpr"))
+    model = made(kind, kind.kind.settings(dimension=2, objective="bpr"))
     before = model.score([["a"], []], ["b", "c"])
     model.finish()
     assert not any(tensor.shape[0] == 2 and "user" in name for name, tensor in model.state_dict().items())

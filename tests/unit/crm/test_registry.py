@@ -6,9 +6,9 @@ import torch
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.histories import Catalogue
+from scorerec.crm.recipes.sequence import TransformerSettings
 from scorerec.crm.registry import load_crm, model_class
 from scorerec.crm.sasrec import SASRec
-from scorerec.crm.transformer import TransformerSettings
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from scorerec.core.errors import ConfigError
-from scorerec.crm.base import ModelSettings
 from scorerec.crm.histories import Catalogue
+from scorerec.crm.recipes.kind import ModelSettings
+from scorerec.crm.recipes.sequence import TransformerSettings
 from scorerec.crm.sasrec import SASRec
-from scorerec.crm.transformer import TransformerSettings
 
 CATALOGUE = Catalogue([f"item {number}" for number in range(1, 31)])
 

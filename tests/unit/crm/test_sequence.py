@@ -8,16 +8,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue, whole_histories
-from scorerec.crm.sequence import SequenceRecommender, SequenceSettings, windows_of
+from scorerec.crm.recipes.kind import Kind
+from scorerec.crm.recipes.sequence import SequenceSettings
+from scorerec.crm.sequence import SequenceRecommender, windows_of
 
 
 class Counting(SequenceRecommender):
     """Its state is the sum of the item vectors so far, so that every number can be checked by hand."""
 
-    name = "counting"
-    label = "Counting"
-    settings_type = SequenceSettings
-    recipes: ClassVar = {}
+    kind: ClassVar = Kind("counting", "Counting", SequenceSettings, "nowhere:Counting", {})
 
     def read(self, tokens):
         return self.item_embedding(tokens).cumsum(1)

@@ -7,7 +7,7 @@ import torch
 from scorerec.crm.core_session import CORE
 from scorerec.crm.gru4rec import GRU4Rec
 from scorerec.crm.histories import Catalogue, Prefixes, Rows
-from scorerec.crm.registry import MODELS
+from scorerec.crm.registry import MODELS, model_class
 from scorerec.crm.sasrec import SASRec
 from scorerec.crm.sequence import SequenceRecommender
 
@@ -18,14 +18,14 @@ SEQUENCE_MODELS = [SASRec, GRU4Rec, CORE]
 def make(kind: type[SequenceRecommender], max_length: int, **settings) -> SequenceRecommender:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = kind(CATALOGUE, kind.settings_type(dimension=8, max_length=max_length, **settings))
+        model = kind(CATALOGUE, kind.kind.settings(dimension=8, max_length=max_length, **settings))
         # Large enough that everything matters, and not so large that a recurrence turns rounding into noise.
         for weights in model.parameters():
             torch.nn.init.normal_(weights, std=0.2 if kind is GRU4Rec else 0.5)
     return model.eval()
 
 
-@pytest.fixture(params=SEQUENCE_MODELS, ids=lambda kind: kind.name)
+@pytest.fixture(params=SEQUENCE_MODELS, ids=lambda kind: kind.kind.name)
 def kind(request) -> type[SequenceRecommender]:
     return request.param
 
@@ -35,7 +35,8 @@ def ids(numbers) -> list[str]:
 
 
 def test_none_is_left_out():
-    assert {model for model in MODELS.values() if issubclass(model, SequenceRecommender)} == set(SEQUENCE_MODELS)
+    known = map(model_class, MODELS)
+    assert {model for model in known if issubclass(model, SequenceRecommender)} == set(SEQUENCE_MODELS)
 
 
 @pytest.mark.parametrize("max_length", [12, 40])

@@ -6,7 +6,8 @@ from sklearn.metrics import roc_auc_score
 from scorerec.core.errors import DataError
 from scorerec.crm import simple
 from scorerec.crm.histories import Prefixes, Rows, as_matrix
-from scorerec.crm.simple import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN, fit_simple
+from scorerec.crm.registry import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
+from scorerec.crm.simple import fit_simple
 
 # Three users like 1 and 2; 1 and 2; 3. The first is asked about 2 after 1, the third about 1 after 3.
 BEHAVIOURS = Prefixes(np.array([1, 2, 1, 2, 3]), np.array([0, 2, 4, 5]), np.arange(3), np.array([2, 2, 1]))

@@ -7,10 +7,11 @@ from pydantic import ValidationError
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.crm import train
+from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import split_rows
+from scorerec.crm.recipes.sequence import TransformerSettings
 from scorerec.crm.sasrec import SASRec
-from scorerec.crm.train import CRMConfig, fit_crm
-from scorerec.crm.transformer import TransformerSettings
+from scorerec.crm.train import fit_crm
 
 ITEMS = [("a", 1), ("b", 0), ("c", 1)]
 TINY = {"epochs": 3, "settings": {"dimension": 4, "inner_dimension": 4, "max_length": 4}}
@@ -86,7 +87,7 @@ def test_the_best_epoch_is_kept(interactions, monkeypatch, selection):
 
     kept = []
     monkeypatch.setattr(train, "_valid_logits", remember)
-    monkeypatch.setattr(train, "roc_auc_score", lambda *_: next(aucs))
+    monkeypatch.setattr(train, "auc", lambda *_: next(aucs))
     monkeypatch.setattr(train, "_ranking", lambda *_: {"ndcg@20": next(gains, -1.0)})
     monkeypatch.setattr(train, "platt_scaling", lambda logits, _: kept.append(logits[0]) or (1.0, 0.0))
     config = CRMConfig.model_validate({**TINY, "epochs": 9, "patience": 2, "learning_rate": 0.1})
@@ -130,13 +131,6 @@ def test_no_more_rows_are_ranked_than_asked_for(interactions, monkeypatch):
     for limit in (1, 2, 6000):
         fit_crm(interactions, CRMConfig.model_validate({**TINY, "epochs": 1, "max_ranked_rows": limit}), seed=0)
     assert asked == [1, 1, 2, 2, 2, 2]  # after the epoch, and at the end
-
-
-def test_uauc_is_the_mean_over_users_with_both_labels():
-    users = np.array([1, 1, 2, 2, 2, 3, 3])
-    labels = np.array([0, 1, 1, 0, 0, 1, 1], np.float32)
-    scores = np.array([0.1, 0.9, 0.5, 0.4, 0.6, 0.2, 0.3])
-    assert train._user_auc(users, labels, scores) == pytest.approx((1 + 0.5) / 2)
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(interactions, monkeypatch):

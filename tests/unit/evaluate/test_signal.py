@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorerec.evaluate import signal
-from scorerec.evaluate.metrics import auc
 from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.signal import (
     SignalRows,
@@ -26,6 +25,7 @@ from scorerec.evaluate.signal import (
     source_difference,
     user_counts,
 )
+from scorerec.metrics.classification import auc
 
 N_ROWS = 600
 

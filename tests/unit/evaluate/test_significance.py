@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from scorerec.core.errors import ConfigError, ModelError
 from scorerec.core.randomness import generator
-from scorerec.evaluate.metrics import auc, uauc
 from scorerec.evaluate.significance import holm, resample_users
+from scorerec.metrics.classification import auc, uauc
 
 
 @pytest.fixture(scope="module")

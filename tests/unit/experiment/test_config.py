@@ -67,6 +67,15 @@ def test_an_unknown_key_is_named():
         load_experiment("ml-1m", ["evidence.n_candidate=3"])
 
 
+@pytest.mark.parametrize("section", ["car", "sare", "llm", "baselines.encoder"])
+def test_the_device_is_set_once(tmp_path, section):
+    (tmp_path / "own.toml").write_text(f'preset = "ml-1m"\n[{section}]\ndevice = "cuda:1"\n', encoding="utf-8")
+    message = rf"own\.toml: {section}\.device: no such setting; device is set once, at the top, and not in a section"
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(str(tmp_path / "own.toml"))
+    assert load_experiment("ml-1m", ["device=cuda:1"]).device == "cuda:1"
+
+
 def test_seeds_have_folders_of_their_own():
     assert load_experiment("ml-1m").folder_name == "ml-1m"
     assert load_experiment("ml-1m", ["seed=2"]).folder_name == "ml-1m-seed2"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from scorerec.core.tables import PROMPTS
-from scorerec.llm.embedded import EmbeddedConfig, pretrain
+from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.embedded import pretrain
 from scorerec.text import prompts
 from scorerec.text.describe import Describer
 from scorerec.text.segments import Segment, render, to_rows

@@ -14,12 +14,12 @@ from scorerec.llm.score import Scorer
 from scorerec.text.segments import Segment
 
 Write = Callable[..., list[Segment]]
-CONFIG = LLMConfig(device="cpu", history_titles=None)
+CONFIG = LLMConfig(history_titles=None)
 
 
 @pytest.fixture(scope="module")
 def scorer(tiny_lm: Path) -> Scorer:
-    return Scorer.load(tiny_lm, CONFIG)
+    return Scorer.load(tiny_lm, CONFIG, "cpu")
 
 
 def test_weights_are_shares_and_every_token_is_in_its_span(scorer: Scorer, write: Write) -> None:

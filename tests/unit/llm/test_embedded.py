@@ -8,9 +8,10 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from scorerec.core.errors import DataError, ModelError
+from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.embedded import EmbeddedConfig, pretrain
+from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.embedded import pretrain
 from scorerec.llm.vocabulary import train_tokenizer
 
 TINY = EmbeddedConfig(vocabulary=400, width=16, inner_width=32, heads=2, epochs=4, batch_size=16)
@@ -69,3 +70,8 @@ def test_phrases_make_titles_and_sentences_single_tokens(texts: list[str]) -> No
     for tokenizer in (phrases, words):
         for odd in ("Ünïcödé 東京 \n\t", "", "'']]\"[, ['"):
             assert tokenizer.decode(tokenizer(odd, add_special_tokens=False)["input_ids"]) == odd
+
+
+def test_it_computes_where_it_is_told_to(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        pretrain(["a text"], EmbeddedConfig(vocabulary=300, width=8, heads=1), tmp_path, seed=0, device="abacus")

@@ -8,7 +8,8 @@ import pytest
 
 from scorerec.core.errors import ModelError
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.lora import LoRAConfig, attach_lora, save_adapter
+from scorerec.llm.config import LoRAConfig
+from scorerec.llm.lora import attach_lora, save_adapter
 
 
 def test_the_papers_adapter_is_the_default() -> None:

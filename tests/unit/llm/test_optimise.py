@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from scorerec.core.errors import ModelError
-from scorerec.llm.optimise import Optimiser, OptimiserConfig
+from scorerec.llm.config import OptimiserConfig
+from scorerec.llm.optimise import Optimiser
 
 
 def rates(config: OptimiserConfig, n_steps: int) -> list[float]:

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scorerec.llm.config import LLMConfig
-from scorerec.llm.lora import LoRAConfig
+from scorerec.llm.backbone import load_backbone
+from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.tune import tune
 from scorerec.nn import checkpoints
 from scorerec.nn.checkpoints import Checkpoint
@@ -17,7 +17,6 @@ from scorerec.nn.checkpoints import Checkpoint
 World = tuple[pa.Table, pa.Table]
 # Everything that has a state of its own: dropout, warm-up and decay, selections within epochs, patience.
 LORA = LLMConfig(
-    device="cpu",
     learning_rate=1e-2,
     warmup_share=0.3,
     epochs=3,
@@ -48,10 +47,10 @@ def killed_after_each_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checkpoint, "save", save_and_die)
 
 
-def tune_until_done(*given: Any) -> tuple[dict[str, Any], int]:
+def tune_until_done(model: Path, *given: Any) -> tuple[dict[str, Any], int]:
     for n_kills in range(100):
         try:
-            return tune(*given), n_kills
+            return tune(load_backbone(model, device="cpu"), *given), n_kills
         except Killed:
             continue
     raise AssertionError
@@ -66,7 +65,7 @@ def test_killed_after_every_step(
     tiny_lm: Path, world: World, tmp_path: Path, config: LLMConfig, request: pytest.FixtureRequest
 ) -> None:
     limited = config.model_copy(update={"max_train_rows": 48})
-    whole = tune(tiny_lm, *world, limited, tmp_path / "whole", 0)
+    whole = tune(load_backbone(tiny_lm, device="cpu"), *world, limited, tmp_path / "whole", 0)
     request.getfixturevalue("killed_after_each_state")
     again, n_kills = tune_until_done(tiny_lm, *world, limited, tmp_path / "again", 0)
     assert n_kills >= 5
@@ -82,8 +81,8 @@ def test_what_another_tuning_left_is_not_gone_on_from(
     short = LORA.model_copy(update={"epochs": 1, "max_train_rows": 48})
     request.getfixturevalue("killed_after_each_state")
     with pytest.raises(Killed):
-        tune(tiny_lm, *world, short, tmp_path / "again", 1)
+        tune(load_backbone(tiny_lm, device="cpu"), *world, short, tmp_path / "again", 1)
     monkeypatch.undo()
-    tune(tiny_lm, *world, short, tmp_path / "again", 0)
-    tune(tiny_lm, *world, short, tmp_path / "whole", 0)
+    tune(load_backbone(tiny_lm, device="cpu"), *world, short, tmp_path / "again", 0)
+    tune(load_backbone(tiny_lm, device="cpu"), *world, short, tmp_path / "whole", 0)
     assert files(tmp_path / "again") == files(tmp_path / "whole")

@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from scorerec.core.artifacts import read_table, write_table
-from scorerec.core.errors import ArtifactError, ModelError
+from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.core.tables import PROMPTS, SCORES
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig
@@ -25,7 +25,7 @@ from scorerec.llm.tune import tune
 from scorerec.nn import batching
 from scorerec.text.segments import Segment, render
 
-CONFIG = LLMConfig(device="cpu", history_titles=None)
+CONFIG = LLMConfig(history_titles=None)
 World = tuple[pa.Table, pa.Table]
 
 
@@ -63,6 +63,11 @@ def test_padding_and_batch_size_change_no_score(tiny_lm: Path, world: World, tmp
     for batch_size in (2, 7, 120):
         batched = p_yes(score(model, world[0], CONFIG.model_copy(update={"score_batch_size": batch_size})))
         assert np.abs(batched - alone).max() < 1e-5
+
+
+def test_it_computes_where_it_is_told_to(tiny_lm: Path, world: World) -> None:
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        score(tiny_lm, world[0], CONFIG, "abacus")
 
 
 def test_the_side_of_padding_changes_no_score(tiny_lm: Path, world: World, tmp_path: Path) -> None:
@@ -132,13 +137,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from scorerec.core.artifacts import read_table
 from scorerec.core.tables import PROMPTS
+from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.tune import tune
 from scorerec.llm import score
 home, lm = Path(sys.argv[1]), sys.argv[2]
 labels = pq.ParquetFile(home / "labels.parquet").read()
-tune(lm, read_table(home, PROMPTS), labels, LLMConfig(device="cpu", threads=1, epochs=1), home / "tuned", 0)
+model = load_backbone(lm, device="cpu")
+tune(model, read_table(home, PROMPTS), labels, LLMConfig(threads=1, epochs=1), home / "tuned", 0)
 sys.argv = ["score", "--model", f"{home}/tuned", "--prompts", str(home), "--out", str(home), "--method", "tiny"]
+sys.argv += ["--device", "cpu"]
 score.main()
 """
     command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path), str(tiny_lm)]
@@ -151,7 +159,7 @@ score.main()
 
 def test_settings_travel_with_the_model(tiny_lm: Path, world: World, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"tune": "none", "history_titles": 3})
-    tune(tiny_lm, *world, config, tmp_path / "icl", seed=0)
+    tune(load_backbone(tiny_lm, device="cpu"), *world, config, tmp_path / "icl", seed=0)
     assert tuned_config(tmp_path / "icl") == config
     with pytest.raises(ArtifactError, match="no usable"):
         tuned_config(tmp_path)

@@ -7,9 +7,10 @@ from sentence_transformers import CrossEncoder
 
 from scorerec.core.errors import ModelError
 from scorerec.nn import checkpoints
+from scorerec.nn.config import FineTuneConfig
 from scorerec.nn.contrastive import EncoderTask, Example, PairTask
 from scorerec.nn.encoders import encode, load_encoder
-from scorerec.nn.fine_tuning import FineTuneConfig, _Watch, fine_tune
+from scorerec.nn.fine_tuning import _Watch, fine_tune
 
 TEXTS = {"a": "doom quake", "b": "hexen doom", "c": "emma clueless", "d": "persuasion sanditon"}
 EXAMPLES = [
@@ -21,7 +22,7 @@ TASK = EncoderTask(TEXTS, temperature=0.1, in_batch_negatives=True)
 
 def tuned(folder, seed=0, learning_rate=0.05):
     encoder = load_encoder(str(folder))
-    config = FineTuneConfig(epochs=3, batch_size=4, learning_rate=learning_rate, device="cpu")
+    config = FineTuneConfig(epochs=3, batch_size=4, learning_rate=learning_rate)
     return encoder, fine_tune(encoder, TASK, EXAMPLES, config, seed)
 
 
@@ -63,7 +64,7 @@ def test_a_loss_that_is_not_a_number_is_an_error(static_folder):
     encoder = load_encoder(str(static_folder))
     encoder[0].embedding.weight.data[:] = float("nan")
     with pytest.raises(ModelError, match="learning rate"):
-        fine_tune(encoder, TASK, EXAMPLES, FineTuneConfig(epochs=1, device="cpu"), seed=0)
+        fine_tune(encoder, TASK, EXAMPLES, FineTuneConfig(epochs=1), seed=0)
 
 
 class Killed(BaseException):
@@ -99,7 +100,7 @@ def test_killed_after_every_epoch_it_ends_with_the_same_weights(
 ):
     path = request.getfixturevalue(folder)
     examples = [example._replace(negatives=tuple(sorted(set("abcd") - set(example.positives)))) for example in EXAMPLES]
-    config = FineTuneConfig(epochs=4, batch_size=4, learning_rate=0.01, device="cpu")
+    config = FineTuneConfig(epochs=4, batch_size=4, learning_rate=0.01)
     whole, task = model_and_task(kind, path)
     losses = fine_tune(whole, task, examples, config, 0)
     for n_kills in range(4):
@@ -120,7 +121,7 @@ def test_killed_after_every_epoch_it_ends_with_the_same_weights(
 
 
 def test_a_state_of_another_training_or_half_written_is_not_taken_up(static_folder, tmp_path, killed_after_each_state):
-    config = FineTuneConfig(epochs=2, batch_size=4, learning_rate=0.05, device="cpu")
+    config = FineTuneConfig(epochs=2, batch_size=4, learning_rate=0.05)
     with pytest.raises(Killed):
         fine_tune(load_encoder(str(static_folder)), TASK, EXAMPLES, config, 0, tmp_path)
     with pytest.raises(Killed):  # after its own first epoch

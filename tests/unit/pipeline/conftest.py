@@ -20,8 +20,8 @@ from scorerec.data.synthetic import SyntheticWorld
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.finding import Finder
 from scorerec.pipeline.prompting import PromptConfig, Prompter
+from scorerec.rerank.config import SAREConfig
 from scorerec.rerank.models import BiEncoderReranker
-from scorerec.rerank.sare import SAREConfig
 from scorerec.retrieve.index import BehaviourIndex
 
 SOURCE = SyntheticWorld(n_users=12, n_items=80, n_shared=8, n_own=6)

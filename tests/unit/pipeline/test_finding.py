@@ -10,11 +10,14 @@ import pyarrow as pa
 import pytest
 
 from scorerec.crm.base import ConventionalRecommender
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.config import CRMConfig
+from scorerec.crm.train import fit_crm
 from scorerec.data.corpus import Corpus
 from scorerec.nn.encoders import encode, encoder_fingerprint
-from scorerec.pipeline.finding import Finder, FindingConfig, TasteFinder, encoder_texts
-from scorerec.retrieve.similarity import Similarity, SimilarityConfig
+from scorerec.pipeline.config import FindingConfig
+from scorerec.pipeline.finding import Finder, TasteFinder, encoder_texts
+from scorerec.retrieve.config import SimilarityConfig
+from scorerec.retrieve.similarity import Similarity
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import pytest
 from scorerec.core.errors import DataError
 from scorerec.core.tables import PROMPTS
 from scorerec.crm.base import ConventionalRecommender
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.config import CRMConfig
+from scorerec.crm.train import fit_crm
 from scorerec.data.corpus import Corpus
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.prompting import ranked

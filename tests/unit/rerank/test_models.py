@@ -12,7 +12,7 @@ BEHAVIOURS = ["quake hexen", "quake hexen", "persuasion"]
 
 
 def config(reading, folder, **changes):
-    return SAREConfig(reading=reading, model=str(folder), max_length=32, device="cpu", **changes)
+    return SAREConfig(reading=reading, model=str(folder), max_length=32, **changes)
 
 
 def test_a_bi_encoder_gives_cosines_and_encodes_each_text_once(static_folder, monkeypatch):
@@ -74,3 +74,8 @@ def test_a_static_encoder_cannot_read_pairs():
 def test_a_model_that_is_not_there():
     with pytest.raises(ModelError, match="cannot be loaded as a cross-encoder"):
         load_reranker("no/such/folder/anywhere", config("cross-encoder", "x"))
+
+
+def test_it_computes_where_it_is_told_to(static_folder):
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        load_reranker(static_folder, config("bi-encoder", static_folder), "abacus")

@@ -6,8 +6,9 @@ import pytest
 from scorerec.core.errors import DataError
 from scorerec.core.tables import PROMPTS, RANKINGS
 from scorerec.rerank import sare
+from scorerec.rerank.config import SAREConfig
 from scorerec.rerank.quality import Quality
-from scorerec.rerank.sare import SAREConfig, train_sare
+from scorerec.rerank.sare import train_sare
 from scorerec.rerank.score import load_reranker
 from scorerec.text.segments import Segment, to_rows
 
@@ -43,7 +44,7 @@ RANKING_ROWS = pa.Table.from_pylist(
 
 def config(folder, reading="bi-encoder", **changes):
     settings = {"learning_rate": 0.05, "epochs": 6, "batch_size": 4, "shift": 3, "n_negatives": 2}
-    settings |= {"model": str(folder), "reading": reading, "max_length": 32, "device": "cpu"}
+    settings |= {"model": str(folder), "reading": reading, "max_length": 32}
     return SAREConfig(**(settings | {"held_out": 0.25} | changes))
 
 
@@ -54,7 +55,7 @@ def config(folder, reading="bi-encoder", **changes):
 def test_it_learns_saves_and_reports(reading, folder, learning_rate, request, tmp_path):
     settings = config(request.getfixturevalue(folder), reading, learning_rate=learning_rate)
     prompts = PROMPT_ROWS.append_column("user_id", USERS)
-    facts = train_sare(prompts, TEXTS, RANKING_ROWS, settings, tmp_path / "model", seed=0)
+    facts = train_sare(prompts, TEXTS, RANKING_ROWS, untuned(settings), tmp_path / "model", seed=0)
     assert (facts["n_rankings"], facts["n_examples"], facts["n_held_out"]) == (12, 9, 3)
     assert facts["held_out_by"] == "user"
     assert facts["losses"][-1] < facts["losses"][0]
@@ -63,9 +64,13 @@ def test_it_learns_saves_and_reports(reading, folder, learning_rate, request, tm
     assert scores[0] > scores[1]
 
 
+def untuned(settings):
+    return load_reranker(settings.model, settings)
+
+
 def test_the_same_seed_gives_the_same_facts_and_another_does_not(static_folder, tmp_path):
     def facts(name, seed):
-        return train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, config(static_folder), tmp_path / name, seed)
+        return train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, untuned(config(static_folder)), tmp_path / name, seed)
 
     assert facts("a", 0) == facts("b", 0)
     assert facts("a", 0) != facts("c", 1)
@@ -78,7 +83,7 @@ def test_a_collapsed_reranker_is_said_loudly(static_folder, tmp_path, caplog, mo
     flat = Quality(0.5, 0.8, 0.0, spread=0.0, target_effect=0.0, contexts_changed=0.0)
     monkeypatch.setattr(sare, "measure", lambda *_: flat)
     with caplog.at_level(logging.WARNING):
-        facts = train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, config(static_folder), tmp_path, seed=0)
+        facts = train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, untuned(config(static_folder)), tmp_path, seed=0)
     assert len(facts["warnings"]) == 2
     assert "collapsed" in facts["warnings"][0]
     assert [record.message for record in caplog.records] == facts["warnings"]
@@ -86,19 +91,19 @@ def test_a_collapsed_reranker_is_said_loudly(static_folder, tmp_path, caplog, mo
 
 def test_without_held_out_rankings_there_is_nothing_to_judge(static_folder, tmp_path):
     settings = config(static_folder, held_out=0, epochs=1)
-    facts = train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, settings, tmp_path, seed=0)
+    facts = train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, untuned(settings), tmp_path, seed=0)
     assert facts["quality"] == {"untuned": None, "tuned": None}
     assert facts["n_examples"] == 12
 
 
 def test_rankings_that_are_too_short_are_an_error(static_folder, tmp_path):
     with pytest.raises(DataError, match=r"has 9 users.*n_candidates"):
-        train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, config(static_folder, shift=7), tmp_path, seed=0)
+        train_sare(PROMPT_ROWS, TEXTS, RANKING_ROWS, untuned(config(static_folder, shift=7)), tmp_path, seed=0)
 
 
 def test_missing_prompts_and_texts_are_named(static_folder, tmp_path):
     with pytest.raises(DataError, match="first is 't0'"):
-        train_sare(PROMPT_ROWS.slice(1), TEXTS, RANKING_ROWS, config(static_folder), tmp_path, seed=0)
+        train_sare(PROMPT_ROWS.slice(1), TEXTS, RANKING_ROWS, untuned(config(static_folder)), tmp_path, seed=0)
     fewer = {name: text for name, text in TEXTS.items() if name != "n2"}
     with pytest.raises(DataError, match="first is 'n2'"):
-        train_sare(PROMPT_ROWS, fewer, RANKING_ROWS, config(static_folder), tmp_path, seed=0)
+        train_sare(PROMPT_ROWS, fewer, RANKING_ROWS, untuned(config(static_folder)), tmp_path, seed=0)

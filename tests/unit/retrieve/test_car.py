@@ -3,12 +3,13 @@ import logging
 import pyarrow as pa
 import pytest
 
-from scorerec.core.errors import DataError
+from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.tables import NEIGHBOURS
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.retrieve import car
 from scorerec.retrieve.anchors import read_anchors
-from scorerec.retrieve.car import CARConfig, recall, train_car
+from scorerec.retrieve.car import recall, train_car
+from scorerec.retrieve.config import CARConfig
 
 SHOOTERS, NOVELS = ["doom", "quake", "hexen"], ["emma", "clueless", "persuasion"]
 # Twelve users of two kinds; each likes two items of its kind.
@@ -31,7 +32,7 @@ SAME = pa.Table.from_pylist(
 
 def config(folder, **changes):
     settings = {"model": str(folder), "learning_rate": 0.03, "epochs": 4, "batch_size": 4, "recall_at": 5}
-    return CARConfig(**(settings | {"held_out": 0.25, "device": "cpu"} | changes))
+    return CARConfig(**(settings | {"held_out": 0.25} | changes))
 
 
 @pytest.mark.parametrize("folder", ["static_folder", "bert_folder"])
@@ -94,3 +95,8 @@ def test_nobody_to_learn_from(static_folder, tmp_path):
     lonely = pa.Table.from_pylist(rows, NEIGHBOURS.columns)
     with pytest.raises(DataError, match=r"car\.held_out"):
         train_car(TEXTS, lonely, config(static_folder, held_out=0.9), tmp_path, seed=0)
+
+
+def test_it_computes_where_it_is_told_to(static_folder, tmp_path):
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        train_car(TEXTS, SAME, config(static_folder), tmp_path, seed=0, device="abacus")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scorerec.core.errors import ArtifactError
-from scorerec.retrieve.similarity import Similarity, SimilarityConfig, weighted
+from scorerec.retrieve.config import SimilarityConfig
+from scorerec.retrieve.similarity import Similarity, weighted
 
 STATES = np.array([[3, 4], [3, 0], [0, 5]], np.float32)  # mean (2, 3)
 ASKED = np.array([[3, 3], [2, 3], [5, 7]], np.float32)

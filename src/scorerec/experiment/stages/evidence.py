@@ -47,7 +47,7 @@ def car(run: Run, draft: Draft) -> None:
     if config.n_prefixes:
         prefixes = _prefix_neighbours(run, encoder, behaviours)
         neighbours = pa.concat_tables([neighbours, prefixes], promote_options="default")
-    draft.facts.update(train_car(texts, neighbours, config, draft.path / MODEL, run.config.seed))
+    draft.facts.update(train_car(texts, neighbours, config, draft.path / MODEL, run.config.seed, run.device))
 
 
 def _prefix_neighbours(run: Run, encoder: SentenceTransformer, behaviours: pa.Table) -> pa.Table:
@@ -114,9 +114,9 @@ def sare(run: Run, draft: Draft) -> None:
     queries = run.queries
     users = with_users(sampled, queries)["user_id"]
     prompts = writer.basic(sampled, queries).append_column("user_id", users)
-    untuned = load_reranker(config.sare.model, config.sare)
+    untuned = load_reranker(config.sare.model, config.sare, run.device)
     texts = reranker_texts(writer, untuned, run.behaviours)
-    facts = train_sare(prompts, texts, rankings, config.sare, draft.path / MODEL, config.seed)
+    facts = train_sare(prompts, texts, rankings, untuned, draft.path / MODEL, config.seed)
     draft.facts.update(facts)
 
 

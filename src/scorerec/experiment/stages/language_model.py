@@ -12,6 +12,7 @@ from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.tables import CANDIDATES, CONTEXTS, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
+from scorerec.llm.backbone import load_backbone
 from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import tune_together
 from scorerec.llm.score import score
@@ -56,7 +57,7 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
     )
     matter = ReadingMatter(run.prompter, early, run.queries, producers, budget)
     texts = matter.draw(config.reading, config.seed)
-    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed))
+    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed, run.device))
 
 
 def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:
@@ -64,9 +65,10 @@ def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, A
     config = run.config
     if config.llm.processes > 1:
         folders = run.artifact(prompts).path, run.artifact("corpus").path
-        return tune_together(model, *folders, config.llm, out, config.seed)
+        return tune_together(model, folders, config.llm, out, config.seed, config.device)
     labels = run.targets("train", "valid")
-    return tune(model, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
+    loaded = load_backbone(model, config.llm.precision, config.device)
+    return tune(loaded, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
 
 
 def tuned(run: Run, draft: Draft, prompts: str) -> None:
@@ -76,5 +78,5 @@ def tuned(run: Run, draft: Draft, prompts: str) -> None:
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:
     """Score the judged rows of one stage's prompts with the LM that another stage tuned."""
-    found = score(run.model(tuned), run.prompts(prompts, *JUDGED), run.config.llm)
+    found = score(run.model(tuned), run.prompts(prompts, *JUDGED), run.config.llm, run.config.device)
     draft.write(SCORES, with_method(found, method))

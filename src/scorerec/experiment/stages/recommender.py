@@ -17,7 +17,8 @@ from scorerec.core.tables import (
     vectors_schema,
 )
 from scorerec.crm.combined import combine
-from scorerec.crm.train import CRMConfig, fit_crm
+from scorerec.crm.config import CRMConfig
+from scorerec.crm.train import fit_crm
 from scorerec.data.corpus import training_behaviours
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, score_table

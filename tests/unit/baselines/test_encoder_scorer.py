@@ -18,14 +18,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from scorerec.baselines.encoder import (
+from scorerec.baselines.config import EncoderScorerConfig
+from scorerec.baselines.encoder_scorer import (
     EncoderScorer,
-    EncoderScorerConfig,
     load_encoder_scorer,
     score_with_encoder,
     train_encoder_scorer,
 )
-from scorerec.core.errors import ModelError
+from scorerec.core.errors import ConfigError, ModelError
 from scorerec.core.tables import PROMPTS, SEGMENT
 from scorerec.text.budget import Budget
 from scorerec.text.segments import Segment
@@ -73,7 +73,7 @@ def prompts(n_rows: int = 60) -> tuple[pa.Table, pa.Table]:
 
 
 def config(bert: Path, **changes: object) -> EncoderScorerConfig:
-    given = {"model": str(bert), "epochs": 8, "batch_size": 8, "learning_rate": 1e-2, "device": "cpu", **changes}
+    given = {"model": str(bert), "epochs": 8, "batch_size": 8, "learning_rate": 1e-2, **changes}
     return EncoderScorerConfig.model_validate(given)
 
 
@@ -140,6 +140,11 @@ def test_scores_are_the_same_whatever_the_batch(bert: Path) -> None:
     rows = [np.array([2, *[6] * length, 3]) for length in (1, 4, 2)]
     together = model.p_yes(rows)
     np.testing.assert_allclose(together, [model.p_yes([row])[0] for row in rows], rtol=1e-5)
+
+
+def test_it_computes_where_it_is_told_to(bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="got 'abacus'"):
+        train_encoder_scorer(*prompts(), (config(bert), BUDGET), tmp_path, seed=0, device="abacus")
 
 
 def test_no_encoder_there(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What configuration knows of each conventional recommender, read without its network: no torch here."""
