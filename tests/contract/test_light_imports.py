@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import subprocess
 import sys
@@ -73,3 +74,67 @@ print(*(kind.stand_ins(kind.settings()) for kind in BASELINES.values()))
 """
     assert BASELINES
     assert not loaded(script) & set(HEAVY)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """Return a folder with two small tables, a configuration of them, and predictions."""
+    folder = tmp_path_factory.mktemp("shop")
+    rows = [f"u{n % 7},i{n % 11},{1 + n % 5},{1_000_000_000 + 90_000 * n}" for n in range(70)]
+    (folder / "ratings.csv").write_text("user_id,item_id,rating,timestamp\n" + "\n".join(rows), encoding="utf-8")
+    items = [f"i{n},Item {n}" for n in range(11)]
+    (folder / "items.csv").write_text("item_id,title\n" + "\n".join(items), encoding="utf-8")
+    (folder / "mine.toml").write_text(
+        f"""preset = "quickstart"
+[data]
+path = "{folder}"
+repeats = "last"
+source = {{ name = "tabular", ratings = "ratings.csv", items = "items.csv" }}
+""",
+        encoding="utf-8",
+    )
+    (folder / "scores.csv").write_text("user_id,label,score\na,1,0.9\na,0,0.2\nb,1,0.4\nb,0,0.5\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["no-such-command"],
+        ["run", "no-such-preset"],
+        ["status", "mine.toml"],
+        ["prepare", "mine.toml"],
+        ["evaluate", "--predictions", "scores.csv"],
+        ["scores", "nowhere", "--out", "scores.parquet"],
+        ["recommend", "nowhere", "--user", "nobody"],
+        ["compare", "nowhere", "nowhere"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_computes_little_takes_little(shop, command):
+    """Under 1.5 s of processor time, whatever the machine is busy with; nothing that computes is imported."""
+    script = f"""
+import resource, sys
+from scorerec.cli import main
+sys.argv = ["scorerec", *{command!r}]
+try:
+    main()
+except SystemExit:
+    pass
+used = resource.getrusage(resource.RUSAGE_SELF)
+print("took", used.ru_utime + used.ru_stime)
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    told = subprocess.run(
+        [sys.executable, "-c", f"{script}\nprint('has', *sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=shop,
+        env=environment,
+    ).stdout.splitlines()
+    (modules,) = (line for line in told if line.startswith("has "))
+    assert not set(modules.split()) & set(HEAVY)
+    (seconds,) = (float(line.split()[1]) for line in told if line.startswith("took "))
+    assert seconds < 2.5  # 1.5 on a machine that is not full; a slow one shall not fail for that

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from scorerec.core.randomness import generator
 from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
@@ -123,6 +122,8 @@ def cross_fitted(features: Floats, labels: NDArray[np.int8], users: NDArray[np.i
         labels: (N,), of both classes.
         users: (N,); a fold holds whole users.
     """
+    from sklearn.linear_model import LogisticRegression  # takes two seconds; tables and warnings do without
+
     distinct, codes = np.unique(users, return_inverse=True)
     n_folds = min(_FOLDS, len(distinct))
     fold = generator(0, "signal folds").permutation(len(distinct))[codes] % max(n_folds, 1)

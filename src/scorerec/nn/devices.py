@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from scorerec.core.errors import ConfigError
+
+if TYPE_CHECKING:  # whoever only asks for help, or for a status, does not wait for it
+    import torch
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
@@ -16,6 +19,8 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     Raises:
         ConfigError: there is no such device on this machine; it is never replaced by another.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -37,6 +42,8 @@ def use_threads(n_threads: int) -> None:
     Raises:
         ConfigError: ``n_threads`` is below 1.
     """
+    import torch
+
     if n_threads < 1:
         raise ConfigError(f"threads: wanted at least 1, got {n_threads}")
     torch.set_num_threads(n_threads)

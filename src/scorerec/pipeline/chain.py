@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.pipeline.finding import Finder
 from scorerec.pipeline.prompting import Prompter, Reader
-from scorerec.rerank.score import Reranker, rerank
+from scorerec.rerank.score import rerank
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.index import BehaviourIndex
+
+if TYPE_CHECKING:
+    from scorerec.pipeline.finding import Finder
+    from scorerec.rerank.models import Reranker
 
 
 class Evidence(NamedTuple):

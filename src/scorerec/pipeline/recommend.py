@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import QUERIES, TARGETS
-from scorerec.crm.base import ConventionalRecommender
 from scorerec.llm.encode import read_prompts
 from scorerec.pipeline.chain import Chain
 from scorerec.text.segments import Segment
+
+if TYPE_CHECKING:
+    from scorerec.crm.base import ConventionalRecommender
 
 NEWEST = np.iinfo(np.int64).max - 1  # a snapshot after every other: all that is known by now
 

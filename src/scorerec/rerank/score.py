@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from scorerec.core.errors import DataError
 from scorerec.core.tables import CANDIDATES, CONTEXTS, TARGETS
-from scorerec.rerank.models import Reranker, load_reranker
 from scorerec.rerank.prompts import texts_of
 
-__all__ = ["Reranker", "load_reranker", "rerank"]
+if TYPE_CHECKING:
+    from scorerec.rerank.models import Reranker
 
 
 def rerank(

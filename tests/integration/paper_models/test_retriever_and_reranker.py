@@ -17,10 +17,9 @@ from scorerec.pipeline.chain import reranker_texts
 from scorerec.pipeline.finding import encoder_texts
 from scorerec.pipeline.prompting import Prompter
 from scorerec.rerank.config import SAREConfig
-from scorerec.rerank.models import CrossEncoderReranker
+from scorerec.rerank.models import CrossEncoderReranker, load_reranker
 from scorerec.rerank.prompts import texts_of
 from scorerec.rerank.sare import train_sare
-from scorerec.rerank.score import load_reranker
 from scorerec.retrieve.car import train_car
 from scorerec.retrieve.config import CARConfig
 

@@ -7,9 +7,9 @@ from scorerec.core.errors import DataError
 from scorerec.core.tables import PROMPTS, RANKINGS
 from scorerec.rerank import sare
 from scorerec.rerank.config import SAREConfig
+from scorerec.rerank.models import load_reranker
 from scorerec.rerank.quality import Quality
 from scorerec.rerank.sare import train_sare
-from scorerec.rerank.score import load_reranker
 from scorerec.text.segments import Segment, to_rows
 
 SHOOTERS, NOVELS = ["doom", "quake", "hexen"], ["emma", "clueless", "persuasion"]

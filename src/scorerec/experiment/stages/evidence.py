@@ -28,8 +28,8 @@ from scorerec.experiment.stages.recommender import teaching
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.pipeline.chain import choose_contexts, item_lists, reranker_texts
 from scorerec.pipeline.finding import encoder_texts
+from scorerec.rerank.models import load_reranker
 from scorerec.rerank.sare import train_sare
-from scorerec.rerank.score import load_reranker
 from scorerec.retrieve.anchors import prefix_neighbours, sample_prefixes
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.car import train_car
