@@ -18,7 +18,7 @@ from rich.table import Table
 from scorerec.core.randomness import generator
 from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import Prefixes, Rows, split_rows, training_catalogue
-from scorerec.crm.registry import MODELS, model_class
+from scorerec.crm.registry import MODULES, model_class
 from scorerec.crm.sequence import SequenceRecommender
 from scorerec.crm.train import fit_crm
 from scorerec.data.prepare import prepare
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure each model on one thread, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--path", help="folder with ratings.dat and movies.dat")
-    parser.add_argument("--models", nargs="+", default=sorted(MODELS), choices=sorted(MODELS))
+    parser.add_argument("--models", nargs="+", default=sorted(MODULES), choices=sorted(MODULES))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     changes = [f"data.path={arguments.path}"] if arguments.path else SYNTHETIC

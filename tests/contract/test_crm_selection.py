@@ -15,7 +15,7 @@ import pytest
 from scorerec.core.tables import INTERACTIONS
 from scorerec.crm.collapse import COLLAPSED
 from scorerec.crm.config import CRMConfig
-from scorerec.crm.registry import MODELS
+from scorerec.crm.registry import MODULES, model_kind
 from scorerec.crm.train import fit_crm
 
 N_USERS, N_ITEMS, N_ROWS = 60, 80, 30
@@ -49,7 +49,7 @@ def trained(interactions: pa.Table, name: str, recipe: str, **given: Any) -> dic
     return fit_crm(interactions, CRMConfig(model=name, recipe=recipe, **short, **given), seed=0)[1]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MODULES)
 def test_the_default_recipe_tells_users_apart(interactions, name):
     facts = trained(interactions, name, CRMConfig.model_fields["recipe"].default)
     assert facts["spread"]["interaction_share"] > 5 * COLLAPSED
@@ -67,7 +67,7 @@ def test_labels_choose_an_item_mean_where_ranks_do_not(interactions, name, weigh
     )
     assert by_labels["spread"]["interaction_share"] < COLLAPSED
     (warning,) = by_labels["warnings"]
-    assert f"{MODELS[name].label} IS AN ITEM MEAN" in warning
+    assert f"{model_kind(name).label} IS AN ITEM MEAN" in warning
     assert "crm.recipe" in warning
     assert by_ranks["spread"]["interaction_share"] > 10 * COLLAPSED
     assert by_ranks["warnings"] == []

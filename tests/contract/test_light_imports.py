@@ -11,7 +11,7 @@ import pytest
 
 import scorerec
 from scorerec.baselines.registry import BASELINES
-from scorerec.crm.registry import MODELS
+from scorerec.crm.registry import MODULES
 
 HEAVY = (
     "accelerate",
@@ -55,7 +55,7 @@ def test_settings_and_registries_import_nothing_that_computes():
     assert not found & set(HEAVY)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_configuration_is_checked_without_its_network(name):
     """Recipes, settings and labels of each CRM, and its place among the methods."""
     script = f"""

@@ -24,7 +24,7 @@ class CRMConfig(Config):
     0.3
     """
 
-    model: str = Field("sasrec", description="a name in crm.registry.MODELS")
+    model: str = Field("sasrec", description="a name in crm.registry.MODULES")
     recipe: str = Field(
         "ranking",
         description="ranking: settings searched for the rank of held-out likes; library: as the paper's library has "

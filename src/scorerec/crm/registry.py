@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scorerec.core.errors import ArtifactError, ConfigError
-from scorerec.crm.recipes import core_session, din, gru4rec, lightgcn, mf, sasrec
 
 if TYPE_CHECKING:
     import torch
@@ -15,16 +14,15 @@ if TYPE_CHECKING:
     from scorerec.crm.base import ConventionalRecommender
     from scorerec.crm.recipes.kind import Kind
 
-MODELS: dict[str, Kind] = {
-    module.KIND.name: module.KIND
-    for module in (
-        mf,
-        lightgcn,
-        din,
-        gru4rec,
-        core_session,
-        sasrec,
-    )
+_RECIPES = "scorerec.crm.recipes"
+# Name -> the module with its ``KIND``. One that holds the network too will do; torch is loaded when it is chosen then.
+MODULES = {
+    "mf": f"{_RECIPES}.mf",
+    "lightgcn": f"{_RECIPES}.lightgcn",
+    "din": f"{_RECIPES}.din",
+    "gru4rec": f"{_RECIPES}.gru4rec",
+    "core": f"{_RECIPES}.core_session",
+    "sasrec": f"{_RECIPES}.sasrec",
 }
 
 
@@ -34,9 +32,10 @@ def model_kind(name: str) -> Kind:
     Raises:
         ConfigError: there is none.
     """
-    if name not in MODELS:
-        raise ConfigError(f"crm.model: wanted one of {', '.join(sorted(MODELS))}, got {name!r}")
-    return MODELS[name]
+    if name not in MODULES:
+        raise ConfigError(f"crm.model: wanted one of {', '.join(sorted(MODULES))}, got {name!r}")
+    found: Kind = importlib.import_module(MODULES[name]).KIND
+    return found
 
 
 def model_class(name: str) -> type[ConventionalRecommender]:
@@ -59,6 +58,6 @@ def load_crm(folder: Path, device: str | torch.device = "cpu") -> ConventionalRe
     from scorerec.crm.base import read_description
 
     name = read_description(folder).get("model")
-    if name not in MODELS:
-        raise ArtifactError(f"{folder}: holds a {name!r}; this version knows {', '.join(sorted(MODELS))}")
+    if name not in MODULES:
+        raise ArtifactError(f"{folder}: holds a {name!r}; this version knows {', '.join(sorted(MODULES))}")
     return model_class(name).load(folder, device)

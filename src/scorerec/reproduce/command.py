@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorerec.core.errors import ArtifactError, ConfigError, DataError, ScorerecError
-from scorerec.crm.registry import MODELS
+from scorerec.crm.registry import MODULES
 from scorerec.experiment.attention import Attention
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.runner import Progress
@@ -183,7 +183,7 @@ def _figure_5(seed: int) -> Job:
 def _signals(job: Reproduction, seeds: Sequence[int], kept: Path) -> dict[str, str]:
     """Measure the signal of every recommender, and of SCORE step by step; return why it failed, if it did."""
     failures = {}
-    for row, stage in [*((row, OF_CRM) for row in TABLE_2 if row.key in MODELS), (SCORE, WHOLE)]:
+    for row, stage in [*((row, OF_CRM) for row in TABLE_2 if row.key in MODULES), (SCORE, WHOLE)]:
         for seed in seeds:
             try:
                 keep_signal(job.runner(Job(row, seed)), stage, row.key, kept)

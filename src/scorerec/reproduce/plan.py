@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from scorerec.core.errors import ConfigError
-from scorerec.crm.registry import MODELS
+from scorerec.crm.registry import MODULES, model_kind
 from scorerec.experiment.methods import ALWAYS, HEADINGS, METHODS, Knowledge
 from scorerec.experiment.plan import reads_text, shows_others
 
@@ -62,14 +63,13 @@ class Row(NamedTuple):
         return shows_others(METHODS[self.method].stage)
 
 
-def _crm_rows(model: str, name: str) -> tuple[Row, ...]:
-    """Return a recommender as it finds users, with the item mean beside it, and trained for AUC on labelled rows."""
-    changes = (f"crm.model={model}",)
-    return (
-        Row(model, "crm", changes, name),
-        Row(f"{model}-item", "crm+item", changes, f"{name} + item mean"),
-        Row(f"{model}-bce", "crm", (*changes, "crm.recipe=bce"), f"{name}, trained for labelled AUC"),
-    )
+def _crm_rows(model: str) -> Iterator[Row]:
+    """Yield a recommender as it finds users, with the item mean beside it, and trained for AUC on labelled rows."""
+    kind, changes = model_kind(model), (f"crm.model={model}",)
+    yield Row(model, "crm", changes, kind.label)
+    yield Row(f"{model}-item", "crm+item", changes, f"{kind.label} + item mean")
+    if "bce" in kind.recipes:
+        yield Row(f"{model}-bce", "crm", (*changes, "crm.recipe=bce"), f"{kind.label}, trained for labelled AUC")
 
 
 def _rows_of_category(category: str) -> tuple[Row, ...]:
@@ -79,7 +79,7 @@ def _rows_of_category(category: str) -> tuple[Row, ...]:
         if method.heading == category and method.kind != "conventional":
             found.append(Row(method.key, method.key))
     if category == METHODS["crm"].heading:
-        found += (row for name, model in MODELS.items() for row in _crm_rows(name, model.label))
+        found += (row for model in MODULES for row in _crm_rows(model))
     return tuple(found)
 
 

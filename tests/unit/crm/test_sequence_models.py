@@ -7,7 +7,7 @@ import torch
 from scorerec.crm.core_session import CORE
 from scorerec.crm.gru4rec import GRU4Rec
 from scorerec.crm.histories import Catalogue, Prefixes, Rows
-from scorerec.crm.registry import MODELS, model_class
+from scorerec.crm.registry import MODULES, model_class
 from scorerec.crm.sasrec import SASRec
 from scorerec.crm.sequence import SequenceRecommender
 
@@ -35,7 +35,7 @@ def ids(numbers) -> list[str]:
 
 
 def test_none_is_left_out():
-    known = map(model_class, MODELS)
+    known = map(model_class, MODULES)
     assert {model for model in known if issubclass(model, SequenceRecommender)} == set(SEQUENCE_MODELS)
 
 
