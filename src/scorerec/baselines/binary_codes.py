@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from scorerec.baselines.config import BinLLMConfig
 from scorerec.core.errors import ConfigError
+from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.crm.histories import Catalogue, Prefixes, Rows, split_rows, training_catalogue, whole_histories
-from scorerec.metrics.classification import auc
 from scorerec.nn.selection import Best
 
 Bits = npt.NDArray[np.bool_]

@@ -18,9 +18,9 @@ from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 from scorerec.baselines.config import CoRALConfig
 from scorerec.baselines.coral_retrieval import POLICY, Ask, Floats, Questions, Shelf, Trail, retrieve
+from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.metrics.classification import auc
 from scorerec.nn.fine_tuning import borrowed_randomness
 from scorerec.nn.selection import Best
 

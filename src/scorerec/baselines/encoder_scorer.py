@@ -18,6 +18,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from scorerec.baselines.config import EncoderScorerConfig
 from scorerec.core.errors import ModelError
+from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.core.tables import PROMPTS
@@ -25,7 +26,6 @@ from scorerec.llm.backbone import quiet_transformers
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.rows import labelled_prompts
-from scorerec.metrics.classification import auc
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import embedded_folder

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from scorerec.core.errors import DataError
+from scorerec.core.ranking import ranking_metrics, ranks
 from scorerec.crm.histories import UNKNOWN, Prefixes, Rows, as_matrix, whole_likes
-from scorerec.metrics.ranking import ranking_metrics, ranks
 
 Floats = npt.NDArray[np.floating]
 CatalogueScorer = Callable[[Prefixes], Floats]  # N prefixes -> (N, n_items)

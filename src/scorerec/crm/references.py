@@ -14,8 +14,8 @@ from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
+from scorerec.core.metrics import auc
 from scorerec.core.tables import INTERACTIONS
-from scorerec.metrics.classification import auc
 
 Floats = npt.NDArray[np.float64]
 

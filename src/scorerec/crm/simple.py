@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from scorerec.core.errors import DataError
+from scorerec.core.metrics import auc
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole_likes
-from scorerec.metrics.classification import auc
 
 Floats = npt.NDArray[np.float64]
 Scorer = Callable[[Rows], Floats]

@@ -22,8 +22,10 @@ import torch
 
 from scorerec.core.artifacts import SECONDS_BEFORE
 from scorerec.core.errors import DataError, ModelError
+from scorerec.core.metrics import auc, uauc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
+from scorerec.core.ranking import ranking_metrics
 from scorerec.crm.base import ConventionalRecommender
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.collapse import spread_of, warnings_about
@@ -31,8 +33,6 @@ from scorerec.crm.config import CRMConfig
 from scorerec.crm.histories import Rows, split_rows, training_catalogue, whole_likes
 from scorerec.crm.ranking import held_out_ranks, rankable
 from scorerec.crm.registry import model_class
-from scorerec.metrics.classification import auc, uauc
-from scorerec.metrics.ranking import ranking_metrics
 from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
 from scorerec.nn.selection import Best
 

@@ -11,10 +11,10 @@ import polars as pl
 import pyarrow as pa
 
 from scorerec.core.errors import DataError
+from scorerec.core.metrics import auc
 from scorerec.core.tables import SPLITS
 from scorerec.evaluate.results import Informativeness
 from scorerec.evaluate.rows import as_frame
-from scorerec.metrics.classification import auc
 
 # From this gap on (training AUC minus test AUC), the report warns.
 SUSPICIOUS_GAP = 0.05

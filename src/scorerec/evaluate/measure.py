@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scorerec.core.metrics import auc, calibration_error, checked, log_loss, summarise, user_auc
 from scorerec.evaluate.results import LeftOut, Measured
-from scorerec.metrics.classification import auc, calibration_error, checked, log_loss, summarise, user_auc
 
 
 def measure(users: ArrayLike, labels: ArrayLike, scores: ArrayLike) -> Measured:

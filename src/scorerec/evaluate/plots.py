@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from scorerec.core.metrics import Floats, calibration_bins, checked
 from scorerec.evaluate.results import SliceResult
 from scorerec.evaluate.rows import JudgedRows
-from scorerec.metrics.classification import Floats, calibration_bins, checked
 
 # Okabe and Ito's colours: told apart by colour-blind readers too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")

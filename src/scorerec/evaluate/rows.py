@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scorerec.core.errors import DataError
+from scorerec.core.metrics import Floats, Integers
 from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
-from scorerec.metrics.classification import Floats, Integers
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from scipy.stats import nct as noncentral
 from scipy.stats import t as student
 
 from scorerec.core.errors import DataError
+from scorerec.core.metrics import Floats
 from scorerec.evaluate.results import Interval, PairedDifference, Spread
-from scorerec.metrics.classification import Floats
 
 LEVEL = 0.95
 _NEARLY_NORMAL = 200  # degrees of freedom

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scorerec.core.metrics import Floats, auc, uauc
 from scorerec.core.randomness import generator
 from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.significance import resample_users
 from scorerec.evaluate.tables import NONE, Row, number
-from scorerec.metrics.classification import Floats, auc, uauc
 
 N_USERS = (2, 5, 10, 20)
 COMPARED = 10  # users, in one-line summaries and in warnings

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scorerec.core.errors import ConfigError
+from scorerec.core.metrics import Floats, ScoredPairs, checked, user_auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import generator
 from scorerec.evaluate.results import Difference, Interval
-from scorerec.metrics.classification import Floats, ScoredPairs, checked, user_auc
 
 METRICS = ("auc", "uauc")
 LEVEL = 0.95

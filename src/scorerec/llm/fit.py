@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.llm.augment import sample_evidence, sample_history
@@ -22,7 +23,6 @@ from scorerec.llm.encode import Encoded
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
-from scorerec.metrics.classification import auc
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
 from scorerec.nn.selection import Best

@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 
 from scorerec.core.errors import ArtifactError, DataError
+from scorerec.core.metrics import auc, uauc
 from scorerec.evaluate.results import Difference
 from scorerec.evaluate.rows import as_frame
 from scorerec.evaluate.significance import resample_users
 from scorerec.evaluate.tables import number, p_value, signed
 from scorerec.experiment.run import Run
-from scorerec.metrics.classification import auc, uauc
 from scorerec.serve.scores import run_scores
 
 _ROW = ["user_id", "item_id", "label"]

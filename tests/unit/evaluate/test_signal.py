@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scorerec.core.metrics import auc
 from scorerec.evaluate import signal
 from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.signal import (
@@ -25,7 +26,6 @@ from scorerec.evaluate.signal import (
     source_difference,
     user_counts,
 )
-from scorerec.metrics.classification import auc
 
 N_ROWS = 600
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorerec.core.errors import ConfigError, ModelError
+from scorerec.core.metrics import auc, uauc
 from scorerec.core.randomness import generator
 from scorerec.evaluate.significance import holm, resample_users
-from scorerec.metrics.classification import auc, uauc
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from scorerec.core.artifacts import Draft
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
+from scorerec.core.ranking import ranking_metrics
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS
 from scorerec.crm.histories import Rows, split_rows
 from scorerec.crm.ranking import MOST_ITEMS, held_out_ranks, item_knn, popularity, rankable
@@ -22,7 +23,6 @@ from scorerec.evaluate.signal import COMPARED, N_USERS, SignalRows, count_warnin
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.run import SIGNAL, Run
 from scorerec.experiment.stages.judged import with_users
-from scorerec.metrics.ranking import ranking_metrics
 from scorerec.nn.encoders import encode
 from scorerec.pipeline.producers import first_candidates, oracle_contexts
 from scorerec.pipeline.sources import BLIND, Source, busy_users, closeness, item_sets, liked_targets, random_users

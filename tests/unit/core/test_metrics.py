@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from scorerec.core.errors import DataError, ModelError
-from scorerec.metrics.classification import (
+from scorerec.core.metrics import (
     auc,
     calibration_bins,
     calibration_error,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scorerec.core.errors import DataError, ModelError
-from scorerec.metrics.ranking import ranking_metrics, ranks
+from scorerec.core.ranking import ranking_metrics, ranks
 
 # Whole numbers, few of them: ties are frequent, and what is increasing in theory is so in floating point.
 few_scores = st.integers(1, 6).flatmap(lambda rows: arrays(np.int64, (rows, 5), elements=st.integers(-3, 3)))
