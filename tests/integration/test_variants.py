@@ -47,9 +47,10 @@ OF_BASELINES = {"data.ties", *methods.HISTORY, *methods.BUDGET, "llm", methods.O
 def test_what_a_stage_reads_is_what_it_declares(outcome: Any, variants: Any, experiment: Any, tmp_path: Path) -> None:
     """Another setting or artifact raises wherever it is read; here it is seen that none is declared for nothing."""
     others = ("finding.crm_share=0.2", "evidence.item_sets=0.3", 'evidence.beside=["mf"]', "crm.epochs=3")
-    ways = experiment.run(tmp_path, *others, 'methods=["item-mean", "item+user-mean", "score"]', to="signal")
+    methods_of = 'methods=["item-mean", "item+user-mean", "score", "score-at"]'
+    ways = [experiment.run(tmp_path, *others, methods_of, to=stage) for stage in ("signal", "prompts-score-at")]
     for stage in (stage for stage in ALL_STAGES if stage.name not in ASKED_AFAR):
-        found = [run.read[stage.name] for run in (outcome, variants, ways) if stage.name in run.read]
+        found = [run.read[stage.name] for run in (outcome, variants, *ways) if stage.name in run.read]
         assert found, stage.name
         of_one = isinstance(stage.work, str) and not stage.work.startswith("baselines:")
         declared = {path for path in stage.readable if of_one or path not in OF_BASELINES}

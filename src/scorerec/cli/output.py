@@ -21,6 +21,8 @@ def tell(progress: Any) -> None:
     """Print what happened to a stage; that it runs only where somebody watches."""
     is_told = progress.seconds is not None and progress.state != "estimate"  # its note says it in words
     seconds = f"  {progress.seconds:.1f} s" if is_told else ""
+    if progress.state == "estimate" and not progress.note:
+        return  # nothing is known of it
     if progress.state != "running" or notes.is_terminal:
         note = f"  {progress.note}" if progress.note else ""
         notes.print(f"{progress.state:>8}  {escape(progress.stage)}{seconds}{escape(note)}", soft_wrap=True)

@@ -34,7 +34,7 @@ def init(
     ] = None,
 ) -> None:
     """Look at two files of your own, say what is what, and write a configuration for `prepare` and `run`."""
-    from scorerec.data.form import UnclearError
+    from scorerec.core.errors import UnclearError
     from scorerec.experiment import start
 
     chosen = start.read_answers(take or [])

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from scorerec.core.errors import DataError
+from scorerec.core.errors import DataError, UnclearError
 from scorerec.data.delimited import UTF_8, fields, found_encoding, found_separators, head, is_number
 from scorerec.data.origin import Origin
 from scorerec.data.raw import collect, require_file
@@ -53,21 +53,6 @@ NAMES = {  # of columns, without what is neither letter nor digit
         "title": "title name movietitle producttitle itemtitle booktitle itemname productname",
     }.items()
 }
-
-
-class UnclearError(DataError):
-    """Something that the files do not tell.
-
-    Attributes:
-        key: one of ``ANSWERS``.
-        question: what is to be said.
-        options: the answers; empty where anything may be one.
-    """
-
-    def __init__(self, key: str, question: str, options: Sequence[str] = ()) -> None:
-        ways = [f"--take {key}={option}" for option in options] or [f"--take {key}=..."]
-        super().__init__(f"{question}? Say so: {' or '.join(ways)}")
-        self.key, self.question, self.options = key, question, tuple(options)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from scorerec.core.config import validate
-from scorerec.core.errors import DataError
-from scorerec.data.form import NAMES, Chosen, FoundFile, UnclearError, form_settings, normal, read_file
+from scorerec.core.errors import DataError, UnclearError
+from scorerec.data.form import NAMES, Chosen, FoundFile, form_settings, normal, read_file
 from scorerec.data.origin import Origin
 from scorerec.data.raw import UNITS_PER_SECOND, iso_seconds
 from scorerec.data.sources.tabular import TabularFiles

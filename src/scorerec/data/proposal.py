@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from scorerec.core.config import validate
-from scorerec.core.errors import DataError
-from scorerec.data.form import Chosen, UnclearError
+from scorerec.core.errors import DataError, UnclearError
+from scorerec.data.form import Chosen
 from scorerec.data.plausible import Scale
 from scorerec.data.prepare import DataConfig, prepare_raw
 from scorerec.data.raw import RawTables

@@ -21,7 +21,6 @@ from scorerec.experiment.expected import Counts, compare
 from scorerec.experiment.plan import PAGE, RESULTS, stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.nn.devices import use_threads
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,12 @@ def run_experiment(
 ) -> Outcome:
     """Run an experiment up to ``to`` (default: all of it) below ``root``; say before what it will take."""
     config = load_experiment(source, changes)
-    use_threads(config.threads)
     runner = Runner(stages_of(config), config, root)
     estimates = {part.stage: part for part in estimate_run(runner, to, tell)}
     missing = runner.missing(to)
     for stage in missing:
         part = estimates.get(stage)
-        tell(Progress(stage, "estimate", part.seconds if part else None, None, part.line if part else "not known yet"))
+        tell(Progress(stage, "estimate", part.seconds if part else None, None, part.line if part else ""))
     if missing:
         tell(Progress(to or "run", "total", None, None, total_line(list(estimates.values()), missing)))
     artifacts = runner.run(to, tell)
@@ -130,7 +128,6 @@ def run_signal(folder: Path, tell: Callable[[Progress], None] = lambda _: None) 
         ArtifactError: there is no run in the folder.
     """
     config = Run.open(folder).config
-    use_threads(config.threads)
     return Runner(stages_of(config), config, folder.parent, folder).made("signal", tell=tell).signal()
 
 

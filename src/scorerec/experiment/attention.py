@@ -68,6 +68,12 @@ class Attention:
         """Span -> its share of the attention in this row."""
         return _shares(self.tokens)
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Attention:
+        """Return what ``as_json`` told."""
+        tokens = [TokenWeight(**token) for token in told["tokens"]]
+        return cls(told["method"], told["row_id"], tokens, told["n_rows"], told["mean_shares"])
+
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {**asdict(self), "tokens": [entry._asdict() for entry in self.tokens], "shares": self.shares}

@@ -13,7 +13,6 @@ from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.estimate import Estimate, estimate_run
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.runner import Progress, Runner
-from scorerec.nn.devices import use_threads
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,6 @@ def experiment_cost(
         ModelError: a model is neither on this machine nor in its hub.
     """
     config = load_experiment(source, changes)
-    use_threads(config.threads)  # as a run does: the speed of the machine is tried out
     runner = Runner(stages_of(config), config, root)
     asks = config.assess.assessor == "openai"
     return Cost(estimate_run(runner, None, tell), _assessments(config, runner, tell) if asks else None)

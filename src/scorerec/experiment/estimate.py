@@ -92,6 +92,7 @@ def _estimates_of_work(runner: Runner, names: Collection[str], run: Run) -> dict
         return {}
     from scorerec.experiment import effort  # and torch with it
 
+    run.compute()  # as the stages will: the speed of the machine is tried out
     sizes, found = effort.Sizes.of(run), {}
     for name in names:
         stage = runner.stages[name]

@@ -14,10 +14,12 @@ from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
 from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES
+from scorerec.crm.recipes.kind import Kind
+from scorerec.crm.registry import MODULES, model_kind
 from scorerec.experiment.settings import without
 from scorerec.experiment.stage import Stage
 
-Kind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
+MethodKind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label"]
 
 # Settings that several stages read.
@@ -46,7 +48,7 @@ class Method:
 
     key: str
     label: str
-    kind: Kind
+    kind: MethodKind
     stages: tuple[Stage, ...] = ()
     scores: str = ""
     heading: str = ""
@@ -89,7 +91,7 @@ def _augmented(key: str, contexts: str) -> tuple[Stage, ...]:
 
 
 def _variant(
-    key: str, label: str, kind: Kind, reads: tuple[str, ...], choose: str, *given: str, seeded: bool = False
+    key: str, label: str, kind: MethodKind, reads: tuple[str, ...], choose: str, *given: str, seeded: bool = False
 ) -> Method:
     """Return SCORE with its contexts chosen by a function of ``stages.variants``, all else being the same."""
     contexts = f"contexts-{key}"
@@ -231,6 +233,11 @@ METHODS: dict[str, Method] = {
 }
 DEFAULT_METHODS = ("item-mean", "item+user-mean", "crm", "llm", "score")
 ALWAYS = ("item-mean", "item+user-mean", "score")  # the two references, and what all are compared with
+
+
+def recommenders() -> dict[str, Kind]:
+    """Return what is known of each recommender that the method ``crm`` can be, by name."""
+    return {name: model_kind(name) for name in MODULES}
 
 
 def choose_methods(keys: Iterable[str], crm: str = "CRM") -> tuple[Method, ...]:

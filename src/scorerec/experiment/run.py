@@ -22,6 +22,7 @@ from scorerec.evaluate.results import Signal
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.settings import UndeclaredError
 from scorerec.pipeline.prompting import Prompter
+from scorerec.retrieve.index import BehaviourIndex
 
 if TYPE_CHECKING:
     from scorerec.crm.base import ConventionalRecommender
@@ -180,10 +181,17 @@ class Run:
         """What writes texts and prompts for this catalogue."""
         return Prompter(self.items, self.config.prompt)
 
+    def compute(self) -> None:
+        """Let models compute as the configuration says from now on, in this process."""
+        from scorerec.nn.devices import use_threads
+
+        use_threads(self.config.threads)
+
     def crm(self) -> ConventionalRecommender:
         """Load the recommender."""
         from scorerec.crm.registry import load_crm
 
+        self.compute()
         return load_crm(self.model("crm"))
 
     def crm_beside(self, name: str) -> ConventionalRecommender:
@@ -203,6 +211,7 @@ class Run:
         from scorerec.nn.encoders import load_encoder
         from scorerec.pipeline.finding import Finder
 
+        self.compute()
         encoder = load_encoder(str(self.model("car")), device=self.device)
         crm = (self.crm(), self.similarity()) if self.config.finding.crm_share else None
         return Finder(self.prompter, encoder, self.config.finding, crm)
@@ -222,16 +231,26 @@ class Run:
         of_vectors = self.artifact("neighbours").fingerprint
         return TasteFinder(self.crm(), self.similarity(), of_vectors, self.config.finding.activity)
 
+    def index(self, path: Path | None = None) -> BehaviourIndex:
+        """Open the index of behaviours that candidates are retrieved from, or a copy of it; to be used with ``with``.
+
+        Args:
+            path: of the copy.
+        """
+        return BehaviourIndex.open(path or self.artifact("candidates").path / INDEX)
+
     def reranker(self) -> Reranker:
         """Load SARE."""
         from scorerec.rerank.models import load_reranker
 
+        self.compute()
         return load_reranker(self.model("sare"), self.config.sare, self.config.device)
 
     def lm(self, stage: str) -> Scorer:
         """Load the LM that a stage tuned."""
         from scorerec.llm.score import Scorer
 
+        self.compute()
         return Scorer.load(self.model(stage), self.config.llm, self.config.device)
 
     @property

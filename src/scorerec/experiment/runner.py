@@ -160,8 +160,10 @@ class Runner:
             if artifact is not None:
                 return artifact, "done"
             tell(Progress(stage.name, "running", None, None))
+            given = self._given(stage, made)
+            given.compute()
             with self.store.write(stage.name, identity) as draft:
-                stage.run(self._given(stage, made), draft)
+                stage.run(given, draft)
                 check_left(stage, draft)
             artifact = self.find(stage.name)
         assert artifact is not None

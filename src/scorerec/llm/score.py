@@ -18,13 +18,13 @@ from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.config import validate
 from scorerec.core.errors import ArtifactError, ModelError
 from scorerec.core.progress import progress
-from scorerec.core.tables import PROMPTS, SCORES
+from scorerec.core.tables import PROMPTS, SCORES, SEGMENT
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder, TokenIds, read_prompts
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import use_threads
-from scorerec.text.segments import Segment
+from scorerec.text.segments import Segment, to_rows
 
 _SLICE = 16_384  # prompts that are held as segments at once
 
@@ -67,6 +67,17 @@ class Scorer:
         if config.threads is not None:
             use_threads(config.threads)
         return cls(load_backbone(model, config.precision, device), config)
+
+    def as_text(self, prompts: pa.Table) -> list[tuple[str, int]]:
+        """Return each of PROMPTS as the LM reads it, special tokens and template included, and its length in tokens."""
+        tokens = self.encoder.encode(read_prompts(prompts)).tokens
+        return [(self.encoder.tokenizer.decode(one, skip_special_tokens=False), len(one)) for one in tokens]
+
+    def as_read(self, prompts: pa.Table) -> pa.Table:
+        """Return PROMPTS with what the budget leaves of each."""
+        left = [to_rows(segments) for segments in self.encoder.as_read(read_prompts(prompts))]
+        place = prompts.schema.get_field_index("segments")
+        return prompts.set_column(place, "segments", pa.array(left, pa.list_(SEGMENT)))
 
     def score(self, prompts: pa.Table) -> pa.Table:
         """Score PROMPTS; returns target_id, p_yes (float64) and n_tokens (int32), in the same order.

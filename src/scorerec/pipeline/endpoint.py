@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from scorerec.core.errors import ModelError
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.encode import read_prompts
 from scorerec.text.budget import Budget, TokenCounter, fit
-from scorerec.text.segments import Segment
+from scorerec.text.segments import Segment, render
 
 
 class EndpointConfig(AskingConfig):
@@ -70,6 +70,24 @@ def as_asked(prompts: pa.Table, budget: Budget) -> dict[str, list[Segment]]:
     counter = TokenCounter(estimate_tokens)
     fitted = [fit(row, budget, counter).segments for row in read_prompts(prompts)]
     return dict(zip(prompts["target_id"].to_pylist(), fitted, strict=True))
+
+
+def texts_about(
+    prompts: pa.Table, budget: Budget, target_ids: Collection[str], behaviour_ids: Collection[str]
+) -> list[str]:
+    """Return the texts that an endpoint is sent for some targets, or with some behaviours in them.
+
+    Args:
+        prompts: PROMPTS.
+        budget: titles and tokens that are shown.
+        target_ids: of the targets.
+        behaviour_ids: of the behaviours.
+    """
+    return [
+        render(segments)
+        for target_id, segments in as_asked(prompts, budget).items()
+        if target_id in target_ids or any(segment.behaviour_id in behaviour_ids for segment in segments)
+    ]
 
 
 def score_by_endpoint(

@@ -6,7 +6,7 @@ The oracle alone looks at labels, which is what makes it a bound and not a metho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,11 @@ import pyarrow.compute as pc
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS
 from scorerec.pipeline.prompting import ranked
+from scorerec.text import prompts as texts
+from scorerec.text.segments import from_rows, to_rows
 
 _TRIES = 50  # draws per behaviour wanted
+_BLOCK = 20_000  # prompts at a time
 
 
 def first_candidates(targets: pa.Table, candidates: pa.Table, n_context_users: int) -> pa.Table:
@@ -171,3 +174,29 @@ def _contexts(rows: Iterable[tuple[str, Sequence[str]]]) -> pa.Table:
     return CONTEXTS.check(
         pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in flat], CONTEXTS.columns)
     )
+
+
+def without_behaviours(table: pa.Table, behaviour_ids: Collection[str]) -> tuple[pa.Table, int]:
+    """Return PROMPTS without some behaviours, and how many prompts that changed; any other table as it is.
+
+    Args:
+        table: PROMPTS, or a table without segments.
+        behaviour_ids: the behaviours that leave.
+    """
+    if "segments" not in table.column_names:
+        return table, 0
+    gone, chunks, n_changed = pa.array(behaviour_ids, pa.string()), [], 0
+    for batch in table.select(["segments"]).to_batches(max_chunksize=_BLOCK):
+        column = batch.column(0)
+        shown = pc.is_in(column.flatten().field("behaviour_id"), gone)
+        changed = pc.unique(pc.list_parent_indices(column).filter(shown)).to_numpy()
+        left = [
+            to_rows(texts.without_behaviours(from_rows(segments), behaviour_ids))
+            for segments in column.take(pa.array(changed)).to_pylist()
+        ]
+        order = np.arange(len(column))
+        order[changed] = len(column) + np.arange(len(changed))
+        chunks.append(pa.concat_arrays([column, pa.array(left, column.type)]).take(pa.array(order)))
+        n_changed += len(changed)
+    place = table.schema.get_field_index("segments")
+    return table.set_column(place, "segments", pa.chunked_array(chunks, pa.list_(SEGMENT))), n_changed

@@ -136,6 +136,10 @@ class Prompter:
             for target_id, history, item in requests(targets, queries)
         ]
 
+    def assessing_texts(self, targets: pa.Table, queries: pa.Table) -> list[str]:
+        """Return P^r of each target as text."""
+        return [render(segments) for _, segments in self.self_assessing(targets, queries)]
+
     def _shown(self, item_ids: Sequence[str], target: str) -> Sequence[str]:
         """Return the titles of a similar user that travel in a prompt, oldest first."""
         if self.config.evidence_window == "target" and target in item_ids:

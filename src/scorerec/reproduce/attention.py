@@ -59,16 +59,7 @@ def read_attention(path: Path, models: Mapping[str, str] | None = None) -> list[
         return []
     if models is not None and _read(path).get("models") != models:
         raise ArtifactError(f"{path}: made with other settings; scorerec reproduce fig5 makes it anew")
-    return [
-        Attention(
-            entry["method"],
-            entry["row_id"],
-            [TokenWeight(**token) for token in entry["tokens"]],
-            entry["n_rows"],
-            entry["mean_shares"],
-        )
-        for entry in _read(path).get("found", [])
-    ]
+    return [Attention.from_json(entry) for entry in _read(path).get("found", [])]
 
 
 def _read(path: Path) -> dict[str, Any]:

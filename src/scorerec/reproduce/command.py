@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scorerec.core.errors import ArtifactError, ConfigError, DataError, ScorerecError
-from scorerec.crm.registry import MODULES
 from scorerec.experiment.attention import Attention
 from scorerec.experiment.config import load_experiment
+from scorerec.experiment.methods import recommenders
 from scorerec.experiment.runner import Progress
 from scorerec.reproduce.attention import (
     attention_figure,
@@ -183,7 +183,7 @@ def _figure_5(seed: int) -> Job:
 def _signals(job: Reproduction, seeds: Sequence[int], kept: Path) -> dict[str, str]:
     """Measure the signal of every recommender, and of SCORE step by step; return why it failed, if it did."""
     failures = {}
-    for row, stage in [*((row, OF_CRM) for row in TABLE_2 if row.key in MODULES), (SCORE, WHOLE)]:
+    for row, stage in [*((row, OF_CRM) for row in TABLE_2 if row.key in recommenders()), (SCORE, WHOLE)]:
         for seed in seeds:
             try:
                 keep_signal(job.runner(Job(row, seed)), stage, row.key, kept)

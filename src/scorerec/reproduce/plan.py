@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from scorerec.core.errors import ConfigError
-from scorerec.crm.registry import MODULES, model_kind
-from scorerec.experiment.methods import ALWAYS, HEADINGS, METHODS, Knowledge
+from scorerec.experiment.methods import ALWAYS, HEADINGS, METHODS, Knowledge, recommenders
 from scorerec.experiment.plan import reads_text, shows_others
 
 # What a method may know, and hence what it can fairly be compared with.
@@ -65,7 +64,7 @@ class Row(NamedTuple):
 
 def _crm_rows(model: str) -> Iterator[Row]:
     """Yield a recommender as it finds users, with the item mean beside it, and trained for AUC on labelled rows."""
-    kind, changes = model_kind(model), (f"crm.model={model}",)
+    kind, changes = recommenders()[model], (f"crm.model={model}",)
     yield Row(model, "crm", changes, kind.label)
     yield Row(f"{model}-item", "crm+item", changes, f"{kind.label} + item mean")
     if "bce" in kind.recipes:
@@ -79,7 +78,7 @@ def _rows_of_category(category: str) -> tuple[Row, ...]:
         if method.heading == category and method.kind != "conventional":
             found.append(Row(method.key, method.key))
     if category == METHODS["crm"].heading:
-        found += (row for model in MODULES for row in _crm_rows(model))
+        found += (row for model in recommenders() for row in _crm_rows(model))
     return tuple(found)
 
 

@@ -17,7 +17,6 @@ from scorerec.experiment.plan import stages_of
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.experiment.stand_ins import machine, stand_ins
-from scorerec.nn.devices import use_threads
 from scorerec.reproduce.plan import Row
 from scorerec.reproduce.records import Record, keep_record, make_record, read_records, record_path
 
@@ -118,7 +117,6 @@ class Reproduction:
         runner = self.runner(job)
         config = runner.config
         method = METHODS[job.row.method]
-        use_threads(config.threads)
         run = runner.made(method.stage, "corpus")
         rows = judged_rows(
             run.interactions, run.all_targets, [run.scores(method.stage, method.key)], config.evaluation.split

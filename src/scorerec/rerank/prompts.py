@@ -35,6 +35,10 @@ class PromptReader:
             for target_id, rows in zip(table["target_id"].to_pylist(), table["segments"].to_pylist(), strict=True)
         }
 
+    def texts(self, prompts: pa.Table) -> dict[str, str]:
+        """Return target_id -> P^b as it is read."""
+        return texts_of(self.read(prompts))
+
 
 def texts_of(prompts: dict[str, list[Segment]]) -> dict[str, str]:
     """Return target_id -> prompt as one string."""

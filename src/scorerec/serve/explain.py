@@ -15,13 +15,9 @@ from scorerec.core.randomness import generator
 from scorerec.core.tables import CONTEXTS
 from scorerec.experiment.run import Run
 from scorerec.experiment.stand_ins import stand_ins
-from scorerec.llm.encode import read_prompts
-from scorerec.nn.devices import use_threads
 from scorerec.pipeline.chain import Chain, item_lists
 from scorerec.pipeline.recommend import Recommendation, Recommender
-from scorerec.retrieve.index import BehaviourIndex
 from scorerec.serve.live import index_path, known_interactions
-from scorerec.text.segments import render
 
 
 @dataclass(frozen=True)
@@ -75,14 +71,13 @@ def show_prompts(folder: Path, row_id: int | None) -> list[ShownPrompt]:
     contexts, histories = run.table("contexts", CONTEXTS), item_lists(run.behaviours)
     augmented = prompter.augmented(target, run.queries, contexts, histories)
     reranker = run.reranker()
-    by_sare = render(next(iter(reranker.reader.read(basic).values())))
-    assessing = render(prompter.self_assessing(target, run.queries)[0][1])
+    (by_sare,) = reranker.reader.texts(basic).values()
+    (assessing,) = prompter.assessing_texts(target, run.queries)
     shown = []
     for name, stage, table in (("P^b", "tuned-llm", basic), ("P^s", "tuned-score", augmented)):
         scorer = run.lm(stage)
-        tokens = scorer.encoder.encode(read_prompts(table)).tokens[0]
-        text = scorer.encoder.tokenizer.decode(tokens, skip_special_tokens=False)
-        shown.append(ShownPrompt(name, f"the LM ({scorer.backbone.describe()})", text, len(tokens)))
+        ((text, n_tokens),) = scorer.as_text(table)
+        shown.append(ShownPrompt(name, f"the LM ({scorer.backbone.describe()})", text, n_tokens))
     count = len(scorer.encoder.tokenizer(assessing, add_special_tokens=False)["input_ids"])
     return [
         ShownPrompt(
@@ -109,7 +104,6 @@ def recommend(folder: Path, user_ids: Sequence[str], count: int) -> list[Recomme
         ArtifactError: the run has not come to its end.
     """
     run = Run.open(folder)
-    use_threads(run.config.threads)
     chosen = user_ids or [_test_user(run.interactions, run.config.seed)]
     known = {user: known_interactions(run, user) for user in chosen}
     for user in (user for user, rows in known.items() if not rows.num_rows):
@@ -138,7 +132,7 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
         DataError: the index was built with another retriever.
     """
     config, found_by, crm, scorer = run.config, run.finder(), run.crm(), run.lm("tuned-score")
-    with BehaviourIndex.open(index_path(run)) as index:
+    with run.index(index_path(run)) as index:
         if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         counts = config.evidence.n_candidates, config.evidence.n_context_users

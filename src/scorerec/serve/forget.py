@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import PROMPTS
 from scorerec.data.download import cache_folder
 from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings
-from scorerec.experiment.run import RECORD, REPLIES, Run
+from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.stage import Holds
-from scorerec.pipeline.endpoint import as_asked
+from scorerec.pipeline.endpoint import texts_about
 from scorerec.serve.live import LIVE, forget_live
 from scorerec.serve.traces import Traces
-from scorerec.text.segments import render
 
 _LAST = {"corpus": 1, "data": 2}  # they tell which ids are whose, and no model had a part in them
 
@@ -98,7 +96,7 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
     gone = Counter(added=sum(forget_live(run.folder, user_id) for run in runs))
     if not traces and not gone["added"]:
         raise DataError(f"no user {user_id!r} in the data of {folder}; user ids are text, as in the ratings")
-    replies = _forget_replies(root / REPLIES, runs, traces)
+    replies = _forget_replies(runs, traces)
     # Reports show single users; they are cheap to make anew from what is left.
     dropped = [found for found in artifacts if _holds(found, "page") or (drop_models and found.stage not in _LAST)]
     for run in runs:
@@ -152,31 +150,23 @@ def _made_from(store: ArtifactStore, data: str) -> list[Artifact]:
     return [artifact for artifact in artifacts if artifact.fingerprint in made]
 
 
-def _forget_replies(path: Path, runs: Collection[Run], traces: Traces) -> int:
+def _forget_replies(runs: Sequence[Run], traces: Traces) -> int:
     """Forget what an assessor or a distant LM was asked about the user, whichever run drew the question."""
-    prompts: set[str] = set()
-    for run in runs if path.is_file() else ():
-        prompts.update(_asked_of_endpoints(run, traces))
-        if "corpus" in run.artifacts:
-            wanted = pa.array(sorted(traces.ids["target_id"]), pa.string())
-            theirs = run.all_targets.filter(pc.is_in(run.all_targets["target_id"], wanted))
-            asked = run.prompter.self_assessing(theirs, run.queries)
-            prompts.update(render(segments) for _, segments in asked)
-    if not prompts:
+    if not runs or not runs[0].replies_path.is_file():
         return 0
-    with ReplyStore(path) as store:
-        return store.forget(prompts)
-
-
-def _asked_of_endpoints(run: Run, traces: Traces) -> Iterator[str]:
-    """Yield the texts that the endpoint was sent for the user's rows, or with the user's behaviours in them."""
-    for scores, prompts in ASKED_AFAR.items():
-        if scores in run.artifacts:
-            asked = as_asked(run.table(prompts, PROMPTS), run.config.llm.budget)
-            for target_id, segments in asked.items():
-                theirs = any(segment.behaviour_id in traces.ids["behaviour_id"] for segment in segments)
-                if theirs or target_id in traces.ids["target_id"]:
-                    yield render(segments)
+    targets, behaviours = traces.ids["target_id"], traces.ids["behaviour_id"]
+    texts: set[str] = set()
+    for run in runs:
+        for scores, prompts in ASKED_AFAR.items():
+            if scores in run.artifacts:
+                texts.update(texts_about(run.table(prompts, PROMPTS), run.config.llm.budget, targets, behaviours))
+        if "corpus" in run.artifacts:
+            theirs = pc.is_in(run.all_targets["target_id"], pa.array(sorted(targets), pa.string()))
+            texts.update(run.prompter.assessing_texts(run.all_targets.filter(theirs), run.queries))
+    if not texts:
+        return 0
+    with runs[0].replies() as store:
+        return store.forget(texts)
 
 
 def _drop_from_record(run: Run, dropped: Collection[Path]) -> None:

@@ -21,7 +21,6 @@ from scorerec.experiment.config import load_experiment, merged
 from scorerec.experiment.plan import RESULTS, stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
-from scorerec.nn.devices import use_threads
 from scorerec.pipeline.recommend import Recommendation, Request
 from scorerec.serve.explain import opened_recommender
 from scorerec.serve.live import known_interactions
@@ -66,7 +65,6 @@ def fit(
     source = {"name": "tabular", "ratings": _RATINGS, "items": _ITEMS, "columns": dict(columns)}
     own = {"name": folder.name, "prompt": {"domain": "item"}, "data": {"source": source, "path": str(data.absolute())}}
     config = load_experiment(preset, changes=merged(own, settings))
-    use_threads(config.threads)
     Runner(stages_of(config), config, folder.parent, folder).run()
     write_report(folder)
     return FittedModel(folder)
@@ -127,7 +125,6 @@ class FittedModel:
         for user, item in zip(users, asked, strict=True):
             wanted.setdefault(user, []).append(item)
         known = {user: histories[user] if user in histories else _history(run, user) for user in wanted}
-        use_threads(run.config.threads)
         with opened_recommender(run) as recommender:
             answers = recommender.answer([Request(user, known[user], own) for user, own in wanted.items()])
         found = {user: iter(own) for user, own in zip(wanted, answers, strict=True)}
@@ -148,7 +145,6 @@ class FittedModel:
         run = Run.open(self.folder)
         _check_items(run, history or ())
         liked = _history(run, user_id) if history is None else history
-        use_threads(run.config.threads)
         with opened_recommender(run) as recommender:
             return recommender.recommend(user_id, liked, known_interactions(run, user_id)["item_id"].to_pylist(), count)
 

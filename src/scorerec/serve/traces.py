@@ -15,14 +15,11 @@ import pyarrow.parquet as pq
 
 from scorerec.core.artifacts import MANIFEST, Artifact, write_part
 from scorerec.core.storage import replace_file
-from scorerec.core.tables import SEGMENT
 from scorerec.experiment.plan import holdings
+from scorerec.pipeline.producers import without_behaviours
 from scorerec.retrieve.index import BehaviourIndex
-from scorerec.text.prompts import without_behaviours
-from scorerec.text.segments import from_rows, to_rows
 
 _NOTE = "rows of forgotten users are gone: this is no longer what the same inputs would give"
-_BLOCK = 20_000  # prompts at a time
 
 
 class Traces:
@@ -62,7 +59,8 @@ class Traces:
         # Tables that say which ids are whose go last.
         for path in sorted(_parts(artifact), key=lambda path: "user_id" in pq.read_schema(path).names):
             table = pq.read_table(path)
-            left, n_changed = self._without_behaviours(table.filter(pc.invert(self._is_theirs(table))))
+            others = table.filter(pc.invert(self._is_theirs(table)))
+            left, n_changed = without_behaviours(others, self.ids["behaviour_id"])
             if n_changed or left.num_rows < table.num_rows:
                 is_open = is_open or _open(artifact)
                 write_part(path, left)
@@ -82,26 +80,6 @@ class Traces:
             wanted = pa.array(sorted(self.ids[column]), table.schema.field(column).type)
             mask |= pc.is_in(table[column], wanted).to_numpy()
         return pa.array(mask)
-
-    def _without_behaviours(self, table: pa.Table) -> tuple[pa.Table, int]:
-        """Return PROMPTS without the user's behaviours, and how many prompts that changed; other tables as they are."""
-        if "segments" not in table.column_names:
-            return table, 0
-        chunks, n_changed = [], 0
-        for batch in table.select(["segments"]).to_batches(max_chunksize=_BLOCK):
-            column = batch.column(0)
-            shown = pc.is_in(column.flatten().field("behaviour_id"), pa.array(self.ids["behaviour_id"], pa.string()))
-            changed = pc.unique(pc.list_parent_indices(column).filter(shown)).to_numpy()
-            texts = [
-                to_rows(without_behaviours(from_rows(segments), self.ids["behaviour_id"]))
-                for segments in column.take(pa.array(changed)).to_pylist()
-            ]
-            order = np.arange(len(column))
-            order[changed] = len(column) + np.arange(len(changed))
-            chunks.append(pa.concat_arrays([column, pa.array(texts, column.type)]).take(pa.array(order)))
-            n_changed += len(changed)
-        place = table.schema.get_field_index("segments")
-        return table.set_column(place, "segments", pa.chunked_array(chunks, pa.list_(SEGMENT))), n_changed
 
 
 def _parts(artifact: Artifact) -> list[Path]:

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scorerec.cli.start import app
-from scorerec.core.errors import ArtifactError, ConfigError
-from scorerec.data.form import UnclearError
+from scorerec.core.errors import ArtifactError, ConfigError, UnclearError
 from scorerec.data.prepare import prepare
 from scorerec.experiment import complete
 from scorerec.experiment.config import load_experiment

@@ -6,7 +6,6 @@ from sklearn.metrics import roc_auc_score
 from scorerec.core.errors import DataError
 from scorerec.crm import simple
 from scorerec.crm.histories import Prefixes, Rows, as_matrix
-from scorerec.crm.registry import BOOSTED_TREES, EASE, TITLE_REGRESSION, USER_KNN
 from scorerec.crm.simple import fit_simple
 
 # Three users like 1 and 2; 1 and 2; 3. The first is asked about 2 after 1, the third about 1 after 3.
@@ -65,10 +64,10 @@ def test_each_finds_two_tastes_but_counts_cannot(make_interactions):
     found = fit_simple(table, titles, seed=0)
     tested = table.filter(pa.compute.equal(table["split"], "test"))
     auc = {name: roc_auc_score(tested["label"], scores["test"].p_yes) for name, scores in found.items()}
-    assert auc[USER_KNN] > 0.8
-    assert auc[EASE] > 0.8
-    assert auc[TITLE_REGRESSION] > 0.8
-    assert abs(auc[BOOSTED_TREES] - 0.5) < 0.1
+    assert auc["user-knn"] > 0.8
+    assert auc["ease"] > 0.8
+    assert auc["title-regression"] > 0.8
+    assert abs(auc["boosted-trees"] - 0.5) < 0.1
     for scores in found.values():
         assert ((scores["test"].p_yes > 0) & (scores["test"].p_yes < 1)).all()
         assert scores["valid"].facts["valid_auc"] > 0.4

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from scorerec.core.errors import ConfigError, DataError
-from scorerec.data.form import ANSWERS, UnclearError
+from scorerec.core.errors import ConfigError, DataError, UnclearError
+from scorerec.data.form import ANSWERS
 from scorerec.data.inspect import Inspection, inspect_files
 
 NAMES = ("user", "item", "stars", "time")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from scorerec.core.errors import DataError
-from scorerec.data.form import ANSWERS, UnclearError
+from scorerec.core.errors import DataError, UnclearError
+from scorerec.data.form import ANSWERS
 from scorerec.data.proposal import Proposal, propose
 from scorerec.data.raw import RawTables
 from scorerec.data.sources.columns import ColumnMap

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scorerec.core.metrics import auc
-from scorerec.evaluate import signal
 from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.signal import (
     SignalRows,
@@ -66,7 +65,7 @@ def test_no_user_is_judged_by_a_model_that_was_fitted_on_that_user(pairs):
     users, labels = (np.array(column) for column in zip(*pairs, strict=True))
     Recording.pairs.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(signal, "LogisticRegression", Recording)
+        patch.setattr("sklearn.linear_model.LogisticRegression", Recording)
         scores = cross_fitted(np.column_stack([users, np.arange(len(users)) + 1.0]), labels.astype(np.int8), users)
     judged = [user for _, group in Recording.pairs for user in group]
     assert len(judged) == len(set(judged))  # nobody twice
@@ -78,7 +77,7 @@ def test_no_user_is_judged_by_a_model_that_was_fitted_on_that_user(pairs):
 
 
 def test_everybody_is_judged(monkeypatch, rows):
-    monkeypatch.setattr(signal, "LogisticRegression", Recording)
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Recording)
     Recording.pairs.clear()
     cross_fitted(np.column_stack([rows.users, rows.users]), rows.labels, rows.users)
     assert len(Recording.pairs) == 5

@@ -14,7 +14,6 @@ from scorerec.core.tables import (
     CANDIDATES,
     CONTEXTS,
     PROMPTS,
-    SEGMENT,
 )
 from scorerec.evaluate.comparison import REFERENCES, compare
 from scorerec.evaluate.examples import EvidenceTables, Example, choose_examples, read_examples
@@ -38,8 +37,6 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
-from scorerec.llm.encode import read_prompts
-from scorerec.text.segments import to_rows
 
 _REPORTING = ("data", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
 
@@ -170,14 +167,7 @@ def _examples(run: Run, rows: JudgedRows) -> list[Example]:
         run.behaviours,
         run.table("candidates", CANDIDATES),
         run.table("contexts", CONTEXTS),
-        _as_read(run, mine),
+        run.lm("tuned-score").as_read(mine),
         dict(zip(run.item_ids, items["title"].to_pylist(), strict=True)),
     )
     return read_examples(tables, rows, chosen)
-
-
-def _as_read(run: Run, prompts: pa.Table) -> pa.Table:
-    """Return the prompts with what the LM's budget left of them."""
-    encoder = run.lm("tuned-score").encoder
-    left = [to_rows(segments) for segments in encoder.as_read(read_prompts(prompts))]
-    return prompts.set_column(prompts.schema.get_field_index("segments"), "segments", pa.array(left, pa.list_(SEGMENT)))
