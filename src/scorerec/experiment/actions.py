@@ -98,7 +98,7 @@ def run_experiment(
     for stage in missing:
         part = estimates.get(stage)
         tell(Progress(stage, "estimate", part.seconds if part else None, None, part.line if part else ""))
-    if missing:
+    if estimates:
         tell(Progress(to or "run", "total", None, None, total_line(list(estimates.values()), missing)))
     artifacts = runner.run(to, tell)
     if "report" not in artifacts:
