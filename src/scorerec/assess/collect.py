@@ -103,6 +103,11 @@ _DEFAULT = AssessConfig()
 def make_assessor(config: AssessConfig, describer: Describer, words: DomainWords) -> Assessor:
     """Return the assessor that ``config`` names.
 
+    Args:
+        config: whom to ask.
+        describer: of the catalogue; item metadata is read from it, an LLM does not need it.
+        words: of the domain, likewise.
+
     Raises:
         ConfigError: an LLM is to be asked, and the environment names no endpoint or key.
     """

@@ -45,7 +45,13 @@ class Plan:
 
 
 def make_plan(requests: Sequence[Request], identity: Mapping[str, Any], store: ReplyStore | None) -> Plan:
-    """Return what is to be asked of the assessor with this identity; None as store is an empty one."""
+    """Return what is to be asked of the assessor with this identity.
+
+    Args:
+        requests: (target_id, P^r).
+        identity: of the assessor: what replies are kept under beside the prompt.
+        store: where replies are kept; None is as an empty one.
+    """
     keys: dict[str, str] = {}
     prompts: dict[str, Prompt] = {}
     for target_id, segments in requests:

@@ -25,7 +25,13 @@ from scorerec.llm.tune import own_randomness, told
 
 
 def projector(n_values: int, n_embedded: int, expansion: int) -> nn.Module:
-    """Return the projector, one for users and items: d -> expansion d -> H."""
+    """Return the projector, one for users and items: d -> expansion d -> H.
+
+    Args:
+        n_values: d, of a vector of a user or item.
+        n_embedded: H, of the LM's embedding.
+        expansion: how many times wider the inner layer is than d.
+    """
     inner = expansion * n_values
     return nn.Sequential(nn.Linear(n_values, inner), nn.ReLU(), nn.Linear(inner, n_embedded))
 
@@ -69,7 +75,14 @@ def train_collm(
 
 
 def load_collm(tuned: Path, folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
-    """Return a scorer of what ``train_collm`` saved in ``folder``, on the LM of the first stage."""
+    """Return a scorer of what ``train_collm`` saved in ``folder``, on the LM of the first stage.
+
+    Args:
+        tuned: folder of the first stage.
+        folder: what ``train_collm`` saved.
+        config: how the LM reads prompts.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
+    """
     backbone, shape = load_backbone(tuned, config.precision, device), read_shape(folder)
     made = projector(shape["n_values"], width(backbone), shape["expansion"])
     vectors = load_virtual_tokens(folder, made)

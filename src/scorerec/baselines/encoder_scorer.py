@@ -139,7 +139,14 @@ class EncoderScorer(nn.Module):
 def load_encoder_scorer(
     folder: Path, config: EncoderScorerConfig, budget: Budget, device: str = "auto"
 ) -> EncoderScorer:
-    """Return what ``train_encoder_scorer`` saved."""
+    """Return what ``train_encoder_scorer`` saved.
+
+    Args:
+        folder: what was saved.
+        config: as it was trained.
+        budget: titles that a prompt may show; its tokens are ``config.max_tokens``.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
+    """
     model = EncoderScorer(folder, config, budget, device)
     model.head.load_state_dict(load_file(folder / _HEAD))
     return model.eval()

@@ -69,7 +69,13 @@ def train_llara(
 
 
 def load_llara(folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
-    """Return a scorer of what ``train_llara`` saved; it reads every prompt with vectors."""
+    """Return a scorer of what ``train_llara`` saved; it reads every prompt with vectors.
+
+    Args:
+        folder: what was saved.
+        config: how the LM reads prompts.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
+    """
     backbone, shape = load_backbone(folder, config.precision, device), read_shape(folder)
     made = projector(shape["n_values"], width(backbone))
     vectors = load_virtual_tokens(folder, made)

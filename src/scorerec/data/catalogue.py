@@ -55,6 +55,11 @@ def checked_catalogue(items: pl.DataFrame, origin: Origin, untitled: str, repeat
 def known_items(raw: RawTables, catalogue: Catalogue, policy: str) -> pl.DataFrame:
     """Return the ratings of items that the catalogue has.
 
+    Args:
+        raw: what was read.
+        catalogue: the items that there are.
+        policy: what becomes of ratings of others: error or drop.
+
     Raises:
         DataError: there are others, and ``policy`` is ``error``; or no row would be left.
     """

@@ -109,7 +109,13 @@ def source_difference(
 
 
 def gain(rows: SignalRows, scores: Floats, against: Floats) -> Interval | None:
-    """Return the interval of AUC(scores) - AUC(against) under draws of users."""
+    """Return the interval of AUC(scores) - AUC(against) under draws of users.
+
+    Args:
+        rows: N labelled rows.
+        scores: (N,).
+        against: (N,).
+    """
     draws = resample_users(rows.users, rows.labels, {"own": scores, "other": against}, _DRAWS)
     return draws.difference("auc", "own", "other", 0.0).interval
 

@@ -99,7 +99,13 @@ def choose_contexts(
 
 
 def reranker_texts(prompter: Prompter, reranker: Reranker, behaviours: pa.Table) -> dict[str, str]:
-    """Return behaviour_id -> d(H(u)), as much of it as the reranker reads beside a prompt."""
+    """Return behaviour_id -> d(H(u)), as much of it as the reranker reads beside a prompt.
+
+    Args:
+        prompter: writes them.
+        reranker: says how much it reads.
+        behaviours: BEHAVIOURS.
+    """
     reader = Reader(reranker.reader.budget.tokens, reranker.reader.count_tokens)
     return prompter.behaviour_texts(behaviours, "behaviour_id", reader)
 

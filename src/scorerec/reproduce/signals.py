@@ -46,7 +46,13 @@ def keep_signal(runner: Runner, stage: str, key: str, kept: Path) -> None:
 
 
 def is_current(one: KeptSignal, runner: Runner, stage: str) -> bool:
-    """Whether a signal was measured with the present settings."""
+    """Whether a signal was measured with the present settings.
+
+    Args:
+        one: what was measured.
+        runner: of the row and seed, with the present settings.
+        stage: ``WHOLE`` or ``OF_CRM``.
+    """
     return one.fingerprint == fingerprint(_measuring(runner).identities[stage])
 
 

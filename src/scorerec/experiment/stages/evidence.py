@@ -157,7 +157,13 @@ def taste_candidates(run: Run, draft: Draft) -> None:
 
 
 def search_index(run: Run, draft: Draft, found_by: Vectors) -> None:
-    """Fill an index with the vectors of behaviours, and search it with those of queries."""
+    """Fill an index with the vectors of behaviours, and search it with those of queries.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        found_by: turns behaviours and queries into vectors.
+    """
     behaviours, queries = run.behaviours, run.queries
     vectors = found_by.behaviours(behaviours)
     with BehaviourIndex.create(draft.path / INDEX, found_by.fingerprint, vectors["vector"].type.list_size) as index:

@@ -29,7 +29,13 @@ def basic_prompts(run: Run, draft: Draft) -> None:
 
 
 def augmented_prompts(run: Run, draft: Draft, contexts: str) -> None:
-    """Write P^s with the contexts of a stage."""
+    """Write P^s with the contexts of a stage.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        contexts: the stage that chose them.
+    """
     histories, chosen = item_lists(run.behaviours), run.table(contexts, CONTEXTS)
     draft.write(PROMPTS, run.prompter.augmented(run.all_targets, run.queries, chosen, histories))
 
@@ -61,7 +67,14 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
 
 
 def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:
-    """Tune an LM on the prompts of a stage, in as many processes as configured; return facts."""
+    """Tune an LM on the prompts of a stage, in as many processes as configured; return facts.
+
+    Args:
+        run: what was made so far.
+        prompts: the stage that wrote them.
+        model: what is tuned: a folder, or an id of the hub.
+        out: folder of the result.
+    """
     config = run.config
     if config.llm.processes > 1:
         folders = run.artifact(prompts).path, run.artifact("corpus").path
@@ -72,11 +85,25 @@ def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, A
 
 
 def tuned(run: Run, draft: Draft, prompts: str) -> None:
-    """Tune the LM on the prompts of a stage."""
+    """Tune the LM on the prompts of a stage.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        prompts: the stage that wrote them.
+    """
     draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL))
 
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:
-    """Score the judged rows of one stage's prompts with the LM that another stage tuned."""
+    """Score the judged rows of one stage's prompts with the LM that another stage tuned.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        tuned: the stage that tuned the LM.
+        prompts: the stage that wrote them.
+        method: what the scores are called.
+    """
     found = score(run.model(tuned), run.prompts(prompts, *JUDGED), run.config.llm, run.config.device)
     draft.write(SCORES, with_method(found, method))
