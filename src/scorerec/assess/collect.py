@@ -15,7 +15,7 @@ from scorerec.assess.assessor import NOTHING, Assessor, BudgetError, Tokens
 from scorerec.assess.client import ChatAssessor, ChatConfig
 from scorerec.assess.limits import Budget, Prices
 from scorerec.assess.metadata import MetadataAssessor
-from scorerec.assess.plan import Plan, Request, make_plan
+from scorerec.assess.plan import AssessmentRequest, Plan, make_plan
 from scorerec.assess.store import ReplyStore
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError
@@ -132,7 +132,10 @@ def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
 
 
 def collect(
-    requests: Sequence[Request], assessor: Assessor, store: ReplyStore | None = None, config: AskingConfig = _DEFAULT
+    requests: Sequence[AssessmentRequest],
+    assessor: Assessor,
+    store: ReplyStore | None = None,
+    config: AskingConfig = _DEFAULT,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the assessments of all requests that were answered, in their order, and what happened.
 

@@ -13,7 +13,7 @@ from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
 from scorerec.evaluate.results import Result, Signal, SourceDifference, UserCount
 from scorerec.evaluate.signal import COMPARED
-from scorerec.evaluate.tables import NONE, Row, markdown, number
+from scorerec.evaluate.tables import NONE, TableRow, markdown, number
 from scorerec.experiment.plan import SIGNAL_OF_CRM
 from scorerec.experiment.runner import Runner
 
@@ -101,7 +101,7 @@ def signal_text(found: Mapping[str, Sequence[KeptSignal]]) -> str:
     return "\n".join(parts)
 
 
-def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[Row]:
+def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[TableRow]:
     rows: dict[str, dict[int, Signal]] = {}
     for kept in found.values():
         for one in kept:
@@ -127,7 +127,7 @@ def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[Row]:
     return table
 
 
-def _rankings(every: Sequence[Signal], split: str) -> list[Row]:
+def _rankings(every: Sequence[Signal], split: str) -> list[TableRow]:
     found: dict[str, list[Mapping[str, float]]] = {}
     for signal in every:
         for one in signal.rankings:
@@ -139,7 +139,7 @@ def _rankings(every: Sequence[Signal], split: str) -> list[Row]:
     ]
 
 
-def _counts(every: Sequence[Signal], split: str) -> list[Row]:
+def _counts(every: Sequence[Signal], split: str) -> list[TableRow]:
     found: dict[str, dict[int, list[UserCount]]] = {}
     for signal in every:
         for one in signal.counts:
@@ -159,7 +159,7 @@ def _counts(every: Sequence[Signal], split: str) -> list[Row]:
     return rows
 
 
-def _differences(every: Sequence[Signal]) -> list[Row]:
+def _differences(every: Sequence[Signal]) -> list[TableRow]:
     found: dict[tuple[str, str, str, int], list[SourceDifference]] = {}
     for signal in every:
         for one in signal.differences:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from sentence_transformers import SentenceTransformer
 
 from scorerec.assess.collect import collect, make_assessor, sample_targets
-from scorerec.assess.plan import Request
+from scorerec.assess.plan import AssessmentRequest
 from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.core.artifacts import MODEL, Draft, read_table
 from scorerec.core.tables import (
@@ -71,7 +71,7 @@ def candidates(run: Run, draft: Draft) -> None:
     search_index(run, draft, run.finder())
 
 
-def assessment_requests(run: Run) -> Sequence[Request]:
+def assessment_requests(run: Run) -> Sequence[AssessmentRequest]:
     """Return P^r of each training target that is to be assessed."""
     config = run.config
     sampled = sample_targets(run.all_targets, config.assess.n_targets, config.seed)
