@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from scorerec.baselines.config import CoLLMConfig
-from scorerec.baselines.soft import Material, note_shape, read_shape, width
+from scorerec.baselines.soft import Material, SoftConfigs, note_shape, read_shape, width
 from scorerec.baselines.virtual_tokens import (
     load_virtual_tokens,
     save_virtual_tokens,
@@ -39,7 +39,7 @@ def projector(n_values: int, n_embedded: int, expansion: int) -> nn.Module:
 def train_collm(
     tuned: Path,
     material: Material,
-    configs: tuple[LLMConfig, CoLLMConfig],
+    configs: SoftConfigs[CoLLMConfig],
     out: Path,
     seed: int,
     device: str = "auto",
@@ -57,8 +57,8 @@ def train_collm(
     Returns:
         Facts for the manifest.
     """
-    start, own = time.perf_counter(), configs[1]
-    config = configs[0].model_copy(update={"learning_rate": own.learning_rate, "epochs": own.epochs})
+    start, own = time.perf_counter(), configs.own
+    config = configs.lm.model_copy(update={"learning_rate": own.learning_rate, "epochs": own.epochs})
     backbone = load_backbone(tuned, config.precision, device)
     n_values = material.vectors.shape[1]
     with own_randomness(backbone, seed):

@@ -81,6 +81,13 @@ class Questions(NamedTuple):
 Ask = Callable[[Sequence[int], Sequence[list[Reactions]]], npt.NDArray[np.float64]]
 
 
+class Lesson(NamedTuple):
+    """Attributes: ``questions``: rows that are asked about; ``ask``: the LM that answers."""
+
+    questions: Questions
+    ask: Ask
+
+
 class Trail:
     """What was chosen so far for N rows at once."""
 

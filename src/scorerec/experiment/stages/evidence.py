@@ -26,7 +26,7 @@ from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import with_users
 from scorerec.experiment.stages.recommender import teaching
 from scorerec.nn.encoders import encode, load_encoder
-from scorerec.pipeline.chain import choose_contexts, item_lists, reranker_texts
+from scorerec.pipeline.chain import AskedRows, choose_contexts, item_lists, reranker_texts
 from scorerec.pipeline.finding import encoder_texts
 from scorerec.rerank.models import load_reranker
 from scorerec.rerank.sare import train_sare
@@ -123,7 +123,7 @@ def sare(run: Run, draft: Draft) -> None:
 def contexts(run: Run, draft: Draft) -> None:
     """Choose the K_s most useful candidates of each target."""
     reranker = run.reranker()
-    asked = run.all_targets, run.queries
+    asked = AskedRows(run.all_targets, run.queries)
     candidates = run.table("candidates", CANDIDATES)
     count = run.config.evidence.n_context_users
     draft.write(

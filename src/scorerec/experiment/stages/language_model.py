@@ -14,7 +14,7 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.embedded import pretrain
-from scorerec.llm.launch import tune_together
+from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 from scorerec.pipeline.chain import item_lists
@@ -77,8 +77,8 @@ def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, A
     """
     config = run.config
     if config.llm.processes > 1:
-        folders = run.artifact(prompts).path, run.artifact("corpus").path
-        return tune_together(model, folders, config.llm, out, config.seed, config.device)
+        tables = TableFolders(run.artifact(prompts).path, run.artifact("corpus").path)
+        return tune_together(model, tables, config.llm, out, config.seed, config.device)
     labels = run.targets("train", "valid")
     loaded = load_backbone(model, config.llm.precision, config.device)
     return tune(loaded, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
