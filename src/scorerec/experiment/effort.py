@@ -136,7 +136,7 @@ def contexts(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
 
 
 def backbone(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of the embedded LM's reading; any other is used as it is."""
+    """Return the work of the embedded LM on its mixture; any other is used as it is."""
     if config.llm.backbone != EMBEDDED:
         return None
     shape, lm = _lm_shape(config), config.embedded_lm

@@ -18,8 +18,8 @@ from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 from scorerec.pipeline.chain import item_lists
+from scorerec.pipeline.mixture import Mixture, early_rows
 from scorerec.pipeline.prompting import ranked
-from scorerec.pipeline.reading import ReadingMatter, early_rows
 from scorerec.text.budget import Budget
 
 
@@ -61,8 +61,8 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
         evidence_titles=config.llm.evidence_titles,
         evidence_users=config.evidence.n_context_users,
     )
-    matter = ReadingMatter(run.prompter, early, run.queries, producers, budget)
-    texts = matter.draw(config.reading, config.seed)
+    mixture = Mixture(run.prompter, early, run.queries, producers, budget)
+    texts = mixture.draw(config.reading, config.seed)
     draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed, run.device))
 
 
