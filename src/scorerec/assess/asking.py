@@ -32,7 +32,13 @@ class Answers:
     spent: Tokens = NOTHING
 
     def add(self, key: str, prompt: Prompt, reply: Reply) -> None:
-        """Add the reply to one prompt."""
+        """Add the reply to one prompt.
+
+        Args:
+            key: of the prompt.
+            prompt: what was asked; its tokens are estimated where the reply does not count them.
+            reply: what came.
+        """
         self.replies[key] = reply
         self.spent = self.spent.plus(spent_on(prompt.text, reply))
 

@@ -15,7 +15,7 @@ from scorerec.assess.assessor import NOTHING, Assessor, BudgetError, Tokens
 from scorerec.assess.client import ChatAssessor, ChatConfig
 from scorerec.assess.limits import Budget, Prices
 from scorerec.assess.metadata import MetadataAssessor
-from scorerec.assess.plan import Plan, Request, make_plan
+from scorerec.assess.plan import AssessmentRequest, Plan, make_plan
 from scorerec.assess.store import ReplyStore
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError
@@ -103,6 +103,11 @@ _DEFAULT = AssessConfig()
 def make_assessor(config: AssessConfig, describer: Describer, words: DomainWords) -> Assessor:
     """Return the assessor that ``config`` names.
 
+    Args:
+        config: whom to ask.
+        describer: of the catalogue; item metadata is read from it, an LLM does not need it.
+        words: of the domain, likewise.
+
     Raises:
         ConfigError: an LLM is to be asked, and the environment names no endpoint or key.
     """
@@ -127,7 +132,10 @@ def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
 
 
 def collect(
-    requests: Sequence[Request], assessor: Assessor, store: ReplyStore | None = None, config: AskingConfig = _DEFAULT
+    requests: Sequence[AssessmentRequest],
+    assessor: Assessor,
+    store: ReplyStore | None = None,
+    config: AskingConfig = _DEFAULT,
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return the assessments of all requests that were answered, in their order, and what happened.
 

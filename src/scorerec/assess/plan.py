@@ -12,7 +12,7 @@ from scorerec.assess.limits import spent_on
 from scorerec.assess.store import ReplyStore, reply_key
 from scorerec.text.segments import Segment, render
 
-Request = tuple[str, Sequence[Segment]]  # (target_id, P^r)
+AssessmentRequest = tuple[str, Sequence[Segment]]  # (target_id, P^r)
 
 
 class Prompt(NamedTuple):
@@ -44,8 +44,14 @@ class Plan:
         return {key: prompt for key, prompt in self.prompts.items() if key not in self.replies}
 
 
-def make_plan(requests: Sequence[Request], identity: Mapping[str, Any], store: ReplyStore | None) -> Plan:
-    """Return what is to be asked of the assessor with this identity; None as store is an empty one."""
+def make_plan(requests: Sequence[AssessmentRequest], identity: Mapping[str, Any], store: ReplyStore | None) -> Plan:
+    """Return what is to be asked of the assessor with this identity.
+
+    Args:
+        requests: (target_id, P^r).
+        identity: of the assessor: what replies are kept under beside the prompt.
+        store: where replies are kept; None is as an empty one.
+    """
     keys: dict[str, str] = {}
     prompts: dict[str, Prompt] = {}
     for target_id, segments in requests:

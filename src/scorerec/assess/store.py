@@ -82,11 +82,24 @@ class ReplyStore:
         return Reply(*rows[0]) if rows else None
 
     def keep(self, key: str, model: str, prompt: str, reply: Reply) -> None:
-        """Keep one reply; it is on disk on return. A reply that is there already stays as it is."""
+        """Keep one reply; it is on disk on return. A reply that is there already stays as it is.
+
+        Args:
+            key: ``reply_key``.
+            model: who replied.
+            prompt: as text; ``forget`` finds replies by it.
+            reply: what came, and its tokens.
+        """
         self._execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)", key, model, prompt, *reply)
 
     def keep_wasted(self, key: str, kind: str, tokens: Tokens) -> None:
-        """Keep what a call cost whose reply cannot be used."""
+        """Keep what a call cost whose reply cannot be used.
+
+        Args:
+            key: ``reply_key``.
+            kind: of the failure.
+            tokens: that were paid for.
+        """
         self._execute("INSERT INTO wasted VALUES (?, ?, ?, ?)", key, kind, *tokens)
 
     def wasted(self) -> dict[str, Tokens]:

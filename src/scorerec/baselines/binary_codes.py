@@ -53,7 +53,13 @@ class BinaryCodes(nn.Module):
         return torch.tanh(self.item_layer(self.item_embedding(torch.from_numpy(numbers))))
 
     def logits(self, rows: Rows, hard_share: float = 1.0, rng: np.random.Generator | None = None) -> Tensor:
-        """Return the scores of rows, (N,); a share of the values, drawn by ``rng``, is read as bits."""
+        """Return the scores of rows, (N,).
+
+        Args:
+            rows: N of them; their labels are not looked at.
+            hard_share: share of the values of z that is read as bits, in [0, 1]; the others stay as they are.
+            rng: draws which; None: all are read as bits.
+        """
         user, item = self.users(rows.prefixes), self.items(rows.item)
         user, item = (_hardened(values, hard_share, rng) for values in (user, item))
         return self.scale * (user * item).sum(-1) + self.offset

@@ -35,13 +35,12 @@ class CoLLM(Baseline):
     def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
         """Train the projector."""
         from scorerec.baselines.collm_training import train_collm
-        from scorerec.baselines.soft import Material, crm_vectors
+        from scorerec.baselines.soft import Material, SoftConfigs, crm_vectors
 
         inputs = self.inputs
         material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=True))
-        return train_collm(
-            inputs.model(TEXT_TUNED), material, (inputs.llm, self.config), out, inputs.seed, inputs.device
-        )
+        configs = SoftConfigs(inputs.llm, self.config)
+        return train_collm(inputs.model(TEXT_TUNED), material, configs, out, inputs.seed, inputs.device)
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return the LM of the first stage with the projected vectors."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from scorerec.baselines.config import CoLLMConfig
-from scorerec.baselines.soft import Material, note_shape, read_shape, width
+from scorerec.baselines.soft import Material, SoftConfigs, note_shape, read_shape, width
 from scorerec.baselines.virtual_tokens import (
     load_virtual_tokens,
     save_virtual_tokens,
@@ -25,7 +25,13 @@ from scorerec.llm.tune import own_randomness, told
 
 
 def projector(n_values: int, n_embedded: int, expansion: int) -> nn.Module:
-    """Return the projector, one for users and items: d -> expansion d -> H."""
+    """Return the projector, one for users and items: d -> expansion d -> H.
+
+    Args:
+        n_values: d, of a vector of a user or item.
+        n_embedded: H, of the LM's embedding.
+        expansion: how many times wider the inner layer is than d.
+    """
     inner = expansion * n_values
     return nn.Sequential(nn.Linear(n_values, inner), nn.ReLU(), nn.Linear(inner, n_embedded))
 
@@ -33,7 +39,7 @@ def projector(n_values: int, n_embedded: int, expansion: int) -> nn.Module:
 def train_collm(
     tuned: Path,
     material: Material,
-    configs: tuple[LLMConfig, CoLLMConfig],
+    configs: SoftConfigs[CoLLMConfig],
     out: Path,
     seed: int,
     device: str = "auto",
@@ -51,8 +57,8 @@ def train_collm(
     Returns:
         Facts for the manifest.
     """
-    start, own = time.perf_counter(), configs[1]
-    config = configs[0].model_copy(update={"learning_rate": own.learning_rate, "epochs": own.epochs})
+    start, own = time.perf_counter(), configs.own
+    config = configs.lm.model_copy(update={"learning_rate": own.learning_rate, "epochs": own.epochs})
     backbone = load_backbone(tuned, config.precision, device)
     n_values = material.vectors.shape[1]
     with own_randomness(backbone, seed):
@@ -69,7 +75,14 @@ def train_collm(
 
 
 def load_collm(tuned: Path, folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
-    """Return a scorer of what ``train_collm`` saved in ``folder``, on the LM of the first stage."""
+    """Return a scorer of what ``train_collm`` saved in ``folder``, on the LM of the first stage.
+
+    Args:
+        tuned: folder of the first stage.
+        folder: what ``train_collm`` saved.
+        config: how the LM reads prompts.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
+    """
     backbone, shape = load_backbone(tuned, config.precision, device), read_shape(folder)
     made = projector(shape["n_values"], width(backbone), shape["expansion"])
     vectors = load_virtual_tokens(folder, made)

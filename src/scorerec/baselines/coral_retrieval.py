@@ -81,6 +81,13 @@ class Questions(NamedTuple):
 Ask = Callable[[Sequence[int], Sequence[list[Reactions]]], npt.NDArray[np.float64]]
 
 
+class Lesson(NamedTuple):
+    """Attributes: ``questions``: rows that are asked about; ``ask``: the LM that answers."""
+
+    questions: Questions
+    ask: Ask
+
+
 class Trail:
     """What was chosen so far for N rows at once."""
 
@@ -126,7 +133,14 @@ class Trail:
 
 
 def retrieve(policy: nn.Module, shelf: Shelf, questions: Questions, rounds: int) -> list[list[Reactions]]:
-    """Let a policy choose for each row; return what each is told."""
+    """Let a policy choose for each row; return what each is told.
+
+    Args:
+        policy: observations (N, 4d) -> actions (N, 2d).
+        shelf: what can be retrieved.
+        questions: N rows.
+        rounds: users, and items, that each row is told of; fewer where the shelf has fewer.
+    """
     most = min(rounds, len(shelf.users) - 1, len(shelf.items))
     found: list[list[Reactions]] = []
     for start in range(0, len(questions.labels), _BLOCK):

@@ -17,7 +17,7 @@ from stable_baselines3 import DDPG
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 from scorerec.baselines.config import CoRALConfig
-from scorerec.baselines.coral_retrieval import POLICY, Ask, Floats, Questions, Shelf, Trail, retrieve
+from scorerec.baselines.coral_retrieval import POLICY, Ask, Floats, Lesson, Questions, Shelf, Trail, retrieve
 from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
@@ -69,7 +69,7 @@ class Retrieval(gymnasium.Env[Floats, Floats]):
 
 
 def train_coral(
-    shelf: Shelf, train: tuple[Questions, Ask], valid: tuple[Questions, Ask], config: CoRALConfig, out: Path, seed: int
+    shelf: Shelf, train: Lesson, valid: Lesson, config: CoRALConfig, out: Path, seed: int
 ) -> dict[str, Any]:
     """Learn a policy, keep the best one on validation rows, and save it.
 
@@ -85,15 +85,15 @@ def train_coral(
         Facts for the manifest.
     """
     rng = generator(seed, "coral", "validation")
-    rows = np.sort(rng.permutation(len(valid[0].labels))[: config.max_valid_rows])
-    judged, aucs = valid[0].take(rows), list[float]()
+    rows = np.sort(rng.permutation(len(valid.questions.labels))[: config.max_valid_rows])
+    judged, aucs = valid.questions.take(rows), list[float]()
     with borrowed_randomness():
         agent, environment = _agent(shelf, train, config, seed)
         policy = agent.actor.mu
         best = Best(policy.state_dict())
         for _ in _parts(agent, config):
             told = retrieve(policy, shelf, judged, config.rounds)
-            aucs.append(auc(judged.labels, valid[1](rows.tolist(), told)))
+            aucs.append(auc(judged.labels, valid.ask(rows.tolist(), told)))
             best.offer(aucs[-1])
     out.mkdir(parents=True, exist_ok=True)
     save_file(best.kept, out / POLICY)
@@ -117,8 +117,8 @@ def _parts(agent: DDPG, config: CoRALConfig) -> Iterator[int]:
         yield end
 
 
-def _agent(shelf: Shelf, train: tuple[Questions, Ask], config: CoRALConfig, seed: int) -> tuple[DDPG, Retrieval]:
-    environment = Retrieval(shelf, *train, config, generator(seed, "coral", "order"))
+def _agent(shelf: Shelf, train: Lesson, config: CoRALConfig, seed: int) -> tuple[DDPG, Retrieval]:
+    environment = Retrieval(shelf, train.questions, train.ask, config, generator(seed, "coral", "order"))
     n_values = 2 * shelf.users.shape[1]
     noise = OrnsteinUhlenbeckActionNoise(np.zeros(n_values), np.full(n_values, config.noise))
     agent = DDPG(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array, csr_array
 
 from scorerec.baselines.base import Inputs
-from scorerec.baselines.coral_retrieval import Ask, Questions, Shelf
+from scorerec.baselines.coral_retrieval import Lesson, Questions, Shelf
 from scorerec.baselines.soft import one_size
 from scorerec.core.tables import BEHAVIOURS, PROMPTS
 from scorerec.crm.registry import load_crm
@@ -41,7 +41,7 @@ class World:
         reactions = _reactions(inputs, self._users, self._items)
         self.shelf = Shelf(one_size(users, users), one_size(items, items), list(self._items), reactions)
 
-    def asked(self, prompts: pa.Table, targets: pa.Table) -> tuple[Questions, Ask]:
+    def asked(self, prompts: pa.Table, targets: pa.Table) -> Lesson:
         """Return targets as questions, and the LM that answers them."""
         places = dict(zip(prompts["target_id"].to_pylist(), range(prompts.num_rows), strict=True))
         basic = read_prompts(PROMPTS.check(prompts).take([places[name] for name in targets["target_id"].to_pylist()]))
@@ -61,7 +61,7 @@ class World:
             ]
             return self.frozen.p_yes(self.frozen.encoder.encode(written).tokens)
 
-        return questions, ask
+        return Lesson(questions, ask)
 
 
 def _reactions(inputs: Inputs, users: dict[str, int], items: dict[str, int]) -> csr_array:

@@ -30,12 +30,11 @@ class Encoder(Baseline):
 
     def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
         """Tune the encoder."""
-        from scorerec.baselines.encoder_scorer import train_encoder_scorer
+        from scorerec.baselines.encoder_scorer import EncoderConfigs, train_encoder_scorer
 
         inputs = self.inputs
-        return train_encoder_scorer(
-            prompts, inputs.labels, (self.config, inputs.llm.budget), out, inputs.seed, inputs.device
-        )
+        configs = EncoderConfigs(self.config, inputs.llm.budget)
+        return train_encoder_scorer(prompts, inputs.labels, configs, out, inputs.seed, inputs.device)
 
     def score(self, prompts: pa.Table, model: str | Path) -> tuple[pa.Table, dict[str, Any]]:
         """Score with the tuned encoder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -139,16 +139,35 @@ class EncoderScorer(nn.Module):
 def load_encoder_scorer(
     folder: Path, config: EncoderScorerConfig, budget: Budget, device: str = "auto"
 ) -> EncoderScorer:
-    """Return what ``train_encoder_scorer`` saved."""
+    """Return what ``train_encoder_scorer`` saved.
+
+    Args:
+        folder: what was saved.
+        config: as it was trained.
+        budget: titles that a prompt may show; its tokens are ``config.max_tokens``.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
+    """
     model = EncoderScorer(folder, config, budget, device)
     model.head.load_state_dict(load_file(folder / _HEAD))
     return model.eval()
 
 
+class EncoderConfigs(NamedTuple):
+    """How an encoder is tuned, and on what.
+
+    Attributes:
+        tuning: its section of the configuration.
+        budget: titles that a prompt may show.
+    """
+
+    tuning: EncoderScorerConfig
+    budget: Budget
+
+
 def train_encoder_scorer(
     prompts: pa.Table,
     labels: pa.Table,
-    configs: tuple[EncoderScorerConfig, Budget],
+    configs: EncoderConfigs,
     out: Path,
     seed: int,
     device: str = "auto",
@@ -170,14 +189,14 @@ def train_encoder_scorer(
         DataError: a part lacks rows of a class, or a row lacks its prompt.
         ModelError: the encoder cannot be loaded, or computed something that is not a number.
     """
-    config, start = configs[0], time.perf_counter()
+    config, start = configs.tuning, time.perf_counter()
     table = PROMPTS.check(prompts)
     train = labelled_prompts(table, labels, "train", config.max_train_rows, seed)
     valid = labelled_prompts(table, labels, "valid", config.max_valid_rows, seed)
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "encoder scorer"))
         folder = embedded_folder() if config.model == "embedded:minilm" else config.model
-        model = EncoderScorer(folder, *configs, device)
+        model = EncoderScorer(folder, config, configs.budget, device)
         rows, judged = model.rows(train.prompts), model.rows(valid.prompts)
         model.trainable()
         lengths = [len(row) for row in rows]

@@ -35,11 +35,12 @@ class LLaRA(Baseline):
     def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
         """Tune both."""
         from scorerec.baselines.llara_training import train_llara
-        from scorerec.baselines.soft import Material, crm_vectors
+        from scorerec.baselines.soft import Material, SoftConfigs, crm_vectors
 
         inputs = self.inputs
         material = Material(prompts, inputs.labels, crm_vectors(inputs, with_users=False))
-        return train_llara(inputs.backbone, material, (inputs.llm, self.config), out, inputs.seed, inputs.device)
+        configs = SoftConfigs(inputs.llm, self.config)
+        return train_llara(inputs.backbone, material, configs, out, inputs.seed, inputs.device)
 
     def scorer(self, model: str | Path) -> Scorer:
         """Return the tuned LM with its vectors."""

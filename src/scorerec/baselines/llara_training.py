@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scorerec.baselines.config import LLaRAConfig
-from scorerec.baselines.soft import Material, note_shape, read_shape, width
+from scorerec.baselines.soft import Material, SoftConfigs, note_shape, read_shape, width
 from scorerec.baselines.virtual_tokens import (
     load_virtual_tokens,
     save_virtual_tokens,
@@ -35,7 +35,7 @@ def projector(n_values: int, n_embedded: int) -> nn.Module:
 def train_llara(
     backbone_name: str | Path,
     material: Material,
-    configs: tuple[LLMConfig, LLaRAConfig],
+    configs: SoftConfigs[LLaRAConfig],
     out: Path,
     seed: int,
     device: str = "auto",
@@ -53,14 +53,14 @@ def train_llara(
     Returns:
         Facts for the manifest.
     """
-    config, start, n_values = configs[0], time.perf_counter(), material.vectors.shape[1]
+    config, start, n_values = configs.lm, time.perf_counter(), material.vectors.shape[1]
     backbone = load_backbone(backbone_name, config.precision, device)
     with own_randomness(backbone, seed):
         trained = ready(backbone, config)
         virtual = with_virtual_tokens(trained, torch.from_numpy(material.vectors), projector(n_values, width(backbone)))
         train, valid = material.rows(config, seed)
         with embedding_dropout(virtual.model, config.embedding_dropout):
-            course = _Curriculum(virtual, config, (train, valid), configs[1], seed).run()
+            course = _Curriculum(virtual, configs, train, valid, seed).run()
     facts = told(course, virtual, len(train.labels), time.perf_counter() - start)
     save_virtual_tokens(without_virtual_tokens(virtual), out)
     save(trained, config, out)
@@ -69,7 +69,13 @@ def train_llara(
 
 
 def load_llara(folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
-    """Return a scorer of what ``train_llara`` saved; it reads every prompt with vectors."""
+    """Return a scorer of what ``train_llara`` saved; it reads every prompt with vectors.
+
+    Args:
+        folder: what was saved.
+        config: how the LM reads prompts.
+        device: where it computes: auto, cpu, cuda, cuda:1, ...
+    """
     backbone, shape = load_backbone(folder, config.precision, device), read_shape(folder)
     made = projector(shape["n_values"], width(backbone))
     vectors = load_virtual_tokens(folder, made)
@@ -82,15 +88,15 @@ class _Curriculum(Trainer):
     def __init__(
         self,
         backbone: Backbone,
-        config: LLMConfig,
-        rows: tuple[LabelledPrompts, LabelledPrompts],
-        schedule: LLaRAConfig,
+        configs: SoftConfigs[LLaRAConfig],
+        train: LabelledPrompts,
+        valid: LabelledPrompts,
         seed: int,
     ):
-        super().__init__(backbone, config, *rows, seed)
-        self._schedule = schedule.schedule
+        super().__init__(backbone, configs.lm, train, valid, seed)
+        self._schedule = configs.own.schedule
         self._rng = generator(seed, "llara", "curriculum")
-        self._n_batches = -(-len(rows[0].prompts) // config.batch_size)
+        self._n_batches = -(-len(train.prompts) // self.config.batch_size)
         self._n_done = 0
         self._text: Encoded | None = None
 

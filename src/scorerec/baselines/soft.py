@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,19 @@ from scorerec.llm.config import LLMConfig
 from scorerec.llm.rows import LabelledPrompts, labelled_prompts
 
 _SHAPE = "projector.json"
+Own = TypeVar("Own")
+
+
+class SoftConfigs(NamedTuple, Generic[Own]):
+    """How a method that projects vectors is trained.
+
+    Attributes:
+        lm: how the LM is tuned.
+        own: the section of the method.
+    """
+
+    lm: LLMConfig
+    own: Own
 
 
 class Material(NamedTuple):

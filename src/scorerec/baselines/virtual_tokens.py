@@ -105,7 +105,13 @@ class VirtualEmbedding(nn.Module):
 
 
 def with_virtual_tokens(backbone: Backbone, vectors: Tensor, projector: nn.Module) -> Backbone:
-    """Return the backbone with vectors in its vocabulary; the model is changed in place."""
+    """Return the backbone with vectors in its vocabulary; the model is changed in place.
+
+    Args:
+        backbone: an LM with an embedding of V x H.
+        vectors: (N, d); token id V + n stands for vector n.
+        projector: d -> H.
+    """
     base = backbone.model.get_input_embeddings()
     embedding = VirtualEmbedding(base, vectors.to(backbone.device), projector.to(backbone.device))
     backbone.model.set_input_embeddings(embedding)

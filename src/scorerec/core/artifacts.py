@@ -47,7 +47,13 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 
 
 def write_table(folder: Path, schema: TableSchema, table: pa.Table) -> pa.Table:
-    """Check ``table`` and write it as ``folder/<name>/part-00000.parquet``; return the checked table."""
+    """Check ``table`` and write it as ``folder/<name>/part-00000.parquet``; return the checked table.
+
+    Args:
+        folder: of all tables of an artifact.
+        schema: names the table, and says what it must be like.
+        table: in the columns of the schema; in others too where it is open.
+    """
     checked = schema.check(table)
     parts = folder / schema.name
     parts.mkdir(parents=True, exist_ok=True)

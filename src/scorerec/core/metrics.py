@@ -159,6 +159,11 @@ def uauc(users: ArrayLike, labels: ArrayLike, scores: ArrayLike) -> UAUC:
     The mask is our own: newer versions of scikit-learn return NaN, with a warning, for a user with one class,
     and one such NaN would turn the mean into NaN.
 
+    Args:
+        users: who each row belongs to, (N,).
+        labels: (N,), 0 or 1.
+        scores: (N,), any scale that rises with liking.
+
     Raises:
         ModelError: a score is not a number.
         DataError: labels are not 0 or 1, or lengths differ.
@@ -214,6 +219,11 @@ def calibration_bins(labels: ArrayLike, probabilities: ArrayLike, n_bins: int = 
     Borders are quantiles of the predictions. Equal predictions always share a bin, so a predictor with few
     distinct values has fewer bins, and the order of rows does not matter.
 
+    Args:
+        labels: (N,), 0 or 1.
+        probabilities: of 1, (N,).
+        n_bins: how many at most.
+
     Raises:
         ModelError: a probability is not a number, or lies outside [0, 1].
         DataError: labels are not 0 or 1, there are no rows, or lengths differ.
@@ -231,6 +241,11 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike, n_bins: int =
     """Return the expected calibration error: mean over rows of |predicted - observed| of the row's bin.
 
     Bins hold about equally many rows (``calibration_bins``). 0 = the predictions are frequencies.
+
+    Args:
+        labels: (N,), 0 or 1.
+        probabilities: of 1, (N,).
+        n_bins: how many at most.
 
     Raises:
         ModelError: a probability is not a number, or lies outside [0, 1].

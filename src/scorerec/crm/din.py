@@ -56,7 +56,14 @@ class DIN(ConventionalRecommender):
         self.output = _layers(3 * settings.dimension, widths, _Dice, normalised=True, dropout=settings.dropout)
 
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[DINBatch]:
-        """Yield batches of ``batch_size`` rows with histories of similar length."""
+        """Yield batches of ``batch_size`` rows with histories of similar length.
+
+        Args:
+            rows: the training rows, of both labels; the sampled objective takes the liked ones, each with another item
+                drawn at random.
+            batch_size: rows of a step.
+            rng: decides the order, and the items drawn.
+        """
         if self.settings.objective == "sampled":
             liked = rows.take(rows.label == 1)
             drawn = rng.integers(1, len(self.catalogue) + 1, len(liked))

@@ -94,7 +94,13 @@ class FactorRecommender(ConventionalRecommender):
         self._liked = np.zeros(0, np.int64)
 
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[FactorBatch]:
-        """Yield batches of ``batch_size`` rows in random order."""
+        """Yield batches of ``batch_size`` rows in random order.
+
+        Args:
+            rows: the training rows, of both labels; all objectives but bce leave out the negative ones.
+            batch_size: rows of a step.
+            rng: decides the order, and the other items of BPR.
+        """
         if self.settings.objective != "bce":
             rows = rows.take(rows.label == 1)
         order = rng.permutation(len(rows))
@@ -122,7 +128,13 @@ class FactorRecommender(ConventionalRecommender):
         return -functional.logsigmoid(logits - others).mean() + self.penalty(batch)
 
     def fold_in(self, prefixes: Prefixes, contributions: Tensor, latest: int | None = None) -> Tensor:
-        """Return the sum of the contributions of the ``latest`` items over a power of their number, (N, d)."""
+        """Return the sum of the contributions of the ``latest`` items over a power of their number, (N, d).
+
+        Args:
+            prefixes: N histories.
+            contributions: what each item adds, (1 + n_items, d); row 0 is of no item.
+            latest: how many items count, the newest ones; None: all.
+        """
         compact = prefixes.compact()
         # Prefix sums serve all prefixes of a history; in double precision their differences are exact enough.
         sums = contributions[self._tensor(compact.items)].double().cumsum(0)

@@ -107,6 +107,11 @@ def split_rows(interactions: pa.Table, catalogue: Catalogue, split: str) -> Rows
 
     They may be of an earlier split; items that the catalogue lacks are skipped.
 
+    Args:
+        interactions: INTERACTIONS of all splits.
+        catalogue: numbers the items.
+        split: train, valid or test.
+
     Raises:
         DataError: ``n_before`` counts more positives than stand before the row.
     """

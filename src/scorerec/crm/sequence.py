@@ -99,7 +99,13 @@ class SequenceRecommender(ConventionalRecommender):
         return vectors
 
     def batches(self, rows: Rows, batch_size: int, rng: np.random.Generator) -> Iterator[SequenceBatch]:
-        """Yield batches of about ``batch_size`` tokens."""
+        """Yield batches of about ``batch_size`` tokens.
+
+        Args:
+            rows: the training rows, of both labels; cross-entropy leaves out the negative ones.
+            batch_size: tokens of a step.
+            rng: decides the order, and any sampling.
+        """
         if self.settings.objective == "cross-entropy":
             rows = rows.take(rows.label == 1)
         yield from (batch for batch, _ in self._batches(rows, batch_size, rng))

@@ -81,7 +81,7 @@ def fit_crm(
         model.prepare(train)
         training = _Training(model, config, generator(seed, "crm", config.model, "order"))
         kept = None if checkpoint is None else Checkpoint(checkpoint, _identity(interactions, config, seed))
-        training.run(train, (valid, ranked), kept)
+        training.run(train, valid, ranked, kept)
     n_parameters = sum(weights.numel() for weights in model.parameters())
     model.finish()
     model.calibration.copy_(torch.tensor(platt_scaling(training.logits, valid.label)))
@@ -143,15 +143,15 @@ class _Training:
         self._adam = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         self._tensors = TrainingTensors(model.state_dict(), self._adam, model.device)
 
-    def run(self, train: Rows, judged: tuple[Rows, Rows | None], checkpoint: Checkpoint | None) -> None:
+    def run(self, train: Rows, valid: Rows, ranked: Rows | None, checkpoint: Checkpoint | None) -> None:
         """Train until the measure has stopped rising, and leave the best weights in the model.
 
         Args:
             train: training rows.
-            judged: all validation rows, and those that are ranked, where that selects.
+            valid: all validation rows.
+            ranked: those that are ranked; looked at where that selects.
             checkpoint: see ``fit_crm``.
         """
-        valid, ranked = judged
         if checkpoint is not None:
             self._resume(checkpoint)
         left = range(len(self.curve) + 1, self._config.epochs + 1)

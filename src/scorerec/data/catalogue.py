@@ -11,7 +11,7 @@ from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables
 
 
-class Catalogue(NamedTuple):
+class CheckedCatalogue(NamedTuple):
     """Items with an id and a title, each once.
 
     Attributes:
@@ -25,7 +25,7 @@ class Catalogue(NamedTuple):
     n_repeated: int
 
 
-def checked_catalogue(items: pl.DataFrame, origin: Origin, untitled: str, repeated: str) -> Catalogue:
+def checked_catalogue(items: pl.DataFrame, origin: Origin, untitled: str, repeated: str) -> CheckedCatalogue:
     """Return the items that can be used.
 
     Args:
@@ -49,11 +49,16 @@ def checked_catalogue(items: pl.DataFrame, origin: Origin, untitled: str, repeat
     if repeated == "error":
         _refuse_repeated(titled, origin)
     kept = titled.filter(pl.col("item_id").is_first_distinct())
-    return Catalogue(kept.drop("position"), items.height - titled.height, titled.height - kept.height)
+    return CheckedCatalogue(kept.drop("position"), items.height - titled.height, titled.height - kept.height)
 
 
-def known_items(raw: RawTables, catalogue: Catalogue, policy: str) -> pl.DataFrame:
+def known_items(raw: RawTables, catalogue: CheckedCatalogue, policy: str) -> pl.DataFrame:
     """Return the ratings of items that the catalogue has.
+
+    Args:
+        raw: what was read.
+        catalogue: the items that there are.
+        policy: what becomes of ratings of others: error or drop.
 
     Raises:
         DataError: there are others, and ``policy`` is ``error``; or no row would be left.

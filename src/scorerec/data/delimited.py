@@ -38,7 +38,13 @@ def scan_lines(path: Path | io.BytesIO, skip: int = 0) -> pl.LazyFrame:
 
 
 def split_lines(lines: pl.LazyFrame, separator: str, names: Sequence[str]) -> pl.LazyFrame:
-    """Divide ``line`` into columns with these names; what is too much stays in the last one."""
+    """Divide ``line`` into columns with these names; what is too much stays in the last one.
+
+    Args:
+        lines: with the column ``line``, as from ``scan_lines``.
+        separator: of one character or more; nothing is quoted.
+        names: of the columns, in order; where a line has fewer fields, the last ones are null.
+    """
     fields = pl.col("line").str.splitn(separator, len(names)).struct.rename_fields(list(names))
     return lines.select(fields).unnest("line")
 

@@ -33,7 +33,12 @@ class LabelConfig(Config):
 
 
 def add_labels(ratings: pl.DataFrame, config: LabelConfig, origin: Origin) -> pl.DataFrame:
-    """Return ``ratings`` with its label column filled with 0 and 1 (i8); ``origin`` is their file, for messages.
+    """Return ``ratings`` with its label column filled with 0 and 1 (i8).
+
+    Args:
+        ratings: with columns rating and label.
+        config: the rule.
+        origin: the file that they came from, for messages.
 
     Raises:
         DataError: a row has no rating to compare, or no given label of 0 or 1.

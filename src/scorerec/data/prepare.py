@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
-from scorerec.data.catalogue import Catalogue, checked_catalogue, known_items
+from scorerec.data.catalogue import CheckedCatalogue, checked_catalogue, known_items
 from scorerec.data.labels import LabelConfig, add_labels
 from scorerec.data.origin import Origin
 from scorerec.data.plausible import one_class_fault, unlikely_labels, unlikely_times
@@ -154,7 +154,7 @@ def _rules(config: DataConfig) -> dict[str, Any]:
     }
 
 
-def _losses(sizes: list[int], catalogue: Catalogue) -> dict[str, Any]:
+def _losses(sizes: list[int], catalogue: CheckedCatalogue) -> dict[str, Any]:
     """Return how many rows were read and how many each step left out; ``sizes`` are the rows before and after each."""
     names = ("rows_of_unknown_items", "rows_of_repeats", "rows_not_selected", "rows_outside_window")
     lost = (before - after for before, after in itertools.pairwise(sizes))

@@ -115,6 +115,11 @@ def parse_ratings(scan: pl.LazyFrame, origin: Origin, timestamp_unit: TimestampU
 def text_column(name: str, schema: pl.Schema, origin: Origin) -> pl.Expr:
     """Return a column of ids or titles as text, null where it is empty.
 
+    Args:
+        name: of the column.
+        schema: types of the columns of the file.
+        origin: the file, for messages.
+
     Raises:
         DataError: the column is neither text nor integers: 7.0 and 7 would be two ids.
     """

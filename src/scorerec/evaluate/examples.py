@@ -104,6 +104,11 @@ class EvidenceTables:
 def choose_examples(rows: JudgedRows, method: str, n_examples: int) -> list[str]:
     """Return target ids spread evenly over the method's scores, from the surest yes to the surest no.
 
+    Args:
+        rows: what was judged.
+        method: its key.
+        n_examples: how many; fewer where there are fewer rows.
+
     Raises:
         DataError: the method has no scores.
     """

@@ -60,8 +60,8 @@ class ReportData:
     informativeness: Sequence[Informativeness] = ()
     signal: Signal | None = None
     plots: Sequence[Plot] = ()
-    stages: Sequence[tables.Row] = ()
-    costs: Sequence[tables.Row] = ()
+    stages: Sequence[tables.TableRow] = ()
+    costs: Sequence[tables.TableRow] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     configuration: Mapping[str, object] = field(default_factory=dict)
     examples: Sequence[Example] = ()
@@ -114,13 +114,13 @@ def render_report(data: ReportData) -> str:
     )
 
 
-def difference_tables(comparison: Comparison) -> dict[str, list[tables.Row]]:
+def difference_tables(comparison: Comparison) -> dict[str, list[tables.TableRow]]:
     """Return method -> the paired differences of the others to it, for each that others are compared with."""
     bases = dict.fromkeys(entry.against for entry in comparison.differences)
     return {base: tables.difference_rows(comparison, base) for base in bases}
 
 
-def signal_tables(found: Signal | None) -> dict[str, list[tables.Row]]:
+def signal_tables(found: Signal | None) -> dict[str, list[tables.TableRow]]:
     """Return the tables of the section on the signal, by caption; empty ones are left out."""
     if found is None:
         return {}

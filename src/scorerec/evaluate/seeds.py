@@ -90,6 +90,14 @@ def spread(method: Seeded, metric: str) -> Spread | None:
 def difference(method: Seeded, against: Seeded, metric: str) -> PairedDifference | None:
     """Return ``method`` minus ``against`` over the seeds that both have, on the same rows, users and draws.
 
+    Args:
+        method: one row over seeds.
+        against: another.
+        metric: auc or uauc.
+
+    Returns:
+        None where no seed is common, a value is missing, or the spread of seeds is not known.
+
     Raises:
         DataError: they were measured on different rows.
     """

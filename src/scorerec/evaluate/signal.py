@@ -17,7 +17,7 @@ from scorerec.core.metrics import Floats, auc, uauc
 from scorerec.core.randomness import generator
 from scorerec.evaluate.results import Interval, NeighbourShare, Ranking, SourceDifference, UserCount
 from scorerec.evaluate.significance import resample_users
-from scorerec.evaluate.tables import NONE, Row, number
+from scorerec.evaluate.tables import NONE, TableRow, number
 
 N_USERS = (2, 5, 10, 20)
 COMPARED = 10  # users, in one-line summaries and in warnings
@@ -109,7 +109,13 @@ def source_difference(
 
 
 def gain(rows: SignalRows, scores: Floats, against: Floats) -> Interval | None:
-    """Return the interval of AUC(scores) - AUC(against) under draws of users."""
+    """Return the interval of AUC(scores) - AUC(against) under draws of users.
+
+    Args:
+        rows: N labelled rows.
+        scores: (N,).
+        against: (N,).
+    """
     draws = resample_users(rows.users, rows.labels, {"own": scores, "other": against}, _DRAWS)
     return draws.difference("auc", "own", "other", 0.0).interval
 
@@ -137,12 +143,12 @@ def cross_fitted(features: Floats, labels: NDArray[np.int8], users: NDArray[np.i
     return scores
 
 
-def count_rows(counts: Sequence[UserCount], split: str) -> list[Row]:
+def count_rows(counts: Sequence[UserCount], split: str) -> list[TableRow]:
     """Return one row of text per source: what its users tell about the rows of one split."""
     own = [entry for entry in counts if entry.split == split]
     columns = [_COUNTED.format(n) for n in sorted({entry.n_users for entry in own})]
     columns += [_CLOSENESS] if any(entry.closeness is not None for entry in own) else []
-    rows: dict[str, Row] = {}
+    rows: dict[str, TableRow] = {}
     for entry in own:
         row = rows.setdefault(entry.source, {"users from": entry.source} | dict.fromkeys(columns, NONE))
         told = f"{entry.named:.1%}, {number(entry.auc, 3)}, {number(entry.added_auc)}{_bounds(entry)}"
@@ -200,7 +206,7 @@ def _bounds(entry: UserCount) -> str:
     return "" if entry.gain is None else f" (gain {entry.gain.low:+.4f} to {entry.gain.high:+.4f})"
 
 
-def ranking_rows(rankings: Sequence[Ranking]) -> list[Row]:
+def ranking_rows(rankings: Sequence[Ranking]) -> list[TableRow]:
     """Return one row of text per predictor and split."""
     return [
         {"ranked by": one.predictor, "rows": f"{one.n_rows:,} {one.split} likes"}
@@ -209,7 +215,7 @@ def ranking_rows(rankings: Sequence[Ranking]) -> list[Row]:
     ]
 
 
-def difference_rows(differences: Sequence[SourceDifference]) -> list[Row]:
+def difference_rows(differences: Sequence[SourceDifference]) -> list[TableRow]:
     """Return one row of text per comparison of two sources."""
     return [
         {
@@ -224,7 +230,7 @@ def difference_rows(differences: Sequence[SourceDifference]) -> list[Row]:
     ]
 
 
-def alike_rows(alike: Sequence[NeighbourShare]) -> list[Row]:
+def alike_rows(alike: Sequence[NeighbourShare]) -> list[TableRow]:
     """Return one row of text per source: what neighbours have in common, and how few are everybody's."""
     return [
         {

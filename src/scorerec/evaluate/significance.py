@@ -37,7 +37,14 @@ class Resamples:
         return _interval(self.values[metric, method])
 
     def difference(self, metric: str, method: str, against: str, value: float) -> Difference:
-        """Return ``method`` minus ``against``, interval and p-value; ``value`` is that on all users."""
+        """Return ``method`` minus ``against``, interval and p-value.
+
+        Args:
+            metric: auc or uauc.
+            method: its key.
+            against: key of the other.
+            value: the difference on all users, without draws.
+        """
         differences = self.values[metric, method] - self.values[metric, against]
         return Difference(
             method=method,

@@ -14,11 +14,11 @@ from scorerec.evaluate.results import (
     Measured,
 )
 
-Row = dict[str, str]
+TableRow = dict[str, str]
 NONE = "–"
 
 
-def headline_rows(comparison: Comparison) -> list[Row]:
+def headline_rows(comparison: Comparison) -> list[TableRow]:
     """Return one row of text per method: metrics with 95% intervals, and seconds."""
     return [
         {
@@ -33,7 +33,7 @@ def headline_rows(comparison: Comparison) -> list[Row]:
     ]
 
 
-def difference_rows(comparison: Comparison, against: str) -> list[Row]:
+def difference_rows(comparison: Comparison, against: str) -> list[TableRow]:
     """Return one row per method: its paired differences to the method ``against``."""
     own = [entry for entry in comparison.differences if entry.against == against]
     found = {(entry.method, entry.metric): entry for entry in own}
@@ -48,9 +48,9 @@ def difference_rows(comparison: Comparison, against: str) -> list[Row]:
     return rows
 
 
-def slice_rows(comparison: Comparison) -> list[Row]:
+def slice_rows(comparison: Comparison) -> list[TableRow]:
     """Return one row per slice: its size, then AUC / UAUC of every method."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, TableRow] = {}
     for result in comparison.slices:
         row = rows.setdefault(
             result.slice,
@@ -64,10 +64,10 @@ def slice_rows(comparison: Comparison) -> list[Row]:
     return list(rows.values())
 
 
-def informativeness_rows(found: Sequence[Informativeness]) -> list[Row]:
+def informativeness_rows(found: Sequence[Informativeness]) -> list[TableRow]:
     """Return one row per feature of the evidence, with one AUC per split, training first."""
     splits = dict.fromkeys(entry.split for entry in found)
-    rows: dict[tuple[str, str], Row] = {}
+    rows: dict[tuple[str, str], TableRow] = {}
     for entry in found:
         empty = {"evidence": entry.evidence, "feature": entry.feature} | dict.fromkeys(splits, NONE)
         rows.setdefault((entry.evidence, entry.feature), empty)[entry.split] = number(entry.auc)

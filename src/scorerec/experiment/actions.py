@@ -60,6 +60,11 @@ class PreparedTables:
 def prepare_tables(source: str, changes: Sequence[str], out: Path) -> PreparedTables:
     """Write interactions.parquet and items.parquet into ``out``; return what they hold.
 
+    Args:
+        source: a preset or a TOML file.
+        changes: settings as ``key=value`` that replace its own.
+        out: a folder; it is made where it is missing.
+
     Raises:
         DataError: the source cannot be used.
         ArtifactError: the tables cannot be written.
@@ -90,7 +95,15 @@ def run_experiment(
     to: str | None,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> Outcome:
-    """Run an experiment up to ``to`` (default: all of it) below ``root``; say before what it will take."""
+    """Run an experiment; say before what it will take.
+
+    Args:
+        source: a preset or a TOML file.
+        changes: settings as ``key=value`` that replace its own.
+        root: below it the run gets a folder of its own.
+        to: the last stage; None: all.
+        tell: is told what happens while it happens.
+    """
     config = load_experiment(source, changes)
     runner = Runner(stages_of(config), config, root)
     estimates = {part.stage: part for part in estimate_run(runner, to, tell)}
@@ -142,7 +155,13 @@ def signal_lines(signal: Signal, split: str) -> list[str]:
 
 
 def experiment_status(source: str, changes: Sequence[str], root: Path) -> list[Progress]:
-    """Say for each stage of an experiment whether its result is there."""
+    """Say for each stage of an experiment whether its result is there.
+
+    Args:
+        source: a preset or a TOML file.
+        changes: settings as ``key=value`` that replace its own.
+        root: the folder that runs stand in.
+    """
     config = load_experiment(source, changes)
     return Runner(stages_of(config), config, root).status()
 

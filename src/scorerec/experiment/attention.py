@@ -107,6 +107,13 @@ def attend(
 ) -> Attention:
     """Return what a method looked at in one row, and on the mean of ``n_rows`` test rows.
 
+    Args:
+        run: with the stages of the method.
+        method: score, llm or llara.
+        row_id: of the interactions table; None: the first test row.
+        look: which layers and heads.
+        n_rows: how many test rows the mean is of; 1: of the one row.
+
     Raises:
         DataError: there is no such row.
     """

@@ -24,8 +24,8 @@ from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose
 from scorerec.llm.config import EmbeddedConfig, LLMConfig
 from scorerec.pipeline.config import FindingConfig
 from scorerec.pipeline.endpoint import EndpointConfig
+from scorerec.pipeline.mixture import MixtureConfig
 from scorerec.pipeline.prompting import PromptConfig
-from scorerec.pipeline.reading import ReadingConfig
 from scorerec.rerank.config import SAREConfig
 from scorerec.retrieve.config import CARConfig, SimilarityConfig
 
@@ -119,7 +119,7 @@ class ExperimentConfig(Config):
     sare: SAREConfig = SAREConfig()
     embedded_lm: EmbeddedConfig = EmbeddedConfig()
     recommending: RecommendingConfig = RecommendingConfig()
-    reading: ReadingConfig = ReadingConfig()
+    reading: MixtureConfig = MixtureConfig()
     llm: LLMConfig = LLMConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     endpoint: EndpointConfig = EndpointConfig()

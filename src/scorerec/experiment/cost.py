@@ -31,6 +31,12 @@ def experiment_cost(
     Runs the stages that only read data. A key is not needed; the endpoint is where replies are kept, since it decides
     which of them count.
 
+    Args:
+        source: a preset or a TOML file.
+        changes: settings as ``key=value`` that replace its own.
+        root: the folder that runs stand in.
+        tell: is told what happens while it happens.
+
     Raises:
         ConfigError: replies are kept, and the environment names no endpoint.
         ModelError: a model is neither on this machine nor in its hub.

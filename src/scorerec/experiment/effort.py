@@ -136,7 +136,7 @@ def contexts(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
 
 
 def backbone(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of the embedded LM's reading; any other is used as it is."""
+    """Return the work of the embedded LM on its mixture; any other is used as it is."""
     if config.llm.backbone != EMBEDDED:
         return None
     shape, lm = _lm_shape(config), config.embedded_lm
@@ -146,7 +146,13 @@ def backbone(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
 
 
 def tuned_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of tuning the LM on a stage's prompts, and of choosing its epoch."""
+    """Return the work of tuning the LM on a stage's prompts, and of choosing its epoch.
+
+    Args:
+        stage: that tunes; what its prompts show goes by it.
+        config: of the experiment.
+        sizes: how much there is of its data.
+    """
     llm = config.llm
     if llm.tune == "none":
         return None
@@ -159,14 +165,26 @@ def tuned_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | Non
 
 
 def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of scoring with the LM."""
+    """Return the work of scoring with the LM.
+
+    Args:
+        stage: that scores; what its prompts show goes by it.
+        config: of the experiment.
+        sizes: how much there is of its data.
+    """
     rows = _scored(stage, config, sizes)
     tokens, size = _lm_tokens(stage, config, sizes), _lm_bytes(config)
     return Work(_lm_shape(config), tokens, rows, 0, config.llm.score_batch_size, 0, size)
 
 
 def tuned_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of tuning an encoder on prompts."""
+    """Return the work of tuning an encoder on prompts.
+
+    Args:
+        stage: that tunes; the first thing it is given is the key of the baseline.
+        config: of the experiment.
+        sizes: how much there is of its data.
+    """
     own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
     shape = _encoder_shape(own.model)
     if shape is None:
@@ -178,7 +196,13 @@ def tuned_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work 
 
 
 def scored_by_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of scoring with an encoder."""
+    """Return the work of scoring with an encoder.
+
+    Args:
+        stage: that scores; the first thing it is given is the key of the baseline.
+        config: of the experiment.
+        sizes: how much there is of its data.
+    """
     own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
     shape, rows = _encoder_shape(own.model), _scored(stage, config, sizes)
     if shape is None:

@@ -43,6 +43,11 @@ class Estimate:
 def estimate_run(runner: Runner, to: str | None, tell: Callable[[Progress], None]) -> list[Estimate]:
     """Return what is still to come of ``runner.run(to)``; the stages before it, which only read data, are run.
 
+    Args:
+        runner: of the experiment.
+        to: the last stage; None: all.
+        tell: is told of the stages that are run.
+
     Raises:
         ConfigError: ``to`` names no stage.
         ModelError: as ``estimate_stages``.

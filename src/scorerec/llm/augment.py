@@ -25,7 +25,13 @@ def sample_history(segments: Sequence[Segment], most_titles: int | None, rng: np
 
 
 def sample_evidence(segments: Sequence[Segment], most_titles: int | None, rng: np.random.Generator) -> list[Segment]:
-    """Return the prompt with a random part of each similar user's titles, drawn as ``sample_history`` does."""
+    """Return the prompt with a random part of each similar user's titles, drawn as ``sample_history`` does.
+
+    Args:
+        segments: a prompt; it may hold more titles than the model is shown later.
+        most_titles: how many titles of one user are shown at most; None is no limit.
+        rng: draws the titles.
+    """
     by_user: dict[str | None, list[int]] = {}
     for place, segment in enumerate(segments):
         if segment.kind == "evidence":

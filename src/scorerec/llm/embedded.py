@@ -76,7 +76,13 @@ def pretrain(
 
 
 def llama_config(config: EmbeddedConfig, n_tokens: int, **special: int) -> LlamaConfig:
-    """Return the library's configuration of the model, with a vocabulary of ``n_tokens``; ids of special tokens."""
+    """Return the library's configuration of the model.
+
+    Args:
+        config: sizes of the model.
+        n_tokens: of the vocabulary.
+        **special: ids of special tokens, by the library's names: ``pad_token_id``.
+    """
     settings = LlamaConfig(
         vocab_size=n_tokens,
         hidden_size=config.width,

@@ -6,21 +6,33 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scorerec.core.errors import ModelError
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.tune import FACTS, note_settings
 
 
+class TableFolders(NamedTuple):
+    """Where the tables of a tuning lie.
+
+    Attributes:
+        prompts: folder that holds PROMPTS.
+        targets: folder that holds TARGETS; its training and validation rows need prompts.
+    """
+
+    prompts: Path
+    targets: Path
+
+
 def tune_together(
-    backbone: str | Path, folders: tuple[Path, Path], config: LLMConfig, out: Path, seed: int, device: str = "auto"
+    backbone: str | Path, tables: TableFolders, config: LLMConfig, out: Path, seed: int, device: str = "auto"
 ) -> dict[str, Any]:
     """Tune as ``tune`` does, in ``config.processes`` processes.
 
     Args:
         backbone: a Hugging Face id or a folder.
-        folders: that hold the table PROMPTS, and the table TARGETS; training and validation rows need prompts.
+        tables: what it learns from.
         config: how.
         out: folder of the result.
         seed: as in ``tune``.
@@ -34,8 +46,7 @@ def tune_together(
     """
     note_settings(backbone, config, out)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={config.processes}"]
-    prompts, targets = folders
-    rows = [f"--prompts={prompts}", f"--targets={targets}"]
+    rows = [f"--prompts={tables.prompts}", f"--targets={tables.targets}"]
     task = ["-m", "scorerec.llm.tune", *rows, f"--out={out}", f"--seed={seed}", f"--device={device}"]
     status = subprocess.run([sys.executable, *launcher, *task], check=False).returncode
     if status != 0:

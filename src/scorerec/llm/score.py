@@ -63,7 +63,13 @@ class Scorer:
 
     @classmethod
     def load(cls, model: str | Path, config: LLMConfig, device: str = "auto") -> Scorer:
-        """Load what ``tune`` saved, or any other causal LM, onto a device; see ``load_backbone``."""
+        """Load what ``tune`` saved, or any other causal LM, onto a device; see ``load_backbone``.
+
+        Args:
+            model: a folder, or an id of the hub.
+            config: how prompts are read; its threads, where it names them, hold for the whole process.
+            device: where it computes: auto, cpu, cuda, cuda:1, ...
+        """
         if config.threads is not None:
             use_threads(config.threads)
         return cls(load_backbone(model, config.precision, device), config)

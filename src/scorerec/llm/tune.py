@@ -90,7 +90,13 @@ def tune(
 
 
 def note_settings(backbone: str | Path, config: LLMConfig, out: Path) -> None:
-    """Write down in ``out`` what is tuned and how, for ``main`` and for whoever loads the result."""
+    """Write down in ``out`` what is tuned and how, for ``main`` and for whoever loads the result.
+
+    Args:
+        backbone: what is tuned: a folder, or an id of the hub.
+        config: how.
+        out: folder of the result; it is made where it is missing.
+    """
     out.mkdir(parents=True, exist_ok=True)
     settings = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
     (out / TUNING).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
@@ -135,7 +141,13 @@ def embedding_dropout(model: Any, share: float) -> Iterator[None]:
 
 
 def save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
-    """Save what was trained: the adapter, or the whole model with its tokenizer."""
+    """Save what was trained: the adapter, or the whole model with its tokenizer.
+
+    Args:
+        backbone: after its training.
+        config: as it was tuned: ``tune`` decides what is saved.
+        out: folder of the result.
+    """
     if config.tune == "lora":
         save_adapter(backbone.model, out)
         return
@@ -145,7 +157,14 @@ def save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
 
 
 def told(course: Course, backbone: Backbone, n_rows: int, seconds: float) -> dict[str, Any]:
-    """Return what a course of training says of itself, for the manifest."""
+    """Return what a course of training says of itself, for the manifest.
+
+    Args:
+        course: of the training.
+        backbone: what was trained; weights that require gradients are counted.
+        n_rows: training rows.
+        seconds: that it took.
+    """
     weights = [weight.numel() for weight in backbone.model.parameters() if weight.requires_grad]
     return {
         "trained_parameters": sum(weights),

@@ -84,6 +84,11 @@ def pad(
 ) -> Padded:
     """Return sequences as one array, filled up with ``value`` on one side to the longest.
 
+    Args:
+        sequences: B of them, of any lengths.
+        value: stands where a sequence has nothing.
+        side: where it is filled up.
+
     >>> pad([[1, 2, 3], [4]], side="left").tokens.tolist()
     [[1, 2, 3], [0, 0, 4]]
     """

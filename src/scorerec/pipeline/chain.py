@@ -60,9 +60,9 @@ class Chain:
         # A user may be forgotten between the search and this line.
         known = pc.is_in(candidates["behaviour_id"], behaviours["behaviour_id"].combine_chunks())
         candidates = candidates.filter(known)
-        asked = targets, queries
+        asked = AskedRows(targets, queries)
         contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
-        prompts = self.prompter.augmented(*asked, contexts, item_lists(behaviours))
+        prompts = self.prompter.augmented(targets, queries, contexts, item_lists(behaviours))
         return Evidence(candidates, behaviours, contexts, prompts)
 
     @property
@@ -75,10 +75,22 @@ class Chain:
         return retrieve_candidates(queries, self.finder.queries(queries), self.index, self.n_candidates)
 
 
+class AskedRows(NamedTuple):
+    """What is asked, and from which histories.
+
+    Attributes:
+        targets: TARGETS.
+        queries: QUERIES, with those of the targets.
+    """
+
+    targets: pa.Table
+    queries: pa.Table
+
+
 def choose_contexts(
     prompter: Prompter,
     reranker: Reranker,
-    asked: tuple[pa.Table, pa.Table],
+    asked: AskedRows,
     candidates: pa.Table,
     behaviours: pa.Table,
     n_context_users: int,
@@ -88,18 +100,24 @@ def choose_contexts(
     Args:
         prompter: writes P^b and the behaviours.
         reranker: SARE.
-        asked: TARGETS and QUERIES.
+        asked: the targets, and their histories.
         candidates: CANDIDATES.
         behaviours: BEHAVIOURS.
         n_context_users: K_s.
     """
     texts = reranker_texts(prompter, reranker, behaviours)
-    prompts = prompter.basic(*asked)
-    return rerank(prompts, asked[0], candidates, texts, reranker, n_context_users)
+    prompts = prompter.basic(asked.targets, asked.queries)
+    return rerank(prompts, asked.targets, candidates, texts, reranker, n_context_users)
 
 
 def reranker_texts(prompter: Prompter, reranker: Reranker, behaviours: pa.Table) -> dict[str, str]:
-    """Return behaviour_id -> d(H(u)), as much of it as the reranker reads beside a prompt."""
+    """Return behaviour_id -> d(H(u)), as much of it as the reranker reads beside a prompt.
+
+    Args:
+        prompter: writes them.
+        reranker: says how much it reads.
+        behaviours: BEHAVIOURS.
+    """
     reader = Reader(reranker.reader.budget.tokens, reranker.reader.count_tokens)
     return prompter.behaviour_texts(behaviours, "behaviour_id", reader)
 

@@ -113,7 +113,17 @@ class TasteFinder:
 
 
 def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> dict[str, str]:
-    """Return the behaviours in BEHAVIOURS or QUERIES as texts that the encoder reads to their end."""
+    """Return the behaviours in BEHAVIOURS or QUERIES as texts that the encoder reads to their end.
+
+    Args:
+        prompter: writes them.
+        encoder: says how much it reads.
+        table: BEHAVIOURS or QUERIES.
+        key: its column of ids: behaviour_id or query_id.
+
+    Returns:
+        id -> text.
+    """
     limit = token_limit(encoder)
     if limit is not None:
         limit -= encoder.tokenizer.num_special_tokens_to_add()

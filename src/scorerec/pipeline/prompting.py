@@ -121,7 +121,13 @@ class Prompter:
         return self._table(rows)
 
     def changed(self, targets: pa.Table, queries: pa.Table, change: ChangePrompt) -> pa.Table:
-        """Return P^b of each target as ``change`` leaves it (PROMPTS): the prompts of a baseline."""
+        """Return P^b of each target as ``change`` leaves it (PROMPTS): the prompts of a baseline.
+
+        Args:
+            targets: TARGETS.
+            queries: QUERIES, with those of the targets.
+            change: what is asked and P^b -> the prompt in its place.
+        """
         query_ids = targets["query_id"].to_pylist()
         rows = []
         for query_id, (target_id, history, item) in zip(query_ids, requests(targets, queries), strict=True):

@@ -102,7 +102,13 @@ class Recommender:
         return sorted(scored, key=lambda item: -item.p_yes)[:count]
 
     def score_items(self, user_id: str, history: Sequence[str], item_ids: Sequence[str]) -> list[Recommendation]:
-        """Score items for a user, each with its evidence, in the order given."""
+        """Score items for a user, each with its evidence, in the order given.
+
+        Args:
+            user_id: whose own behaviours are never evidence.
+            history: ids of liked items, oldest first.
+            item_ids: what is to be scored.
+        """
         return self.answer([Request(user_id, history, item_ids)])[0]
 
     def answer(self, requests: Sequence[Request]) -> list[list[Recommendation]]:

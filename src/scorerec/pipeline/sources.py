@@ -41,7 +41,13 @@ class Source:
     alike: Callable[[pa.Table], pa.Table] | None = None
 
     def find(self, queries: pa.Table, behaviours: pa.Table, count: int) -> pa.Table:
-        """Return the most similar users of each query (CANDIDATES)."""
+        """Return the most similar users of each query (CANDIDATES).
+
+        Args:
+            queries: QUERIES.
+            behaviours: BEHAVIOURS.
+            count: how many users each query gets; fewer where fewer can be seen.
+        """
         return search_once(queries, self.queries(queries), behaviours, self.behaviours(behaviours), count)
 
     def neighbours(self, behaviours: pa.Table, count: int) -> pa.Table:

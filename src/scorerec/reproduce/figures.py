@@ -28,7 +28,13 @@ class Picture:
 
 
 def picture(name: str, description: str, figure: Figure) -> Picture:
-    """Save a figure in both forms; equal figures give equal bytes."""
+    """Save a figure in both forms; equal figures give equal bytes.
+
+    Args:
+        name: of the files, without ending.
+        description: for those who do not see it.
+        figure: is left open.
+    """
     forms = {}
     for form in ("svg", "png"):
         stream = io.BytesIO()
@@ -62,7 +68,13 @@ def variants_figure(lines: Sequence[Line]) -> Picture:
 
 
 def varied_figure(by_name: Mapping[str, Line], k_e: int, k_s: int) -> Picture:
-    """Draw AUC and UAUC against K_e and K_s; the references as level lines."""
+    """Draw AUC and UAUC against K_e and K_s; the references as level lines.
+
+    Args:
+        by_name: name of a row -> its line; points without one are left out.
+        k_e: users retrieved while K_s varies.
+        k_s: users shown while K_e varies.
+    """
     figure, places = _beside()
     sweeps = [
         (places[0], f"K_e, users retrieved (K_s = {k_s})", {n: f"K_e = {n}, K_s = {k_s}" for n in K_E}),

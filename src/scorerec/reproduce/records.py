@@ -93,7 +93,13 @@ def make_record(
 
 
 def record_path(folder: Path, key: str, seed: int) -> Path:
-    """Return the file of one record."""
+    """Return the file of one record.
+
+    Args:
+        folder: of all records.
+        key: of the row.
+        seed: of the run.
+    """
     return folder / f"{key}-seed{seed}.json"
 
 

@@ -13,7 +13,7 @@ from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
 from scorerec.evaluate.results import Result, Signal, SourceDifference, UserCount
 from scorerec.evaluate.signal import COMPARED
-from scorerec.evaluate.tables import NONE, Row, markdown, number
+from scorerec.evaluate.tables import NONE, TableRow, markdown, number
 from scorerec.experiment.plan import SIGNAL_OF_CRM
 from scorerec.experiment.runner import Runner
 
@@ -46,7 +46,13 @@ def keep_signal(runner: Runner, stage: str, key: str, kept: Path) -> None:
 
 
 def is_current(one: KeptSignal, runner: Runner, stage: str) -> bool:
-    """Whether a signal was measured with the present settings."""
+    """Whether a signal was measured with the present settings.
+
+    Args:
+        one: what was measured.
+        runner: of the row and seed, with the present settings.
+        stage: ``WHOLE`` or ``OF_CRM``.
+    """
     return one.fingerprint == fingerprint(_measuring(runner).identities[stage])
 
 
@@ -95,7 +101,7 @@ def signal_text(found: Mapping[str, Sequence[KeptSignal]]) -> str:
     return "\n".join(parts)
 
 
-def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[Row]:
+def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[TableRow]:
     rows: dict[str, dict[int, Signal]] = {}
     for kept in found.values():
         for one in kept:
@@ -121,7 +127,7 @@ def _spreads(found: Mapping[str, Sequence[KeptSignal]]) -> list[Row]:
     return table
 
 
-def _rankings(every: Sequence[Signal], split: str) -> list[Row]:
+def _rankings(every: Sequence[Signal], split: str) -> list[TableRow]:
     found: dict[str, list[Mapping[str, float]]] = {}
     for signal in every:
         for one in signal.rankings:
@@ -133,7 +139,7 @@ def _rankings(every: Sequence[Signal], split: str) -> list[Row]:
     ]
 
 
-def _counts(every: Sequence[Signal], split: str) -> list[Row]:
+def _counts(every: Sequence[Signal], split: str) -> list[TableRow]:
     found: dict[str, dict[int, list[UserCount]]] = {}
     for signal in every:
         for one in signal.counts:
@@ -153,7 +159,7 @@ def _counts(every: Sequence[Signal], split: str) -> list[Row]:
     return rows
 
 
-def _differences(every: Sequence[Signal]) -> list[Row]:
+def _differences(every: Sequence[Signal]) -> list[TableRow]:
     found: dict[tuple[str, str, str, int], list[SourceDifference]] = {}
     for signal in every:
         for one in signal.differences:

@@ -104,7 +104,13 @@ def summarise(
 
 
 def seeded(records: Records, key: str, seeds: Sequence[int]) -> Seeded | None:
-    """Return one row over seeds; None where nothing is kept of it."""
+    """Return one row over seeds; None where nothing is kept of it.
+
+    Args:
+        records: all that is kept.
+        key: of the row.
+        seeds: those that count; some may be missing.
+    """
     kept = [records[key, seed] for seed in seeds if (key, seed) in records]
     if not kept:
         return None

@@ -96,7 +96,17 @@ class BiEncoderReranker(Reranker):
     def tune(
         self, examples: Sequence[Example], texts: Mapping[str, str], seed: int, checkpoint: Path | None = None
     ) -> list[float]:
-        """Tune by Eq. 12, without in-batch negatives."""
+        """Tune by Eq. 12, without in-batch negatives.
+
+        Args:
+            examples: prompts with one positive and the same number of negatives each.
+            texts: behaviour_id -> d(H(u)).
+            seed: decides order and dropout.
+            checkpoint: folder for the state of a tuning that takes long; None keeps none.
+
+        Returns:
+            The mean loss of each epoch.
+        """
         task = EncoderTask(texts, self.config.temperature, in_batch_negatives=False)
         return fine_tune(self.encoder, task, examples, self.config, seed, checkpoint)
 
@@ -138,7 +148,17 @@ class CrossEncoderReranker(Reranker):
     def tune(
         self, examples: Sequence[Example], texts: Mapping[str, str], seed: int, checkpoint: Path | None = None
     ) -> list[float]:
-        """Tune by Eq. 12 on the sigmoid of the logit."""
+        """Tune by Eq. 12 on the sigmoid of the logit.
+
+        Args:
+            examples: prompts with one positive and the same number of negatives each.
+            texts: behaviour_id -> d(H(u)).
+            seed: decides order and dropout.
+            checkpoint: folder for the state of a tuning that takes long; None keeps none.
+
+        Returns:
+            The mean loss of each epoch.
+        """
         task = PairTask(texts, self.config.temperature)
         return fine_tune(self.model, task, examples, self.config, seed, checkpoint)
 

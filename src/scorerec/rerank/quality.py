@@ -96,7 +96,13 @@ def spearman(scores: Scores) -> float:
 
 
 def warnings_about(tuned: Quality, untuned: Quality, temperature: float) -> list[str]:
-    """Return what a reader must know before trusting the reranker."""
+    """Return what a reader must know before trusting the reranker.
+
+    Args:
+        tuned: of the reranker, on held-out prompts.
+        untuned: of the model that it started from, on the same.
+        temperature: of its loss: the unit of differences between its scores.
+    """
     warnings = []
     if tuned.pairwise_accuracy < untuned.pairwise_accuracy:
         warnings.append(

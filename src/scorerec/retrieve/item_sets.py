@@ -49,6 +49,11 @@ class ItemSets:
 def blended(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
     """Return vectors whose inner product is (1 - share) of the first ones' and share of the second ones', (N, d1 + d2).
 
+    Args:
+        first: (N, d1).
+        second: (N, d2), of the same N.
+        share: in [0, 1].
+
     >>> float(np.square(blended(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32), 0.25)).sum())
     1.0
     """

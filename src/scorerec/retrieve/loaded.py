@@ -38,7 +38,13 @@ def read(connection: sqlite3.Connection, dimension: int) -> Loaded:
 
 
 def updated(old: Loaded, connection: sqlite3.Connection, dimension: int) -> Loaded | None:
-    """Return ``old`` as the file is now, or None where so much has changed that all should be read again."""
+    """Return ``old`` as the file is now, or None where so much has changed that all should be read again.
+
+    Args:
+        old: what was read before.
+        connection: inside a transaction of the caller's.
+        dimension: of the vectors.
+    """
     last = int(old.numbers[-1]) if len(old.numbers) else 0
     n_gone = _last(connection, "place", "gone")
     n_changes = old.n_changes + n_gone - old.n_gone + max(_last(connection, "number", "behaviours") - last, 0)

@@ -170,6 +170,18 @@ def top_k(
 ) -> tuple[Integers, Floats]:
     """Search a corpus once; see ``SearchSpace``.
 
+    Args:
+        queries: (Q, d) floats.
+        corpus: (N, d) floats.
+        k: how many, at least 1.
+        query_owner: user of each query, (Q,); behaviours of the same user are left out.
+        corpus_owner: user of each behaviour, (N,).
+        visible: when behaviours are visible; None: always.
+
+    Returns:
+        Positions (Q, k) int64, best first, and similarities (Q, k) float32; where too few are left, the rest
+        is -1 and minus infinity.
+
     >>> corpus = [[3, 0], [1, 5], [2, 0]]
     >>> top_k([[1, 0]], corpus, 2, query_owner=["ann"], corpus_owner=["ann", "bob", "eve"])[0]
     array([[2, 1]])

@@ -68,6 +68,11 @@ class Similarity:
 def weighted(vectors: Floats, n_items: npt.NDArray[np.int64], activity: float) -> Floats:
     """Return behaviours' vectors times the number of their items to the power ``activity``, (N, d).
 
+    Args:
+        vectors: (N, d).
+        n_items: of each behaviour, (N,); 0 counts as 1.
+        activity: the power, at least 0; 0 leaves vectors as they are.
+
     >>> weighted(np.ones((1, 2), np.float32), np.array([16]), 0.25).tolist()
     [[2.0, 2.0]]
     """

@@ -37,6 +37,11 @@ def vector_table(key: str, ids: Sequence[str], vectors: npt.NDArray[np.float32])
 def vector_matrix(table: pa.Table, key: str, ids: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return the vectors of ``ids``, in that order, (N, d) float32.
 
+    Args:
+        table: rows of vectors, in any order.
+        key: its column of ids.
+        ids: N of them; one may occur more than once.
+
     Raises:
         DataError: an id has no vector.
     """

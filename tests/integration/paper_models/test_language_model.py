@@ -19,7 +19,7 @@ from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import PromptEncoder, read_prompts
 from scorerec.llm.fit import Trainer
-from scorerec.llm.launch import tune_together
+from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import note_settings, ready, tune
@@ -154,7 +154,7 @@ def test_two_processes_tune_the_same_adapter_as_one(
     write_table(tmp_path, TARGETS, tables[0])
     # 40 rows in steps of 3 x 2: the last step of each process has fewer rows, and one of them none.
     config = EXACT.model_copy(update={"batch_size": 3, "gradient_accumulation": 2, "processes": 2, "epochs": 2})
-    together = tune_together(llama, (tmp_path, tmp_path), config, tmp_path / "two", seed=0, device="cpu")
+    together = tune_together(llama, TableFolders(tmp_path, tmp_path), config, tmp_path / "two", seed=0, device="cpu")
     alone = tune(load_backbone(llama, config.precision, "cpu"), prompts, tables[0], config, tmp_path / "one", seed=0)
     assert together["validation_aucs"] == alone["validation_aucs"]
     np.testing.assert_allclose(together["training_losses"], alone["training_losses"], atol=1e-4)

@@ -16,6 +16,7 @@ from torch import nn
 from scorerec.baselines.config import CoRALConfig
 from scorerec.baselines.coral_retrieval import (
     Ask,
+    Lesson,
     Questions,
     Shelf,
     Trail,
@@ -116,7 +117,7 @@ def test_a_policy_learns_to_ask_people_of_the_same_taste_about_the_target(tmp_pa
     where, questions, ask = world()
     config = CoRALConfig(n_steps=1500, rounds=3, max_rounds=3, selections=3, random_steps=100, max_valid_rows=200)
     state = torch.get_rng_state()
-    facts = train_coral(where, (questions, ask), (questions, ask), config, tmp_path, seed=1)
+    facts = train_coral(where, Lesson(questions, ask), Lesson(questions, ask), config, tmp_path, seed=1)
     assert torch.equal(torch.get_rng_state(), state)
     assert facts["steps"] == 1500
     assert facts["last_reward"] > facts["first_reward"]
@@ -135,8 +136,8 @@ def test_equal_seeds_learn_equal_policies(tmp_path: Path) -> None:
     where, questions, ask = world(n_rows=50)
     config = CoRALConfig(n_steps=150, rounds=2, selections=1, random_steps=20, max_valid_rows=50)
     for name in ("one", "same"):
-        train_coral(where, (questions, ask), (questions, ask), config, tmp_path / name, seed=3)
-    train_coral(where, (questions, ask), (questions, ask), config, tmp_path / "other", seed=4)
+        train_coral(where, Lesson(questions, ask), Lesson(questions, ask), config, tmp_path / name, seed=3)
+    train_coral(where, Lesson(questions, ask), Lesson(questions, ask), config, tmp_path / "other", seed=4)
     one, same, other = (load_policy(tmp_path / name).state_dict() for name in ("one", "same", "other"))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert any(not torch.equal(one[name], other[name]) for name in one)

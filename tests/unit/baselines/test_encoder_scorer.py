@@ -20,6 +20,7 @@ from transformers import (
 
 from scorerec.baselines.config import EncoderScorerConfig
 from scorerec.baselines.encoder_scorer import (
+    EncoderConfigs,
     EncoderScorer,
     load_encoder_scorer,
     score_with_encoder,
@@ -81,13 +82,13 @@ def test_it_learns_what_the_words_say_and_comes_back_as_it_was(bert: Path, tmp_p
     table, labels = prompts()
     settings = config(bert)
     state = torch.get_rng_state()
-    facts = train_encoder_scorer(table, labels, (settings, BUDGET), tmp_path / "a", seed=0)
+    facts = train_encoder_scorer(table, labels, EncoderConfigs(settings, BUDGET), tmp_path / "a", seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     assert max(facts["validation_aucs"]) > 0.95
     scores = score_with_encoder(load_encoder_scorer(tmp_path / "a", settings, BUDGET), table)
     p_yes = scores["p_yes"].to_numpy()
     assert p_yes[1::2].min() > p_yes[::2].max()
-    train_encoder_scorer(table, labels, (settings, BUDGET), tmp_path / "b", seed=0)
+    train_encoder_scorer(table, labels, EncoderConfigs(settings, BUDGET), tmp_path / "b", seed=0)
     again = score_with_encoder(load_encoder_scorer(tmp_path / "b", settings, BUDGET), table)
     assert again.equals(scores)
 
@@ -109,7 +110,7 @@ def test_the_budget_is_kept_with_the_target_whole(bert: Path) -> None:
 def test_frozen_layers_stay_as_they_were(bert: Path, tmp_path: Path) -> None:
     table, labels = prompts()
     settings = config(bert, frozen_layers=1, epochs=1)
-    train_encoder_scorer(table, labels, (settings, BUDGET), tmp_path, seed=0)
+    train_encoder_scorer(table, labels, EncoderConfigs(settings, BUDGET), tmp_path, seed=0)
     before, after = EncoderScorer(bert, settings, BUDGET), load_encoder_scorer(tmp_path, settings, BUDGET)
     pairs = zip(before.encoder.named_parameters(), after.encoder.parameters(), strict=True)
     changed = {name for (name, one), other in pairs if not torch.equal(one, other)}
@@ -144,7 +145,7 @@ def test_scores_are_the_same_whatever_the_batch(bert: Path) -> None:
 
 def test_it_computes_where_it_is_told_to(bert: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="got 'abacus'"):
-        train_encoder_scorer(*prompts(), (config(bert), BUDGET), tmp_path, seed=0, device="abacus")
+        train_encoder_scorer(*prompts(), EncoderConfigs(config(bert), BUDGET), tmp_path, seed=0, device="abacus")
 
 
 def test_no_encoder_there(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from scorerec.baselines.collm_training import load_collm, train_collm
 from scorerec.baselines.config import CoLLMConfig, LLaRAConfig
 from scorerec.baselines.llara_training import _Curriculum, load_llara, train_llara
+from scorerec.baselines.soft import SoftConfigs
 from scorerec.baselines.virtual_tokens import with_virtual_tokens
 from scorerec.core.errors import ConfigError
 from scorerec.llm.backbone import load_backbone
@@ -42,7 +43,7 @@ def auc(scorer, material, shuffled: bool = False) -> float:
 def test_llara_reads_its_vectors(tiny_lm, material, tmp_path, tuning):
     given = material("marked")
     config = CONFIG.model_copy(update={"tune": tuning, "lora": LoRAConfig(rank=4)})
-    facts = train_llara(tiny_lm, given, (config, LLaRAConfig()), tmp_path, seed=0)
+    facts = train_llara(tiny_lm, given, SoftConfigs(config, LLaRAConfig()), tmp_path, seed=0)
     scorer = load_llara(tmp_path, config)
     assert auc(scorer, given) > 0.85
     assert auc(scorer, given, shuffled=True) < 0.7
@@ -51,9 +52,9 @@ def test_llara_reads_its_vectors(tiny_lm, material, tmp_path, tuning):
 
 def test_they_compute_where_they_are_told_to(tiny_lm, material, tmp_path):
     with pytest.raises(ConfigError, match="got 'abacus'"):
-        train_llara(tiny_lm, material("marked"), (CONFIG, LLaRAConfig()), tmp_path, seed=0, device="abacus")
+        train_llara(tiny_lm, material("marked"), SoftConfigs(CONFIG, LLaRAConfig()), tmp_path, seed=0, device="abacus")
     with pytest.raises(ConfigError, match="got 'abacus'"):
-        train_collm(tiny_lm, material("featured"), (CONFIG, PROJECTED), tmp_path, seed=0, device="abacus")
+        train_collm(tiny_lm, material("featured"), SoftConfigs(CONFIG, PROJECTED), tmp_path, seed=0, device="abacus")
 
 
 def test_collm_reads_its_vectors_and_leaves_the_language_model_alone(tiny_lm, material, tmp_path):
@@ -62,7 +63,7 @@ def test_collm_reads_its_vectors_and_leaves_the_language_model_alone(tiny_lm, ma
     untuned = CONFIG.model_copy(update={"tune": "none"})
     tune(load_backbone(tiny_lm), given.prompts.slice(0), given.labels, untuned, tuned, 0)
     before = (tiny_lm / "model.safetensors").read_bytes()
-    train_collm(tuned, given, (CONFIG, PROJECTED), tmp_path / "collm", seed=0)
+    train_collm(tuned, given, SoftConfigs(CONFIG, PROJECTED), tmp_path / "collm", seed=0)
     assert (tiny_lm / "model.safetensors").read_bytes() == before
     assert not list((tmp_path / "collm").glob("model*"))
     scorer = load_collm(tuned, tmp_path / "collm", CONFIG)
@@ -74,7 +75,7 @@ def test_the_same_seed_gives_the_same_scores(tiny_lm, material, tmp_path):
     given, config = material("marked"), CONFIG.model_copy(update={"epochs": 1})
     scores = []
     for name in ("one", "other"):
-        train_llara(tiny_lm, given, (config, LLaRAConfig()), tmp_path / name, seed=3)
+        train_llara(tiny_lm, given, SoftConfigs(config, LLaRAConfig()), tmp_path / name, seed=3)
         scores.append(load_llara(tmp_path / name, config).score(given.prompts))
     assert scores[0].equals(scores[1])
 
@@ -85,7 +86,7 @@ def test_the_chance_of_vectors_grows(tiny_lm, material, schedule, expected):
     given, config = material("marked"), CONFIG.model_copy(update={"epochs": 3})
     backbone = load_backbone(tiny_lm, device="cpu")
     virtual = with_virtual_tokens(backbone, torch.from_numpy(given.vectors), nn.Linear(4, 32))
-    trainer = _Curriculum(virtual, config, given.rows(config, 0), LLaRAConfig(schedule=schedule), 0)
+    trainer = _Curriculum(virtual, SoftConfigs(config, LLaRAConfig(schedule=schedule)), *given.rows(config, 0), 0)
     chances = []
     for epoch in range(3):
         chances.append(trainer.chance)
@@ -99,7 +100,7 @@ def test_batches_without_vectors_hold_the_same_titles(tiny_lm, material):
     given = material("marked")
     backbone = load_backbone(tiny_lm, device="cpu")
     virtual = with_virtual_tokens(backbone, torch.from_numpy(given.vectors), nn.Linear(4, 32))
-    trainer = _Curriculum(virtual, CONFIG, given.rows(CONFIG, 0), LLaRAConfig(), 0)
+    trainer = _Curriculum(virtual, SoftConfigs(CONFIG, LLaRAConfig()), *given.rows(CONFIG, 0), 0)
     hybrid = trainer._encoded(0)
     first = virtual.tokenizer.first_id
     for with_vectors, without in zip(hybrid.tokens, trainer._text.tokens, strict=True):

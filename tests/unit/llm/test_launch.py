@@ -11,7 +11,7 @@ import pytest
 
 from scorerec.core.errors import ModelError
 from scorerec.llm.config import LLMConfig
-from scorerec.llm.launch import tune_together
+from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.score import tuned_backbone, tuned_config
 
 
@@ -31,7 +31,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
 
 def test_the_processes_are_told_all_of_it(started: list[list[str]], tmp_path: Path) -> None:
     config, out = LLMConfig(processes=2, epochs=1), tmp_path / "out"
-    facts = tune_together("a/model", (tmp_path / "p", tmp_path / "t"), config, out, seed=5, device="cpu")
+    facts = tune_together("a/model", TableFolders(tmp_path / "p", tmp_path / "t"), config, out, seed=5, device="cpu")
     assert facts == {"rows_seen": 7}
     (command,) = started
     told = {f"--prompts={tmp_path / 'p'}", f"--targets={tmp_path / 't'}", f"--out={out}", "--seed=5", "--device=cpu"}
@@ -42,4 +42,4 @@ def test_the_processes_are_told_all_of_it(started: list[list[str]], tmp_path: Pa
 def test_a_process_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 3))
     with pytest.raises(ModelError, match="one of 2 tuning processes failed, exit status 3"):
-        tune_together("a/model", (tmp_path, tmp_path), LLMConfig(processes=2), tmp_path / "out", seed=0)
+        tune_together("a/model", TableFolders(tmp_path, tmp_path), LLMConfig(processes=2), tmp_path / "out", seed=0)

@@ -13,7 +13,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.tables import CANDIDATES, CONTEXTS, PROMPTS, QUERIES, TARGETS
 from scorerec.data.corpus import Corpus
 from scorerec.data.synthetic import SyntheticWorld
-from scorerec.pipeline.chain import Chain, choose_contexts, item_lists
+from scorerec.pipeline.chain import AskedRows, Chain, choose_contexts, item_lists
 from scorerec.pipeline.prompting import ranked
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.text.segments import from_rows
@@ -47,7 +47,7 @@ def request_of(user_id: str, history: list[str], item_id: str) -> tuple[pa.Table
 def test_evidence_is_what_the_stages_find(chain: Chain, corpus: Corpus) -> None:
     prompter, vectors = chain.prompter, chain.finder.queries(corpus.queries)
     candidates = retrieve_candidates(corpus.queries, vectors, chain.index, chain.n_candidates)
-    asked = corpus.targets, corpus.queries
+    asked = AskedRows(corpus.targets, corpus.queries)
     contexts = choose_contexts(prompter, chain.reranker, asked, candidates, corpus.behaviours, chain.n_context_users)
     prompts = prompter.augmented(*asked, contexts, item_lists(corpus.behaviours))
     found = chain.evidence(*asked)

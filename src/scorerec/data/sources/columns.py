@@ -58,6 +58,11 @@ def require_columns(wanted: dict[str, str], found: Iterable[str], origin: Path, 
 def metadata_columns(wanted: dict[str, str], found: Iterable[str], origin: Path) -> list[str]:
     """Return the columns of an items file that are not mapped; they are kept under their own names.
 
+    Args:
+        wanted: our name -> the file's name.
+        found: the columns of the file, in order.
+        origin: the file, for the message.
+
     Raises:
         DataError: one has the name of a mapped column of ours.
     """

@@ -28,20 +28,38 @@ def _prompts_of(kind: type[Baseline]) -> str:
 
 
 def prompts(run: Run, draft: Draft, key: str) -> None:
-    """Write its prompts."""
+    """Write its prompts.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        key: of the baseline.
+    """
     table, facts = _opened(run, key).prompts()
     draft.write(PROMPTS, table)
     draft.facts.update(facts)
 
 
 def training(run: Run, draft: Draft, key: str) -> None:
-    """Train what it trains."""
+    """Train what it trains.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        key: of the baseline.
+    """
     table = run.table(_prompts_of(BASELINES[key]), PROMPTS)
     draft.facts.update(_opened(run, key).train(table, draft.path / MODEL))
 
 
 def scoring(run: Run, draft: Draft, key: str) -> None:
-    """Score the judged rows."""
+    """Score the judged rows.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        key: of the baseline.
+    """
     kind, baseline = BASELINES[key], _opened(run, key)
     splits = (run.config.evaluation.split,) if kind.judges_one_split else JUDGED
     model = run.backbone if kind.trains == "nothing" else run.model(f"tuned-{key}")

@@ -11,7 +11,14 @@ from scorerec.pipeline.endpoint import score_by_endpoint
 
 
 def scores(run: Run, draft: Draft, prompts: str, method: str) -> None:
-    """Score the rows of the split that is judged; the others would be paid for without use."""
+    """Score the rows of the split that is judged; the others would be paid for without use.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        prompts: the stage that wrote them.
+        method: what the scores are called.
+    """
     config = run.config.endpoint
     judged = run.prompts(prompts, run.config.evaluation.split)
     reader = ProbabilityReader(config.chat, config.kind, config.top_logprobs)

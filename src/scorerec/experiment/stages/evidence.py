@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from sentence_transformers import SentenceTransformer
 
 from scorerec.assess.collect import collect, make_assessor, sample_targets
-from scorerec.assess.plan import Request
+from scorerec.assess.plan import AssessmentRequest
 from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.core.artifacts import MODEL, Draft, read_table
 from scorerec.core.tables import (
@@ -26,7 +26,7 @@ from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import with_users
 from scorerec.experiment.stages.recommender import teaching
 from scorerec.nn.encoders import encode, load_encoder
-from scorerec.pipeline.chain import choose_contexts, item_lists, reranker_texts
+from scorerec.pipeline.chain import AskedRows, choose_contexts, item_lists, reranker_texts
 from scorerec.pipeline.finding import encoder_texts
 from scorerec.rerank.models import load_reranker
 from scorerec.rerank.sare import train_sare
@@ -71,7 +71,7 @@ def candidates(run: Run, draft: Draft) -> None:
     search_index(run, draft, run.finder())
 
 
-def assessment_requests(run: Run) -> Sequence[Request]:
+def assessment_requests(run: Run) -> Sequence[AssessmentRequest]:
     """Return P^r of each training target that is to be assessed."""
     config = run.config
     sampled = sample_targets(run.all_targets, config.assess.n_targets, config.seed)
@@ -123,7 +123,7 @@ def sare(run: Run, draft: Draft) -> None:
 def contexts(run: Run, draft: Draft) -> None:
     """Choose the K_s most useful candidates of each target."""
     reranker = run.reranker()
-    asked = run.all_targets, run.queries
+    asked = AskedRows(run.all_targets, run.queries)
     candidates = run.table("candidates", CANDIDATES)
     count = run.config.evidence.n_context_users
     draft.write(
@@ -157,7 +157,13 @@ def taste_candidates(run: Run, draft: Draft) -> None:
 
 
 def search_index(run: Run, draft: Draft, found_by: Vectors) -> None:
-    """Fill an index with the vectors of behaviours, and search it with those of queries."""
+    """Fill an index with the vectors of behaviours, and search it with those of queries.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        found_by: turns behaviours and queries into vectors.
+    """
     behaviours, queries = run.behaviours, run.queries
     vectors = found_by.behaviours(behaviours)
     with BehaviourIndex.create(draft.path / INDEX, found_by.fingerprint, vectors["vector"].type.list_size) as index:

@@ -11,7 +11,7 @@ from scorerec.assess.assessor import Tokens
 from scorerec.core.artifacts import Artifact
 from scorerec.core.tables import SCORES
 from scorerec.evaluate.plots import Curve
-from scorerec.evaluate.tables import NONE, Row, number, seconds
+from scorerec.evaluate.tables import NONE, TableRow, number, seconds
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import Method
 from scorerec.experiment.stage import ancestors
@@ -28,7 +28,7 @@ def method_seconds(artifacts: Mapping[str, Artifact], methods: Iterable[Method])
     }
 
 
-def stage_rows(artifacts: Mapping[str, Artifact], config: ExperimentConfig) -> list[Row]:
+def stage_rows(artifacts: Mapping[str, Artifact], config: ExperimentConfig) -> list[TableRow]:
     """Return one row per stage: seconds, tokens read and written, and money where prices are configured.
 
     CPU seconds are those of the process that finished the stage; artifacts of before have none.
@@ -50,7 +50,7 @@ def stage_rows(artifacts: Mapping[str, Artifact], config: ExperimentConfig) -> l
     return rows
 
 
-def cost_rows(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> list[Row]:
+def cost_rows(artifacts: Mapping[str, Artifact], methods: Iterable[Method]) -> list[TableRow]:
     """Return one row per method: seconds of everything but scoring, and what 1,000 scores take."""
     chosen = list(methods)
     total = method_seconds(artifacts, chosen)

@@ -24,7 +24,13 @@ def with_method(scores: pa.Table, method: str) -> pa.Table:
 
 
 def score_table(targets: pa.Table, method: str, p_yes: Sequence[float] | np.ndarray) -> pa.Table:
-    """Return SCORES of a method that reads no tokens."""
+    """Return SCORES of a method that reads no tokens.
+
+    Args:
+        targets: TARGETS, N rows.
+        method: what the scores are called.
+        p_yes: probability of Yes of each target, (N,).
+    """
     n_rows = targets.num_rows
     return SCORES.check(
         pa.table(

@@ -14,12 +14,12 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.embedded import pretrain
-from scorerec.llm.launch import tune_together
+from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 from scorerec.pipeline.chain import item_lists
+from scorerec.pipeline.mixture import Mixture, early_rows
 from scorerec.pipeline.prompting import ranked
-from scorerec.pipeline.reading import ReadingMatter, early_rows
 from scorerec.text.budget import Budget
 
 
@@ -29,7 +29,13 @@ def basic_prompts(run: Run, draft: Draft) -> None:
 
 
 def augmented_prompts(run: Run, draft: Draft, contexts: str) -> None:
-    """Write P^s with the contexts of a stage."""
+    """Write P^s with the contexts of a stage.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        contexts: the stage that chose them.
+    """
     histories, chosen = item_lists(run.behaviours), run.table(contexts, CONTEXTS)
     draft.write(PROMPTS, run.prompter.augmented(run.all_targets, run.queries, chosen, histories))
 
@@ -55,28 +61,49 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
         evidence_titles=config.llm.evidence_titles,
         evidence_users=config.evidence.n_context_users,
     )
-    matter = ReadingMatter(run.prompter, early, run.queries, producers, budget)
-    texts = matter.draw(config.reading, config.seed)
+    mixture = Mixture(run.prompter, early, run.queries, producers, budget)
+    texts = mixture.draw(config.reading, config.seed)
     draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed, run.device))
 
 
 def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:
-    """Tune an LM on the prompts of a stage, in as many processes as configured; return facts."""
+    """Tune an LM on the prompts of a stage, in as many processes as configured; return facts.
+
+    Args:
+        run: what was made so far.
+        prompts: the stage that wrote them.
+        model: what is tuned: a folder, or an id of the hub.
+        out: folder of the result.
+    """
     config = run.config
     if config.llm.processes > 1:
-        folders = run.artifact(prompts).path, run.artifact("corpus").path
-        return tune_together(model, folders, config.llm, out, config.seed, config.device)
+        tables = TableFolders(run.artifact(prompts).path, run.artifact("corpus").path)
+        return tune_together(model, tables, config.llm, out, config.seed, config.device)
     labels = run.targets("train", "valid")
     loaded = load_backbone(model, config.llm.precision, config.device)
     return tune(loaded, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
 
 
 def tuned(run: Run, draft: Draft, prompts: str) -> None:
-    """Tune the LM on the prompts of a stage."""
+    """Tune the LM on the prompts of a stage.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        prompts: the stage that wrote them.
+    """
     draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL))
 
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:
-    """Score the judged rows of one stage's prompts with the LM that another stage tuned."""
+    """Score the judged rows of one stage's prompts with the LM that another stage tuned.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        tuned: the stage that tuned the LM.
+        prompts: the stage that wrote them.
+        method: what the scores are called.
+    """
     found = score(run.model(tuned), run.prompts(prompts, *JUDGED), run.config.llm, run.config.device)
     draft.write(SCORES, with_method(found, method))

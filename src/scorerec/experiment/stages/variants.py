@@ -14,7 +14,13 @@ from scorerec.pipeline import producers
 
 
 def first_of(run: Run, draft: Draft, candidates: str) -> None:
-    """Take the K_s best of the candidates of another stage as they are."""
+    """Take the K_s best of the candidates of another stage as they are.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        candidates: the stage that found them.
+    """
     found = run.table(candidates, CANDIDATES)
     draft.write(CONTEXTS, producers.first_candidates(run.all_targets, found, run.config.evidence.n_context_users))
 

@@ -23,7 +23,7 @@ from scorerec.text.segments import Segment, render
 Producer = Mapping[str, Sequence[str]]  # query_id -> users whose behaviours would be shown, best first
 
 
-class ReadingConfig(Config):
+class MixtureConfig(Config):
     """How much is read, and of what."""
 
     share: float = Field(0.5, gt=0, le=1, description="earliest share of the training rows that may be read")
@@ -38,7 +38,7 @@ def early_rows(targets: pa.Table, share: float) -> pa.Table:
     return ordered.slice(0, max(1, int(share * ordered.num_rows)))
 
 
-class ReadingMatter:
+class Mixture:
     """Draws texts for the embedded LM.
 
     Args:
@@ -73,14 +73,14 @@ class ReadingMatter:
                 self.behaviours[user] = history
         self.users = sorted(user for user, history in self.behaviours.items() if history)
 
-    def draw(self, config: ReadingConfig, seed: int) -> list[str]:
+    def draw(self, config: MixtureConfig, seed: int) -> list[str]:
         """Return ``config.n_texts`` texts; rows are used equally often."""
         rng = generator(seed, "reading")
         passes = -(-config.n_texts // len(self.rows))
         order = np.concatenate([rng.permutation(len(self.rows)) for _ in range(passes)])
         return [self._text(int(row), config, rng) for row in order[: config.n_texts]]
 
-    def _text(self, row: int, config: ReadingConfig, rng: np.random.Generator) -> str:
+    def _text(self, row: int, config: MixtureConfig, rng: np.random.Generator) -> str:
         query_id, user, history, item = self.rows[row]
         segments: list[Segment]
         if rng.random() < config.behaviours:

@@ -14,8 +14,8 @@ import pytest
 from scorerec.core.tables import CANDIDATES, ITEMS, QUERIES, TARGETS
 from scorerec.data.corpus import Corpus
 from scorerec.pipeline.chain import Chain
+from scorerec.pipeline.mixture import Mixture, MixtureConfig, Producer, early_rows
 from scorerec.pipeline.prompting import PromptConfig, Prompter, ranked
-from scorerec.pipeline.reading import Producer, ReadingConfig, ReadingMatter, early_rows
 from scorerec.text.budget import Budget
 
 BUDGET = Budget(history_titles=10, evidence_titles=8, evidence_users=2)
@@ -37,9 +37,9 @@ def retrieved(corpora: dict[str, Corpus], chain_over: Callable[[str], Chain]) ->
 
 
 @pytest.fixture(scope="module")
-def matter(
+def mixture(
     corpora: dict[str, Corpus], chain_over: Callable[[str], Chain], early: pa.Table, retrieved: Producer
-) -> ReadingMatter:
+) -> Mixture:
     return reading_matter(corpora, chain_over, early, [retrieved])
 
 
@@ -48,12 +48,12 @@ def reading_matter(
     chain_over: Callable[[str], Chain],
     early: pa.Table,
     producers: Sequence[Producer],
-) -> ReadingMatter:
-    return ReadingMatter(chain_over("train").prompter, early, corpora["train"].queries, producers, BUDGET)
+) -> Mixture:
+    return Mixture(chain_over("train").prompter, early, corpora["train"].queries, producers, BUDGET)
 
 
-def config(**settings: Any) -> ReadingConfig:
-    return ReadingConfig(**{"share": SHARE, "n_texts": N_TEXTS, **settings})
+def config(**settings: Any) -> MixtureConfig:
+    return MixtureConfig(**{"share": SHARE, "n_texts": N_TEXTS, **settings})
 
 
 def titles_in(text: str) -> list[str]:
@@ -70,27 +70,27 @@ def test_the_early_block_is_the_first_share_in_order_of_time(corpora: dict[str, 
     assert early_rows(shuffled, 1e-9)["row_id"].to_pylist() == [0]
 
 
-def test_nothing_later_than_the_early_block_appears(world: Any, matter: ReadingMatter, early: pa.Table) -> None:
+def test_nothing_later_than_the_early_block_appears(world: Any, mixture: Mixture, early: pa.Table) -> None:
     """A title is shown only where some row of the early block is about it."""
-    title = matter.prompter.describer.title
+    title = mixture.prompter.describer.title
     known = {title(item) for item in early["item_id"].to_pylist()}
     everything = {title(item) for item in world.prepared().interactions["item_id"].to_pylist()}
-    shown = {name for text in matter.draw(config(), seed=0) for name in titles_in(text)}
+    shown = {name for text in mixture.draw(config(), seed=0) for name in titles_in(text)}
     assert shown <= known
     assert len(shown) > len(known) / 2
     assert everything - known  # there is something later that could have appeared
 
 
-def test_known_behaviours_end_before_the_last_early_row(world: Any, matter: ReadingMatter, early: pa.Table) -> None:
+def test_known_behaviours_end_before_the_last_early_row(world: Any, mixture: Mixture, early: pa.Table) -> None:
     rows = world.prepared().interactions.to_pylist()
     last = max(early["row_id"].to_pylist())
-    for user, behaviour in matter.behaviours.items():
+    for user, behaviour in mixture.behaviours.items():
         liked = [r["item_id"] for r in rows if r["user_id"] == user and r["label"] and r["row_id"] < last]
         assert list(behaviour) == liked[: len(behaviour)]
 
 
-def test_no_text_tells_a_label(matter: ReadingMatter) -> None:
-    for text in matter.draw(config(), seed=0):
+def test_no_text_tells_a_label(mixture: Mixture) -> None:
+    for text in mixture.draw(config(), seed=0):
         assert text.endswith("]") or QUESTION.search(text)
         rest = text.removesuffix("Respond with either 'Yes' or 'No'.")
         assert not re.search(r"\b(Yes|No)\b", rest)
@@ -101,23 +101,23 @@ def test_labels_decide_nothing(
     chain_over: Callable[[str], Chain],
     early: pa.Table,
     retrieved: Producer,
-    matter: ReadingMatter,
+    mixture: Mixture,
 ) -> None:
     place = early.column_names.index("label")
     turned = pc.subtract(pa.scalar(1, pa.int8()), early["label"])
     other = reading_matter(corpora, chain_over, early.set_column(place, "label", turned), [retrieved])
-    assert other.draw(config(), seed=0) == matter.draw(config(), seed=0)
+    assert other.draw(config(), seed=0) == mixture.draw(config(), seed=0)
 
 
-def test_texts_are_of_three_kinds_in_their_shares(matter: ReadingMatter) -> None:
-    texts = matter.draw(config(n_texts=1000, behaviours=0.3, with_evidence=0.5), seed=0)
+def test_texts_are_of_three_kinds_in_their_shares(mixture: Mixture) -> None:
+    texts = mixture.draw(config(n_texts=1000, behaviours=0.3, with_evidence=0.5), seed=0)
     prompts = [text for text in texts if QUESTION.search(text)]
     with_evidence = [text for text in prompts if "Other users with similar preferences" in text]
     assert 0.25 < 1 - len(prompts) / len(texts) < 0.35
     # A little below one half: the first rows have no history, so nobody is found for them.
     assert 0.38 < len(with_evidence) / len(prompts) < 0.52
-    assert not any(QUESTION.search(text) for text in matter.draw(config(behaviours=1.0), seed=0))
-    assert not any("Other users" in text for text in matter.draw(config(with_evidence=0.0), seed=0))
+    assert not any(QUESTION.search(text) for text in mixture.draw(config(behaviours=1.0), seed=0))
+    assert not any("Other users" in text for text in mixture.draw(config(with_evidence=0.0), seed=0))
 
 
 USERS = ["ann", "bob", "cat", "dan", "eve"]
@@ -150,10 +150,10 @@ def private_world(n_rows_each: int = 6) -> tuple[Prompter, pa.Table, pa.Table]:
     return Prompter(ITEMS.check(catalogue), PromptConfig()), TARGETS.check(targets), QUERIES.check(queries)
 
 
-def evidence_in(matter: ReadingMatter, seed: int = 0) -> list[tuple[str, list[str]]]:
+def evidence_in(mixture: Mixture, seed: int = 0) -> list[tuple[str, list[str]]]:
     """Return (own user, users shown) of each prompt that is drawn."""
     found = []
-    for text in matter.draw(config(behaviours=0.0, with_evidence=1.0), seed):
+    for text in mixture.draw(config(behaviours=0.0, with_evidence=1.0), seed):
         _, _, evidence = text.partition("Other users")
         own = QUESTION.search(text)
         assert own is not None
@@ -168,7 +168,7 @@ def test_own_user_is_never_evidence(n_producers: int) -> None:
     prompter, targets, queries = private_world()
     owners = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
     own_first = {query: [user, *USERS] for query, user in owners.items()}
-    found = evidence_in(ReadingMatter(prompter, targets, queries, [own_first] * n_producers, BUDGET))
+    found = evidence_in(Mixture(prompter, targets, queries, [own_first] * n_producers, BUDGET))
     assert all(own not in shown for own, shown in found)
     assert all(len(set(shown)) == 2 for _, shown in found)
     # Random users are among the producers, so everybody is shown to everybody.
@@ -181,7 +181,7 @@ def test_evidence_has_the_order_of_its_producer() -> None:
     prompter, targets, queries = private_world()
     orders = [["eve", "bob", "ann", "dan"], ["cat", "ann", "eve", "bob"]]
     producers = [dict.fromkeys(queries["query_id"].to_pylist(), order) for order in orders]
-    found = evidence_in(ReadingMatter(prompter, targets, queries, producers, BUDGET))
+    found = evidence_in(Mixture(prompter, targets, queries, producers, BUDGET))
     wanted = {own: {tuple([user for user in order if user != own][:2]) for order in orders} for own in USERS}
     for own in USERS:
         drawn = Counter(tuple(shown) for user, shown in found if user == own)
@@ -192,33 +192,33 @@ def test_evidence_has_the_order_of_its_producer() -> None:
 def test_the_budget_bounds_users_and_titles() -> None:
     prompter, targets, queries = private_world()
     budget = Budget(history_titles=3, evidence_titles=2, evidence_users=1)
-    matter = ReadingMatter(prompter, targets, queries, [], budget)
-    texts = matter.draw(config(behaviours=0.0, with_evidence=1.0), seed=0)
+    mixture = Mixture(prompter, targets, queries, [], budget)
+    texts = mixture.draw(config(behaviours=0.0, with_evidence=1.0), seed=0)
     sizes = [[len(titles_in(part)) for part in re.findall(r"\[.*?\]", text)] for text in texts]
     assert {len(lists) for lists in sizes} == {2}
     assert {lists[0] for lists in sizes} == {0, 1, 2, 3}
     assert {lists[1] for lists in sizes} == {2}
-    behaviours = matter.draw(config(behaviours=1.0), seed=0)
+    behaviours = mixture.draw(config(behaviours=1.0), seed=0)
     assert {len(titles_in(text)) for text in behaviours} == {0, 1, 2, 3}
 
 
 def test_a_user_without_a_known_behaviour_is_not_shown() -> None:
     prompter, targets, queries = private_world()
     strangers = {query: ["stranger"] for query in queries["query_id"].to_pylist()}
-    matter = ReadingMatter(prompter, targets.slice(0, 5), queries, [strangers], BUDGET)  # no history yet
-    assert all(shown == [] for _, shown in evidence_in(matter))
+    mixture = Mixture(prompter, targets.slice(0, 5), queries, [strangers], BUDGET)  # no history yet
+    assert all(shown == [] for _, shown in evidence_in(mixture))
 
 
-def test_the_seed_decides(matter: ReadingMatter) -> None:
-    assert matter.draw(config(), seed=3) == matter.draw(config(), seed=3)
-    assert matter.draw(config(), seed=3) != matter.draw(config(), seed=4)
+def test_the_seed_decides(mixture: Mixture) -> None:
+    assert mixture.draw(config(), seed=3) == mixture.draw(config(), seed=3)
+    assert mixture.draw(config(), seed=3) != mixture.draw(config(), seed=4)
 
 
 def test_rows_are_used_equally_often() -> None:
     prompter, targets, queries = private_world()
-    matter = ReadingMatter(prompter, targets, queries, [], BUDGET)
+    mixture = Mixture(prompter, targets, queries, [], BUDGET)
     n_rows = targets.num_rows
-    texts = matter.draw(config(n_texts=2 * n_rows + 1, behaviours=0.0, with_evidence=0.0), seed=0)
+    texts = mixture.draw(config(n_texts=2 * n_rows + 1, behaviours=0.0, with_evidence=0.0), seed=0)
     assert sorted(Counter(texts).values()) == [2] * (n_rows - 1) + [3]
 
 
@@ -230,6 +230,6 @@ def test_as_of_candidates_name_users_too(corpora: dict[str, Corpus], chain_over:
     producer = {query: [owners[name] for name in names] for query, names in ranked(candidates, "query_id").items()}
     targets = corpora["as-of"].targets
     early = early_rows(targets.filter(pc.equal(targets["split"], "train")), SHARE)
-    matter = ReadingMatter(chain_over("as-of").prompter, early, corpora["as-of"].queries, [producer], BUDGET)
-    texts = matter.draw(config(behaviours=0.0, with_evidence=1.0), seed=0)
+    mixture = Mixture(chain_over("as-of").prompter, early, corpora["as-of"].queries, [producer], BUDGET)
+    texts = mixture.draw(config(behaviours=0.0, with_evidence=1.0), seed=0)
     assert sum("Other users" in text for text in texts) > N_TEXTS / 2
