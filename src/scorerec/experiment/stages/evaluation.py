@@ -45,59 +45,57 @@ def report(run: Run, draft: Draft) -> None:
     """Put every method, the signal and what the run took on a page."""
     config, inputs = run.config, {name: run.artifact(name) for name in run.artifacts}
     methods = config.chosen_methods
+    labels = {method.key: method.label for method in methods}
     scores = [run.scores(method.stage, method.key) for method in methods]
     rows = judged_rows(run.interactions, run.all_targets, scores, config.evaluation.split)
-    comparison = compare(
-        rows,
-        "score",
-        slices=[*warm_and_cold(rows, run.interactions), *_history_and_popularity(run, rows)],
-        seconds=method_seconds(inputs, methods),
-        n_resamples=config.evaluation.n_resamples,
-        seed=config.seed,
-    )
-    informativeness = _informativeness(run)
-    signal = run.signal()
-    labels = {method.key: method.label for method in methods}
+    comparison, signal = _compared(run, rows), run.signal()
     shown, named = comparison.labelled(labels), rows.labelled(labels)
-    facts = {name: inputs[name].facts for name in _REPORTING}
-    told = [*signal.warnings, *(line for part in facts.values() for line in part.get("warnings", ()))]
-    warnings = list(dict.fromkeys(told))
     models = [one.label for one in methods if one.kind == "llm" and one.key != comparison.against]
-    said = verdict(shown, [labels[key] for key in REFERENCES], models, signal, SARE)
+    data = ReportData(
+        title=f"SCORE: {config.name}",
+        comparison=shown,
+        summary=_summary(run, rows),
+        stand_ins=stand_ins(config),
+        warnings=_warnings(run),
+        verdict=verdict(shown, [labels[key] for key in REFERENCES], models, signal, SARE),
+        informativeness=_informativeness(run),
+        signal=signal,
+        plots=_plots(run, named, shown),
+        stages=stage_rows(inputs, config),
+        costs=cost_rows(inputs, methods),
+        facts={name: inputs[name].facts for name in _REPORTING},
+        configuration=config.model_dump(mode="json"),
+        examples=_examples(run, named),
+    )
+    (draft.path / PAGE).write_text(render_report(data), encoding="utf-8")
     results = {
         "name": config.name,
         "labels": labels,
-        "verdict": said,
+        "verdict": data.verdict,
         "comparison": comparison.model_dump(mode="json"),
         "signal": signal.model_dump(mode="json"),
-        "warnings": warnings,
-        "informativeness": [entry.model_dump(mode="json") for entry in informativeness],
-        "stand_ins": stand_ins(config),
-        "facts": facts,
+        "warnings": data.warnings,
+        "informativeness": [entry.model_dump(mode="json") for entry in data.informativeness],
+        "stand_ins": data.stand_ins,
+        "facts": data.facts,
         "seconds": {name: artifact.manifest["seconds"] for name, artifact in inputs.items()},
         "packages": package_versions(),
         "machine": machine(config.threads),
     }
     (draft.path / RESULTS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    page = render_report(
-        ReportData(
-            title=f"SCORE: {config.name}",
-            comparison=shown,
-            summary=_summary(run, rows),
-            stand_ins=stand_ins(config),
-            warnings=warnings,
-            verdict=said,
-            informativeness=informativeness,
-            signal=signal,
-            plots=_plots(run, named, shown),
-            stages=stage_rows(inputs, config),
-            costs=cost_rows(inputs, methods),
-            facts=facts,
-            configuration=config.model_dump(mode="json"),
-            examples=_examples(run, named),
-        )
-    )
-    (draft.path / PAGE).write_text(page, encoding="utf-8")
+
+
+def _compared(run: Run, rows: JudgedRows) -> Comparison:
+    slices = [*warm_and_cold(rows, run.interactions), *_history_and_popularity(run, rows)]
+    seconds = method_seconds(run.artifacts, run.config.chosen_methods)
+    n_resamples = run.config.evaluation.n_resamples
+    return compare(rows, "score", slices=slices, seconds=seconds, n_resamples=n_resamples, seed=run.config.seed)
+
+
+def _warnings(run: Run) -> list[str]:
+    """Return what any part of the run warns of, each once."""
+    of_parts = (line for name in _REPORTING for line in run.artifact(name).facts.get("warnings", ()))
+    return list(dict.fromkeys([*run.signal().warnings, *of_parts]))
 
 
 def _history_and_popularity(run: Run, rows: JudgedRows) -> list[Slice]:
