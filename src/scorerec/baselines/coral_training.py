@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from safetensors.torch import save_file
 from stable_baselines3 import DDPG
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 from scorerec.baselines.config import CoRALConfig
@@ -132,4 +133,5 @@ def _agent(shelf: Shelf, train: Lesson, config: CoRALConfig, seed: int) -> tuple
         seed=derived_seed(seed, "coral") % 2**31,
         device="cpu",  # its networks are small
     )
+    agent.set_logger(Logger(folder=None, output_formats=[]))  # its own leaves a folder in the place of temporary files
     return agent, environment
