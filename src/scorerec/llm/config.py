@@ -100,6 +100,10 @@ class LLMConfig(OptimiserConfig):
     processes: int = Field(1, ge=1, description="that tune together, each with a GPU of its own")
     threads: int | None = Field(None, ge=1, description="processor threads; None: as torch is set already")
 
+    def titles(self, users: int) -> Budget:
+        """Return the titles that a prompt may show, of so many similar users, however many tokens these take."""
+        return Budget(history_titles=self.history_titles, evidence_titles=self.evidence_titles, evidence_users=users)
+
     @property
     def budget(self) -> Budget:
         """What a prompt may show."""

@@ -20,7 +20,6 @@ from scorerec.llm.tune import tune
 from scorerec.pipeline.chain import item_lists
 from scorerec.pipeline.mixture import Mixture, early_rows
 from scorerec.pipeline.prompting import ranked
-from scorerec.text.budget import Budget
 
 
 def basic_prompts(run: Run, draft: Draft) -> None:
@@ -56,11 +55,7 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
     retrieved = ranked(run.table("candidates-base", CANDIDATES), "query_id")
     producers = [{query: [owners[name] for name in names] for query, names in retrieved.items()}]
     early = early_rows(run.targets("train"), config.reading.share)
-    budget = Budget(
-        history_titles=config.llm.history_titles,
-        evidence_titles=config.llm.evidence_titles,
-        evidence_users=config.evidence.n_context_users,
-    )
+    budget = config.llm.titles(config.evidence.n_context_users)
     mixture = Mixture(run.prompter, early, run.queries, producers, budget)
     texts = mixture.draw(config.reading, config.seed)
     draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed, run.device))
