@@ -63,7 +63,7 @@ class Watch:
             self._bar.set_postfix_str(time_left(self._expected, self._came))
 
 
-_BAR = "{desc}: {n_fmt} of {total_fmt} |{bar:30}| {elapsed}, {postfix}"
+_BAR = "{desc}: {n_fmt} of {total_fmt} |{bar:30}| {elapsed}{postfix}"
 
 
 def time_left(expected: Mapping[str, float], came: Mapping[str, float]) -> str:
@@ -76,6 +76,8 @@ def time_left(expected: Mapping[str, float], came: Mapping[str, float]) -> str:
     >>> time_left({"a": 60, "b": 600}, {}), time_left({"a": 60, "b": 600}, {"a": 120})
     ('about 11 min left', 'about 20 min left')
     """
+    if not any(expected.values()):
+        return "time left not known"
     thought = sum(expected[stage] for stage in came if stage in expected)
     took = sum(seconds for stage, seconds in came.items() if stage in expected)
     slower = took / thought if thought >= 30 and took else 1.0  # what took seconds tells nothing of what takes minutes

@@ -16,7 +16,7 @@ from scorerec.evaluate.results import Comparison, Signal
 from scorerec.evaluate.signal import count_lines
 from scorerec.evaluate.tables import headline_rows, users_left_out
 from scorerec.experiment.config import load_experiment
-from scorerec.experiment.estimate import estimate_run, total_line
+from scorerec.experiment.estimate import READING, estimate_run, total_line
 from scorerec.experiment.expected import Counts, compare
 from scorerec.experiment.plan import PAGE, RESULTS, stages_of
 from scorerec.experiment.run import Run
@@ -111,7 +111,7 @@ def run_experiment(
     for stage in missing:
         part = estimates.get(stage)
         tell(Progress(stage, "estimate", part.seconds if part else None, None, part.line if part else ""))
-    if estimates:
+    if set(missing) - READING:
         tell(Progress(to or "run", "total", None, None, total_line(list(estimates.values()), missing)))
     artifacts = runner.run(to, tell)
     if "report" not in artifacts:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scorerec.experiment.run import Run
     from scorerec.nn.effort import Work
 
-_READING = {"data", "corpus", "references"}
+READING = {"data", "corpus", "references"}  # stages that only read data
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def estimate_run(runner: Runner, to: str | None, tell: Callable[[Progress], None
         ConfigError: ``to`` names no stage.
         ModelError: as ``estimate_stages``.
     """
-    missing = [stage for stage in runner.missing(to) if stage not in _READING]
+    missing = [stage for stage in runner.missing(to) if stage not in READING]
     if not missing:
         return []
     return estimate_stages(runner, missing, runner.made("corpus", tell=tell))
@@ -86,9 +86,10 @@ def total_line(estimates: Collection[Estimate], missing: Collection[str]) -> str
         missing: all stages that are to come.
     """
     known = sum(one.seconds for one in estimates if one.seconds is not None)
-    others = sorted(set(missing) - {one.stage for one in estimates} - _READING)
+    others = sorted(set(missing) - {one.stage for one in estimates} - READING)
     unknown = f"; nothing is known yet of {', '.join(others)}" if others else ""
-    return f"{len(missing)} stages: about {duration(known)} together{unknown}"
+    together = f": about {duration(known)} together" if estimates else ""
+    return f"{len(missing)} stages{together}{unknown}"
 
 
 def _estimates_of_work(runner: Runner, names: Collection[str], run: Run) -> dict[str, Estimate]:
