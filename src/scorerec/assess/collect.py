@@ -17,6 +17,7 @@ from scorerec.assess.limits import Budget, Prices
 from scorerec.assess.metadata import MetadataAssessor
 from scorerec.assess.plan import AssessmentRequest, Plan, make_plan
 from scorerec.assess.store import ReplyStore
+from scorerec.core.columns import PROMPT_HASH, REPLY, SPLIT, TARGET_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import AssessmentError
 from scorerec.core.randomness import derived_seed
@@ -125,8 +126,8 @@ def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
         n: how many.
         seed: the run's seed.
     """
-    training = targets.filter(pc.equal(targets["split"], "train"))
-    lots = [derived_seed(seed, "assess", target_id) for target_id in training["target_id"].to_pylist()]
+    training = targets.filter(pc.equal(targets[SPLIT], "train"))
+    lots = [derived_seed(seed, "assess", target_id) for target_id in training[TARGET_ID].to_pylist()]
     drawn = sorted(range(len(lots)), key=lots.__getitem__)[:n]
     return training.take(pa.array(sorted(drawn), pa.int64()))
 
@@ -221,10 +222,10 @@ def _unanswered(n_prompts: int, n_answered: int, asked: Answers, allowed: float)
 def _table(rows: Sequence[tuple[str, str, int | None, int | None, str]], model: str) -> pa.Table:
     target_ids, texts, tokens_in, tokens_out, hashes = zip(*rows, strict=True) if rows else ((),) * 5
     columns = {
-        "target_id": target_ids,
-        "reply": texts,
+        TARGET_ID: target_ids,
+        REPLY: texts,
         "model": [model] * len(rows),
-        "prompt_hash": hashes,
+        PROMPT_HASH: hashes,
         "tokens_in": tokens_in,
         "tokens_out": tokens_out,
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_ID, QUERY_ID, RANK, RELEVANCE, REPLY, TARGET_ID
 from scorerec.core.errors import DataError, ModelError
 from scorerec.core.tables import RANKINGS
 
@@ -43,7 +44,7 @@ def rank(
         ModelError: the embedder returned another shape, or numbers that are not finite.
     """
     target_ids, behaviour_ids, order, sources = _pairs(assessments, targets, candidates)
-    replies = dict(zip(assessments["target_id"].to_pylist(), assessments["reply"].to_pylist(), strict=True))
+    replies = dict(zip(assessments[TARGET_ID].to_pylist(), assessments[REPLY].to_pylist(), strict=True))
     missing = sorted(set(behaviour_ids) - behaviour_texts.keys())
     if missing:
         raise DataError(f"{len(missing)} candidates have no text, the first is behaviour {missing[0]!r}")
@@ -83,7 +84,7 @@ def rank_by_titles(
     place = {item: number for number, item in enumerate(item_vectors)}
     matrix = np.stack([np.asarray(vector, np.float32) for vector in item_vectors.values()])
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
-    wanted = dict(zip(targets["target_id"].to_pylist(), targets["item_id"].to_pylist(), strict=True))
+    wanted = dict(zip(targets[TARGET_ID].to_pylist(), targets[ITEM_ID].to_pylist(), strict=True))
     try:
         held = {name: np.array([place[item] for item in behaviours[name]], np.int64) for name in set(behaviour_ids)}
         asking = [place[wanted[target_id]] for target_id in target_ids]
@@ -109,10 +110,10 @@ def _ranked(
     first = np.flatnonzero(np.r_[True, sources[1:] != sources[:-1]]) if len(sources) else sources
     rank_in_target = np.arange(len(sources)) - np.repeat(first, np.diff(np.r_[first, len(sources)])) + 1
     columns = {
-        "target_id": pa.array(target_ids, pa.string()).take(pa.array(best_first)),
-        "rank": rank_in_target,
-        "behaviour_id": pa.array(behaviour_ids, pa.string()).take(pa.array(best_first)),
-        "relevance": relevance[best_first],
+        TARGET_ID: pa.array(target_ids, pa.string()).take(pa.array(best_first)),
+        RANK: rank_in_target,
+        BEHAVIOUR_ID: pa.array(behaviour_ids, pa.string()).take(pa.array(best_first)),
+        RELEVANCE: relevance[best_first],
     }
     return RANKINGS.check(pa.table(columns))
 
@@ -121,16 +122,16 @@ def _pairs(
     assessments: pa.Table, targets: pa.Table, candidates: pa.Table
 ) -> tuple[list[str], list[str], np.ndarray, np.ndarray]:
     """Return target id, behaviour id, candidate rank and row of the assessment, for each pair."""
-    queries = dict(zip(targets["target_id"].to_pylist(), targets["query_id"].to_pylist(), strict=True))
+    queries = dict(zip(targets[TARGET_ID].to_pylist(), targets[QUERY_ID].to_pylist(), strict=True))
     of_query: dict[str, list[tuple[int, str]]] = {}
-    columns = (candidates[name].to_pylist() for name in ("query_id", "rank", "behaviour_id"))
+    columns = (candidates[name].to_pylist() for name in (QUERY_ID, RANK, BEHAVIOUR_ID))
     for query_id, candidate_rank, behaviour_id in zip(*columns, strict=True):
         of_query.setdefault(query_id, []).append((candidate_rank, behaviour_id))
     target_ids: list[str] = []
     behaviour_ids: list[str] = []
     order: list[int] = []
     sources: list[int] = []
-    for source, target_id in enumerate(assessments["target_id"].to_pylist()):
+    for source, target_id in enumerate(assessments[TARGET_ID].to_pylist()):
         if target_id not in queries:
             raise DataError(f"assessed target {target_id!r} is not in the table of targets")
         for candidate_rank, behaviour_id in of_query.get(queries[target_id], []):

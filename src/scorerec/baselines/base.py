@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import MODEL, Artifact
+from scorerec.core.columns import ITEM_IDS, QUERY_ID, SPLIT
 from scorerec.core.config import Config
 from scorerec.core.tables import PROMPTS, TableSchema
 from scorerec.data.dislikes import Ties
@@ -125,10 +126,10 @@ class Inputs:
 
     def parts_of_queries(self) -> list[npt.NDArray[np.int64]]:
         """Return the places of the queries of training rows, of others of validation rows, and of all others."""
-        asked = self.queries["query_id"].combine_chunks()
+        asked = self.queries[QUERY_ID].combine_chunks()
         part = np.full(len(asked), 2)
         for number, split in ((1, "valid"), (0, "train")):
-            names = self.targets(split)["query_id"].combine_chunks()
+            names = self.targets(split)[QUERY_ID].combine_chunks()
             part[pc.is_in(asked, value_set=names).to_numpy(zero_copy_only=False)] = number
         return [np.flatnonzero(part == number) for number in range(3)]
 
@@ -141,14 +142,14 @@ class Inputs:
         Args:
             compute: histories of item ids, oldest first -> a row for each.
         """
-        histories, parts = self.queries["item_ids"].to_pylist(), self.parts_of_queries()
+        histories, parts = self.queries[ITEM_IDS].to_pylist(), self.parts_of_queries()
         found = [compute([histories[place] for place in places]) for places in parts if len(places)]
         return np.concatenate(found)[np.argsort(np.concatenate(parts))]
 
     def targets(self, *splits: str) -> pa.Table:
         """Return TARGETS of some splits, or all."""
         targets = self.run.all_targets
-        return targets.filter(pc.is_in(targets["split"], value_set=pa.array(splits))) if splits else targets
+        return targets.filter(pc.is_in(targets[SPLIT], value_set=pa.array(splits))) if splits else targets
 
     @property
     def labels(self) -> pa.Table:

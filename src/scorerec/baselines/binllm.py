@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scorerec.baselines.base import TEXT_TUNED, Baseline
 from scorerec.baselines.config import BinLLMConfig
+from scorerec.core.columns import QUERY_ID
 from scorerec.core.config import Config
 from scorerec.text.features import featured
 
@@ -30,7 +31,7 @@ class BinLLM(Baseline):
         model, facts = learn_codes(inputs.interactions, self.config, inputs.seed)
         queries, items = inputs.queries, inputs.item_ids
         codes_of_users = [write_code(bits, form) for bits in inputs.of_queries(model.user_codes)]
-        users = dict(zip(queries["query_id"].to_pylist(), codes_of_users, strict=True))
+        users = dict(zip(queries[QUERY_ID].to_pylist(), codes_of_users, strict=True))
         codes = dict(zip(items, (write_code(bits, form) for bits in model.item_codes(items)), strict=True))
         table = inputs.write(lambda row, basic: featured(basic, users[row.query_id], codes[row.item_id]))
         distinct = {"distinct_user_codes": len(set(users.values())), "distinct_item_codes": len(set(codes.values()))}

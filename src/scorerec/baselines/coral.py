@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from scorerec.baselines.base import BASIC, TEXT_TUNED, Baseline
 from scorerec.baselines.config import CoRALConfig
+from scorerec.core.columns import ITEM_ID, N_TOKENS, P_YES, TARGET_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError
 
@@ -62,20 +63,20 @@ class CoRAL(Baseline):
         from scorerec.baselines.coral_world import World
 
         world, targets = World(self.inputs, self.frozen()), self.inputs.targets()
-        places = pc.index_in(prompts["target_id"].combine_chunks(), targets["target_id"].combine_chunks())
+        places = pc.index_in(prompts[TARGET_ID].combine_chunks(), targets[TARGET_ID].combine_chunks())
         targets = targets.take(places)
         questions, ask = world.asked(prompts, targets)
         told = retrieve(load_policy(Path(model)), world.shelf, questions, self.config.rounds)
         p_yes = pa.array(ask(range(targets.num_rows), told), pa.float64())
         said = [[entry for entry in row if entry.liked_by or entry.not_liked_by] for row in told]
-        items = targets["item_id"].to_pylist()
+        items = targets[ITEM_ID].to_pylist()
         on_target = sum(item in {entry.item_id for entry in row} for item, row in zip(items, said, strict=True))
         facts = {
             "mean_sentences": sum(map(len, said)) / max(1, len(said)),
             "share_of_rows_told_of_the_target": on_target / max(1, len(said)),
         }
         tokens = pa.nulls(targets.num_rows, pa.int32())
-        return pa.table({"target_id": targets["target_id"], "p_yes": p_yes, "n_tokens": tokens}), facts
+        return pa.table({TARGET_ID: targets[TARGET_ID], P_YES: p_yes, N_TOKENS: tokens}), facts
 
     def frozen(self) -> Scorer:
         """Return the LM that answers."""

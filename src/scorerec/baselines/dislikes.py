@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from scorerec.baselines.base import Baseline
+from scorerec.core.columns import ROW_ID, TARGET_ID
 from scorerec.core.config import Config
 from scorerec.data.dislikes import dislikes_before
 from scorerec.text.features import disliked
@@ -31,11 +32,9 @@ class Dislikes(Baseline):
     def prompts(self) -> tuple[pa.Table, dict[str, Any]]:
         """Return P^b with the sentence."""
         inputs, targets = self.inputs, self.inputs.targets()
-        row_ids = targets["row_id"].to_pylist()
+        row_ids = targets[ROW_ID].to_pylist()
         found = dislikes_before(inputs.interactions, row_ids, inputs.ties, self.config.titles)
-        of_target = {
-            name: found[row_id] for name, row_id in zip(targets["target_id"].to_pylist(), row_ids, strict=True)
-        }
+        of_target = {name: found[row_id] for name, row_id in zip(targets[TARGET_ID].to_pylist(), row_ids, strict=True)}
         return inputs.write(
             lambda row, basic: disliked(basic, of_target[row.target_id], inputs.describer, inputs.words)
         ), {}

@@ -17,6 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModel, AutoTokenizer
 
 from scorerec.baselines.config import EncoderScorerConfig
+from scorerec.core.columns import N_TOKENS, P_YES, TARGET_ID
 from scorerec.core.errors import ModelError
 from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
@@ -233,5 +234,5 @@ def score_with_encoder(model: EncoderScorer, prompts: pa.Table) -> pa.Table:
     """Score PROMPTS; returns target_id, p_yes (float64) and n_tokens (int32), in the same order."""
     rows = model.rows(read_prompts(PROMPTS.check(prompts)))
     lengths = pa.array([len(row) for row in rows], pa.int32())
-    columns = [prompts["target_id"], pa.array(model.p_yes(rows), pa.float64()), lengths]
-    return pa.table(columns, names=["target_id", "p_yes", "n_tokens"])
+    columns = [prompts[TARGET_ID], pa.array(model.p_yes(rows), pa.float64()), lengths]
+    return pa.table(columns, names=[TARGET_ID, P_YES, N_TOKENS])

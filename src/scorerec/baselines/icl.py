@@ -9,6 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from scorerec.baselines.base import BASIC, Baseline
+from scorerec.core.columns import LABEL, SEGMENTS, TARGET_ID
 from scorerec.core.config import Config
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS, SEGMENT
@@ -48,11 +49,11 @@ class ICL(Baseline):
         """Return training rows with their answers, as the LM reads them: one that was liked, one that was not, ..."""
         targets = self.inputs.targets("train")
         order = generator(self.inputs.seed, "icl").permutation(targets.num_rows)
-        labels, names = targets["label"].to_pylist(), targets["target_id"].to_pylist()
+        labels, names = targets[LABEL].to_pylist(), targets[TARGET_ID].to_pylist()
         of_label = {label: [names[place] for place in order if labels[place] == label] for label in (1, 0)}
         drawn = [(of_label[label][place // 2], label) for place in range(count) for label in [1 - place % 2]]
         table = self.inputs.table(BASIC, PROMPTS)
-        rows = dict(zip(table["target_id"].to_pylist(), range(table.num_rows), strict=True))
+        rows = dict(zip(table[TARGET_ID].to_pylist(), range(table.num_rows), strict=True))
         shown = read_prompts(table.take([rows[name] for name, _ in drawn]))
         answers = [YES if label else NO for _, label in drawn]
         return [
@@ -63,6 +64,6 @@ class ICL(Baseline):
 def with_opening(prompts: pa.Table, opening: str) -> pa.Table:
     """Return PROMPTS with a text before each."""
     first = Segment("wording", opening)._asdict()
-    lists = [[first, *row] for row in prompts["segments"].to_pylist()]
+    lists = [[first, *row] for row in prompts[SEGMENTS].to_pylist()]
     place = prompts.column_names.index("segments")
-    return PROMPTS.check(prompts.set_column(place, "segments", pa.array(lists, pa.list_(SEGMENT))))
+    return PROMPTS.check(prompts.set_column(place, SEGMENTS, pa.array(lists, pa.list_(SEGMENT))))

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from scorerec.baselines.base import Inputs
 from scorerec.baselines.virtual_tokens import mark
+from scorerec.core.columns import QUERY_ID
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import PROMPTS
 from scorerec.crm.registry import load_crm
@@ -58,7 +59,7 @@ class Material(NamedTuple):
 
 def marks(inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:
     """Return the mark of each query's user and of each item: items come first."""
-    items, queries = inputs.item_ids, inputs.queries["query_id"].to_pylist()
+    items, queries = inputs.item_ids, inputs.queries[QUERY_ID].to_pylist()
     users = {query: mark(len(items) + place) for place, query in enumerate(queries)}
     return users, {item: mark(place) for place, item in enumerate(items)}
 

@@ -9,6 +9,41 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from scorerec.core.columns import (
+    BEHAVIOUR_ID,
+    DROPPED_EVIDENCE,
+    DROPPED_HISTORY,
+    ITEM_ID,
+    ITEM_IDS,
+    LABEL,
+    METHOD,
+    MODEL,
+    N_BEFORE,
+    N_TOKENS,
+    NEIGHBOUR_ID,
+    P_YES,
+    PROMPT_HASH,
+    QUERY_ID,
+    RANK,
+    RATING,
+    RELEVANCE,
+    REPLY,
+    ROW_ID,
+    SCORE,
+    SEGMENTS,
+    SIMILARITY,
+    SNAPSHOT,
+    SPLIT,
+    TARGET_ID,
+    TIMESTAMP,
+    TITLE,
+    TOKENS_IN,
+    TOKENS_OUT,
+    USER_ID,
+    VALID_FROM,
+    VALID_TO,
+    VECTOR,
+)
 from scorerec.core.errors import ArtifactError
 
 SPLITS = ("train", "valid", "test")
@@ -17,8 +52,8 @@ SEGMENT = pa.struct(
     [
         ("kind", pa.string()),  # wording | history | dislike | evidence | target
         ("text", pa.string()),
-        ("item_id", pa.string()),  # null for wording
-        ("behaviour_id", pa.string()),  # whose behaviour it is part of: evidence, and the wording around it
+        (ITEM_ID, pa.string()),  # null for wording
+        (BEHAVIOUR_ID, pa.string()),  # whose behaviour it is part of: evidence, and the wording around it
     ]
 )
 
@@ -89,127 +124,127 @@ _ITEM_LIST = pa.list_(pa.string())
 
 INTERACTIONS = TableSchema(
     "interactions",
-    ("row_id",),
+    (ROW_ID,),
     _schema(
-        ("row_id", pa.int64()),  # position in the order (timestamp, position in the file)
-        ("user_id", pa.string()),
-        ("item_id", pa.string()),
-        ("rating", pa.float32()),
-        ("label", pa.int8()),
-        ("timestamp", pa.int64()),
-        ("split", pa.string()),
-        ("n_before", pa.int32()),  # positives of the user before this row
+        (ROW_ID, pa.int64()),  # position in the order (timestamp, position in the file)
+        (USER_ID, pa.string()),
+        (ITEM_ID, pa.string()),
+        (RATING, pa.float32()),
+        (LABEL, pa.int8()),
+        (TIMESTAMP, pa.int64()),
+        (SPLIT, pa.string()),
+        (N_BEFORE, pa.int32()),  # positives of the user before this row
     ),
     nullable=("rating",),
 )
-ITEMS = TableSchema("items", ("item_id",), _schema(("item_id", pa.string()), ("title", pa.string())), is_open=True)
+ITEMS = TableSchema("items", (ITEM_ID,), _schema((ITEM_ID, pa.string()), (TITLE, pa.string())), is_open=True)
 BEHAVIOURS = TableSchema(
     "behaviours",
-    ("behaviour_id",),
+    (BEHAVIOUR_ID,),
     _schema(
-        ("behaviour_id", pa.string()),
-        ("user_id", pa.string()),
-        ("valid_from", pa.int64()),  # first snapshot that sees it
-        ("valid_to", pa.int64()),  # first snapshot that no longer sees it
-        ("item_ids", _ITEM_LIST),  # oldest first
+        (BEHAVIOUR_ID, pa.string()),
+        (USER_ID, pa.string()),
+        (VALID_FROM, pa.int64()),  # first snapshot that sees it
+        (VALID_TO, pa.int64()),  # first snapshot that no longer sees it
+        (ITEM_IDS, _ITEM_LIST),  # oldest first
     ),
 )
 QUERIES = TableSchema(
     "queries",
-    ("query_id",),
+    (QUERY_ID,),
     _schema(
-        ("query_id", pa.string()),
-        ("user_id", pa.string()),
-        ("n_before", pa.int32()),
-        ("snapshot", pa.int64()),
-        ("item_ids", _ITEM_LIST),  # the user's positives before the row, oldest first
+        (QUERY_ID, pa.string()),
+        (USER_ID, pa.string()),
+        (N_BEFORE, pa.int32()),
+        (SNAPSHOT, pa.int64()),
+        (ITEM_IDS, _ITEM_LIST),  # the user's positives before the row, oldest first
     ),
 )
 TARGETS = TableSchema(
     "targets",
-    ("target_id",),
+    (TARGET_ID,),
     _schema(
-        ("target_id", pa.string()),
-        ("query_id", pa.string()),
-        ("item_id", pa.string()),
-        ("row_id", pa.int64()),
-        ("label", pa.int8()),
-        ("split", pa.string()),
+        (TARGET_ID, pa.string()),
+        (QUERY_ID, pa.string()),
+        (ITEM_ID, pa.string()),
+        (ROW_ID, pa.int64()),
+        (LABEL, pa.int8()),
+        (SPLIT, pa.string()),
     ),
-    nullable=("row_id", "label", "split"),
+    nullable=(ROW_ID, LABEL, SPLIT),
 )
 NEIGHBOURS = TableSchema(
     "neighbours",
-    ("behaviour_id", "rank"),
+    (BEHAVIOUR_ID, RANK),
     _schema(
-        ("behaviour_id", pa.string()),
-        ("rank", pa.int32()),  # 1 = most similar
-        ("neighbour_id", pa.string()),
-        ("similarity", pa.float32()),
+        (BEHAVIOUR_ID, pa.string()),
+        (RANK, pa.int32()),  # 1 = most similar
+        (NEIGHBOUR_ID, pa.string()),
+        (SIMILARITY, pa.float32()),
     ),
 )
 CANDIDATES = TableSchema(
     "candidates",
-    ("query_id", "rank"),
+    (QUERY_ID, RANK),
     _schema(
-        ("query_id", pa.string()),
-        ("rank", pa.int32()),
-        ("behaviour_id", pa.string()),
-        ("similarity", pa.float32()),
+        (QUERY_ID, pa.string()),
+        (RANK, pa.int32()),
+        (BEHAVIOUR_ID, pa.string()),
+        (SIMILARITY, pa.float32()),
     ),
 )
 ASSESSMENTS = TableSchema(
     "assessments",
-    ("target_id",),
+    (TARGET_ID,),
     _schema(
-        ("target_id", pa.string()),
-        ("reply", pa.string()),
-        ("model", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("tokens_in", pa.int32()),
-        ("tokens_out", pa.int32()),
+        (TARGET_ID, pa.string()),
+        (REPLY, pa.string()),
+        (MODEL, pa.string()),
+        (PROMPT_HASH, pa.string()),
+        (TOKENS_IN, pa.int32()),
+        (TOKENS_OUT, pa.int32()),
     ),
     nullable=("tokens_in", "tokens_out"),
 )
 RANKINGS = TableSchema(
     "rankings",
-    ("target_id", "rank"),
+    (TARGET_ID, RANK),
     _schema(
-        ("target_id", pa.string()),
-        ("rank", pa.int32()),
-        ("behaviour_id", pa.string()),
-        ("relevance", pa.float32()),
+        (TARGET_ID, pa.string()),
+        (RANK, pa.int32()),
+        (BEHAVIOUR_ID, pa.string()),
+        (RELEVANCE, pa.float32()),
     ),
 )
 CONTEXTS = TableSchema(
     "contexts",
-    ("target_id", "rank"),
+    (TARGET_ID, RANK),
     _schema(
-        ("target_id", pa.string()),
-        ("rank", pa.int32()),
-        ("behaviour_id", pa.string()),
-        ("score", pa.float32()),
+        (TARGET_ID, pa.string()),
+        (RANK, pa.int32()),
+        (BEHAVIOUR_ID, pa.string()),
+        (SCORE, pa.float32()),
     ),
 )
 PROMPTS = TableSchema(
     "prompts",
-    ("target_id",),
+    (TARGET_ID,),
     _schema(
-        ("target_id", pa.string()),
-        ("segments", pa.list_(SEGMENT)),
-        ("dropped_history", pa.int32()),  # history titles left out
-        ("dropped_evidence", pa.int32()),  # evidence titles left out
+        (TARGET_ID, pa.string()),
+        (SEGMENTS, pa.list_(SEGMENT)),
+        (DROPPED_HISTORY, pa.int32()),  # history titles left out
+        (DROPPED_EVIDENCE, pa.int32()),  # evidence titles left out
     ),
 )
 SCORES = TableSchema(
     "scores",
-    ("target_id", "method"),
-    _schema(("target_id", pa.string()), ("method", pa.string()), ("p_yes", pa.float64()), ("n_tokens", pa.int32())),
-    nullable=("n_tokens",),
+    (TARGET_ID, METHOD),
+    _schema((TARGET_ID, pa.string()), (METHOD, pa.string()), (P_YES, pa.float64()), (N_TOKENS, pa.int32())),
+    nullable=(N_TOKENS,),
 )
 
 
 def vectors_schema(key: str, dimension: int) -> TableSchema:
     """Return the schema of a table of vectors, keyed by ``behaviour_id`` or ``query_id``."""
-    columns = _schema((key, pa.string()), ("vector", pa.list_(pa.float32(), dimension)))
+    columns = _schema((key, pa.string()), (VECTOR, pa.list_(pa.float32(), dimension)))
     return TableSchema("vectors", (key,), columns)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from scorerec.core.columns import ITEM_ID, LABEL, N_BEFORE, ROW_ID, SPLIT, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS
 
@@ -98,8 +99,8 @@ class Rows:
 
 def training_catalogue(interactions: pa.Table) -> Catalogue:
     """Return the items of the training rows, in order of their id."""
-    is_training = pc.equal(interactions["split"], "train")
-    return Catalogue(sorted(pc.unique(interactions["item_id"].filter(is_training)).to_pylist()))
+    is_training = pc.equal(interactions[SPLIT], "train")
+    return Catalogue(sorted(pc.unique(interactions[ITEM_ID].filter(is_training)).to_pylist()))
 
 
 def split_rows(interactions: pa.Table, catalogue: Catalogue, split: str) -> Rows:
@@ -115,24 +116,24 @@ def split_rows(interactions: pa.Table, catalogue: Catalogue, split: str) -> Rows
     Raises:
         DataError: ``n_before`` counts more positives than stand before the row.
     """
-    table = INTERACTIONS.check(interactions).sort_by("row_id").combine_chunks()
-    user = _as_numbers(table["user_id"].combine_chunks().dictionary_encode().indices)
-    found = pc.index_in(table["item_id"].combine_chunks(), value_set=pa.array(catalogue.item_ids, pa.string()))
+    table = INTERACTIONS.check(interactions).sort_by(ROW_ID).combine_chunks()
+    user = _as_numbers(table[USER_ID].combine_chunks().dictionary_encode().indices)
+    found = pc.index_in(table[ITEM_ID].combine_chunks(), value_set=pa.array(catalogue.item_ids, pa.string()))
     item = _as_numbers(found.fill_null(-1)) + 1
-    label = table["label"].to_numpy()
+    label = table[LABEL].to_numpy()
     positive = np.flatnonzero(label == 1)
     positive = positive[np.argsort(user[positive], kind="stable")]  # one block per user, oldest first
-    chosen = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
+    chosen = np.flatnonzero(pc.equal(table[SPLIT], split).to_numpy())
     # A prefix is positive[first:last].
     blocks = np.searchsorted(user[positive], np.arange(user.max(initial=-1) + 2))
     first = blocks[user[chosen]]
-    last = first + table["n_before"].to_numpy()[chosen]
+    last = first + table[N_BEFORE].to_numpy()[chosen]
     n_rows = len(user)
     limit = np.searchsorted(user[positive] * n_rows + positive, user[chosen] * n_rows + chosen)
     if (last > limit).any():
         row = int(chosen[np.argmax(last > limit)])
         raise DataError(
-            f"interactions: row {table['row_id'][row]} has n_before = {table['n_before'][row]}, and fewer "
+            f"interactions: row {table[ROW_ID][row]} has n_before = {table[N_BEFORE][row]}, and fewer "
             "positives of its user stand before it; prepare the data again"
         )
     known_before = np.concatenate([[0], np.cumsum(item[positive] != UNKNOWN)])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from scorerec.core.columns import ITEM_ID, LABEL, SPLIT, USER_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.metrics import auc
@@ -133,14 +134,14 @@ class _Columns:
 
 
 def _columns(table: pa.Table, split: str) -> _Columns:
-    rows = table.filter(np.array(table["split"].to_pylist(), dtype=object) == split)
-    label = rows["label"].to_numpy()
+    rows = table.filter(np.array(table[SPLIT].to_pylist(), dtype=object) == split)
+    label = rows[LABEL].to_numpy()
     if len(np.unique(label)) < 2:
         raise DataError(
             f"references: wanted {split} rows of both labels, got {rows.num_rows} rows with labels "
             f"{np.unique(label).tolist()}; change the split"
         )
-    return _Columns(rows["user_id"].to_pylist(), rows["item_id"].to_pylist(), label)
+    return _Columns(rows[USER_ID].to_pylist(), rows[ITEM_ID].to_pylist(), label)
 
 
 def _means(keys: Sequence[str], labels: npt.NDArray[np.int8], average: float, weight: float) -> Means:

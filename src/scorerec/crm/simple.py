@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from scorerec.core.columns import ITEM_ID
 from scorerec.core.errors import DataError
 from scorerec.core.metrics import auc
 from scorerec.core.randomness import derived_seed
@@ -65,7 +66,7 @@ def fit_simple(
     Raises:
         DataError: there are too many items for EASE.
     """
-    everything = Catalogue(sorted(set(interactions["item_id"].to_pylist())))
+    everything = Catalogue(sorted(set(interactions[ITEM_ID].to_pylist())))
     train, valid, test = (split_rows(interactions, everything, split) for split in ("train", "valid", "test"))
     behaviours = as_matrix(whole_likes(train), len(everything))
     titles = np.stack([item_vectors[item_id] for item_id in everything.item_ids]).astype(np.float64)

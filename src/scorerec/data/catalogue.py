@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from scorerec.core.columns import ITEM_ID
 from scorerec.core.errors import DataError
 from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables
@@ -48,7 +49,7 @@ def checked_catalogue(items: pl.DataFrame, origin: Origin, untitled: str, repeat
         raise DataError(f"{origin.path}: none of {items.height} items has a title; set data.path to items that do")
     if repeated == "error":
         _refuse_repeated(titled, origin)
-    kept = titled.filter(pl.col("item_id").is_first_distinct())
+    kept = titled.filter(pl.col(ITEM_ID).is_first_distinct())
     return CheckedCatalogue(kept.drop("position"), items.height - titled.height, titled.height - kept.height)
 
 
@@ -64,11 +65,11 @@ def known_items(raw: RawTables, catalogue: CheckedCatalogue, policy: str) -> pl.
         DataError: there are others, and ``policy`` is ``error``; or no row would be left.
     """
     ratings = raw.ratings
-    unknown = ratings.select(pl.col("item_id").unique()).join(catalogue.items, on="item_id", how="anti")
+    unknown = ratings.select(pl.col(ITEM_ID).unique()).join(catalogue.items, on=ITEM_ID, how="anti")
     if unknown.is_empty():
         return ratings
     if policy == "error":
-        rows = ratings.select("position", "item_id").join(unknown, on="item_id", how="semi", maintain_order="left")
+        rows = ratings.select("position", ITEM_ID).join(unknown, on=ITEM_ID, how="semi", maintain_order="left")
         position, item_id = rows.row(0)
         left_out = f", or has no title there ({catalogue.n_untitled} do not)" if catalogue.n_untitled else ""
         raise DataError(
@@ -76,7 +77,7 @@ def known_items(raw: RawTables, catalogue: CheckedCatalogue, policy: str) -> pl.
             f"(such items: {unknown.height}, rows: {rows.height}); add them to the items, or set "
             'data.unknown_items = "drop"'
         )
-    known = ratings.join(unknown, on="item_id", how="anti", maintain_order="left")
+    known = ratings.join(unknown, on=ITEM_ID, how="anti", maintain_order="left")
     if known.is_empty():
         raise DataError(
             f"{raw.ratings_from.path}: none of its {unknown.height} items is in {raw.items_from.path}; "
@@ -90,21 +91,21 @@ def _is_empty(name: str) -> pl.Expr:
 
 
 def _refuse_empty(numbered: pl.DataFrame, name: str, origin: Origin, advice: str) -> None:
-    empty = numbered.select("position", "item_id", is_empty=_is_empty(name)).filter("is_empty")
+    empty = numbered.select("position", ITEM_ID, is_empty=_is_empty(name)).filter("is_empty")
     if not empty.is_empty():
         row = empty.row(0, named=True)
         raise DataError(
-            f"{origin.row(row['position'])}: {name} is empty (item_id {row['item_id']!r}; "
+            f"{origin.row(row['position'])}: {name} is empty (item_id {row[ITEM_ID]!r}; "
             f"{empty.height} such items); {advice}"
         )
 
 
 def _refuse_repeated(numbered: pl.DataFrame, origin: Origin) -> None:
-    repeated = numbered.select("position", "item_id").filter(pl.col("item_id").is_duplicated())
+    repeated = numbered.select("position", ITEM_ID).filter(pl.col(ITEM_ID).is_duplicated())
     if repeated.is_empty():
         return
-    item_id, n_items = repeated["item_id"][0], repeated["item_id"].n_unique()
-    places = repeated.filter(pl.col("item_id") == item_id)["position"]
+    item_id, n_items = repeated[ITEM_ID][0], repeated[ITEM_ID].n_unique()
+    places = repeated.filter(pl.col(ITEM_ID) == item_id)["position"]
     raise DataError(
         f"{origin.row(places[1])}: item_id {item_id!r} has more than one entry, the first in row "
         f"{places[0] + origin.first_row} ({n_items} such items); keep one of each, or set "

@@ -21,6 +21,21 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from scorerec.core.columns import (
+    BEHAVIOUR_ID,
+    ITEM_ID,
+    ITEM_IDS,
+    LABEL,
+    N_BEFORE,
+    QUERY_ID,
+    ROW_ID,
+    SNAPSHOT,
+    SPLIT,
+    TIMESTAMP,
+    USER_ID,
+    VALID_FROM,
+    VALID_TO,
+)
 from scorerec.core.config import Config
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, QUERIES, SPLITS, TARGETS
@@ -55,8 +70,8 @@ class Corpus:
 
 def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
     """Build the three tables from INTERACTIONS; every interaction is a target, up to the limits of ``config``."""
-    rows = pl.DataFrame(interactions).sort("row_id")
-    positives = _Positives(rows.filter(pl.col("label") == 1))
+    rows = pl.DataFrame(interactions).sort(ROW_ID)
+    positives = _Positives(rows.filter(pl.col(LABEL) == 1))
     wanted = _drawn(rows, {"train": config.max_train_targets, "valid": config.max_valid_targets})
     if config.kind == "train":
         behaviours = training_behaviours(interactions)
@@ -67,13 +82,11 @@ def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
         asked = wanted.with_columns(snapshot=_newest_snapshot(config.refresh))
         query_id = pl.format("{}:{}:{}", "user_id", "n_before", "snapshot")
     asked = asked.with_columns(query_id=query_id, target_id=pl.format("row-{}", "row_id"))
-    queries = asked.unique("query_id", keep="first", maintain_order=True)
-    lists = positives.first(queries["user_id"], queries["n_before"].to_numpy())
+    queries = asked.unique(QUERY_ID, keep="first", maintain_order=True)
+    lists = positives.first(queries[USER_ID], queries[N_BEFORE].to_numpy())
     return Corpus(
         behaviours,
-        QUERIES.check(
-            queries.select("query_id", "user_id", "n_before", "snapshot").to_arrow().append_column("item_ids", lists)
-        ),
+        QUERIES.check(queries.select(QUERY_ID, USER_ID, N_BEFORE, SNAPSHOT).to_arrow().append_column(ITEM_IDS, lists)),
         TARGETS.check(asked.select(TARGETS.columns.names).to_arrow()),
     )
 
@@ -82,13 +95,13 @@ def _drawn(rows: pl.DataFrame, limits: Mapping[str, int | None]) -> pl.DataFrame
     """Return the rows, of a limited part only as many as its limit; the same ones whatever the run's seed."""
     kept = []
     for part in SPLITS:
-        rows_of_part = rows.filter(pl.col("split") == part)
+        rows_of_part = rows.filter(pl.col(SPLIT) == part)
         limit = limits.get(part)
         if limit is not None and limit < rows_of_part.height:
             drawn = generator(0, "targets", part).permutation(rows_of_part.height)[:limit]
             rows_of_part = rows_of_part[np.sort(drawn)]
         kept.append(rows_of_part)
-    return pl.concat(kept).sort("row_id")
+    return pl.concat(kept).sort(ROW_ID)
 
 
 def training_behaviours(interactions: pa.Table) -> pa.Table:
@@ -96,14 +109,14 @@ def training_behaviours(interactions: pa.Table) -> pa.Table:
 
     Visible to every query: valid from the smallest to the largest i64.
     """
-    rows = pl.DataFrame(interactions).sort("row_id")
-    positives = _Positives(rows.filter((pl.col("label") == 1) & (pl.col("split") == "train")))
+    rows = pl.DataFrame(interactions).sort(ROW_ID)
+    positives = _Positives(rows.filter((pl.col(LABEL) == 1) & (pl.col(SPLIT) == "train")))
     users = positives.users
-    frame = pl.DataFrame({"behaviour_id": users, "user_id": users}).with_columns(
+    frame = pl.DataFrame({BEHAVIOUR_ID: users, USER_ID: users}).with_columns(
         valid_from=pl.lit(_EVER[0]), valid_to=pl.lit(_EVER[1])
     )
     lists = positives.first(users, positives.counts)
-    return BEHAVIOURS.check(frame.to_arrow().append_column("item_ids", lists))
+    return BEHAVIOURS.check(frame.to_arrow().append_column(ITEM_IDS, lists))
 
 
 class _Positives:
@@ -116,16 +129,16 @@ class _Positives:
     """
 
     def __init__(self, rows: pl.DataFrame):
-        self.rows = rows.select("user_id", "item_id", "timestamp", "row_id").sort("user_id", "row_id")
-        blocks = self.rows.group_by("user_id", maintain_order=True).len()
-        self.users = blocks["user_id"]
+        self.rows = rows.select(USER_ID, ITEM_ID, TIMESTAMP, ROW_ID).sort(USER_ID, ROW_ID)
+        blocks = self.rows.group_by(USER_ID, maintain_order=True).len()
+        self.users = blocks[USER_ID]
         self.counts = blocks["len"].to_numpy().astype(np.int64)
-        self._starts = blocks.select("user_id", start=pl.col("len").cum_sum() - pl.col("len"))
-        self._items = pa.array(self.rows["item_id"].to_arrow(), pa.string())
+        self._starts = blocks.select(USER_ID, start=pl.col("len").cum_sum() - pl.col("len"))
+        self._items = pa.array(self.rows[ITEM_ID].to_arrow(), pa.string())
 
     def first(self, users: pl.Series, counts: np.ndarray) -> pa.ChunkedArray:
         """Return, for each of N users, the item ids of the first ``counts`` positives: (N,) list of text."""
-        found = users.alias("user_id").to_frame().join(self._starts, on="user_id", how="left", maintain_order="left")
+        found = users.alias(USER_ID).to_frame().join(self._starts, on=USER_ID, how="left", maintain_order="left")
         starts = found["start"].fill_null(0).to_numpy().astype(np.int64)
         lengths = counts.astype(np.int64)
         ends = np.cumsum(lengths)
@@ -146,17 +159,17 @@ def _behaviours_over_time(positives: _Positives, refresh: str) -> pa.Table:
     first_seen = _moment().dt.truncate(period).dt.offset_by(period).dt.epoch("s")
     changes = (
         positives.rows.with_columns(valid_from=first_seen)
-        .group_by("user_id", "valid_from", maintain_order=True)
+        .group_by(USER_ID, VALID_FROM, maintain_order=True)
         .len()
         .with_columns(
-            n_items=pl.col("len").cum_sum().over("user_id"),
-            valid_to=pl.col("valid_from").shift(-1).over("user_id").fill_null(_EVER[1]),
+            n_items=pl.col("len").cum_sum().over(USER_ID),
+            valid_to=pl.col(VALID_FROM).shift(-1).over(USER_ID).fill_null(_EVER[1]),
             behaviour_id=pl.format("{}:{}", "user_id", "valid_from"),
         )
     )
-    lists = positives.first(changes["user_id"], changes["n_items"].to_numpy())
-    columns = changes.select("behaviour_id", "user_id", "valid_from", "valid_to")
-    return BEHAVIOURS.check(columns.to_arrow().append_column("item_ids", lists))
+    lists = positives.first(changes[USER_ID], changes["n_items"].to_numpy())
+    columns = changes.select(BEHAVIOUR_ID, USER_ID, VALID_FROM, VALID_TO)
+    return BEHAVIOURS.check(columns.to_arrow().append_column(ITEM_IDS, lists))
 
 
 def _newest_snapshot(refresh: str) -> pl.Expr:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TIMESTAMP, USER_ID
 from scorerec.core.tables import INTERACTIONS
 
 Ties = Literal["file", "strict"]
@@ -23,8 +24,8 @@ def dislikes_before(interactions: pa.Table, row_ids: Collection[int], ties: Ties
         most: items per row.
     """
     wanted = set(row_ids)
-    table = INTERACTIONS.check(interactions).sort_by("row_id")
-    columns = (table[name].to_pylist() for name in ("row_id", "user_id", "item_id", "timestamp", "label"))
+    table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
+    columns = (table[name].to_pylist() for name in (ROW_ID, USER_ID, ITEM_ID, TIMESTAMP, LABEL))
     known: dict[str, list[tuple[int, str]]] = defaultdict(list)
     found: dict[int, list[str]] = {}
     for row_id, user_id, item_id, timestamp, label in zip(*columns, strict=True):

@@ -7,6 +7,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field
 
+from scorerec.core.columns import LABEL, RATING
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.data.origin import Origin
@@ -44,11 +45,11 @@ def add_labels(ratings: pl.DataFrame, config: LabelConfig, origin: Origin) -> pl
         DataError: a row has no rating to compare, or no given label of 0 or 1.
     """
     if config.kind == "given":
-        is_fault = ~pl.col("label").is_in([0, 1]).fill_null(False)
+        is_fault = ~pl.col(LABEL).is_in([0, 1]).fill_null(False)
         _refuse(ratings, is_fault, ("a label of 0 or 1", "label"), origin)
         return ratings
-    _refuse(ratings, pl.col("rating").is_null(), ("a rating to compare with the threshold", "rating"), origin)
-    rating = pl.col("rating")
+    _refuse(ratings, pl.col(RATING).is_null(), ("a rating to compare with the threshold", "rating"), origin)
+    rating = pl.col(RATING)
     is_liked = rating >= config.threshold if config.comparison == ">=" else rating > config.threshold
     return ratings.with_columns(label=is_liked.cast(pl.Int8))
 

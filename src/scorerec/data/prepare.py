@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from scorerec.core.columns import ITEM_ID, LABEL, N_BEFORE, ROW_ID, SPLIT, TIMESTAMP, USER_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.tables import INTERACTIONS, ITEMS, SPLITS
@@ -127,8 +128,8 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     del raw
     sizes.append(rows.height)
     # Ids are numbers while the rows are worked on, which takes less memory and time than text.
-    rows = rows.with_columns(pl.col("user_id", "item_id").cast(pl.Categorical))
-    rows = add_labels(rows, config.label, origin).sort("timestamp", "position")
+    rows = rows.with_columns(pl.col(USER_ID, ITEM_ID).cast(pl.Categorical))
+    rows = add_labels(rows, config.label, origin).sort(TIMESTAMP, "position")
     rows = _without_repeats(rows, config.repeats, origin)
     sizes.append(rows.height)
     rows = select(rows, config.select)
@@ -137,7 +138,7 @@ def prepare_raw(raw: RawTables, config: DataConfig) -> Prepared:
     sizes.append(rows.height)
     fault = one_class_fault(rows, config.label, origin)
     warnings = [*unlikely_labels(rows, config.label), *unlikely_times(rows, origin)]
-    rows = _with_positives_before(rows, config.ties).with_row_index("row_id")
+    rows = _with_positives_before(rows, config.ties).with_row_index(ROW_ID)
     notes = {**_rules(config), **_losses(sizes, catalogue), **_counts(rows), "warnings": warnings}
     table = rows.select(INTERACTIONS.columns.names).to_arrow()
     return Prepared(INTERACTIONS.check(table), ITEMS.check(_plain_arrow(catalogue.items)), notes, fault)
@@ -180,12 +181,12 @@ def _without_repeats(rows: pl.DataFrame, policy: str, origin: Origin) -> pl.Data
 
 def _pair_code() -> pl.Expr:
     """Return a number (u64) for each pair of user and item."""
-    user, item = (pl.col(name).to_physical().cast(pl.UInt64) for name in ("user_id", "item_id"))
+    user, item = (pl.col(name).to_physical().cast(pl.UInt64) for name in (USER_ID, ITEM_ID))
     return user * 2**32 + item
 
 
 def _repeat_in_words(rows: pl.DataFrame, n_repeats: int, origin: Origin) -> str:
-    repeated = rows.select("position", "user_id", "item_id").filter(_pair_code().is_duplicated())
+    repeated = rows.select("position", USER_ID, ITEM_ID).filter(_pair_code().is_duplicated())
     _, user_id, item_id = repeated.sort("position").row(0)
     places = repeated.filter(user_id=user_id, item_id=item_id)["position"].sort()
     return (
@@ -196,12 +197,12 @@ def _repeat_in_words(rows: pl.DataFrame, n_repeats: int, origin: Origin) -> str:
 
 
 def _with_positives_before(rows: pl.DataFrame, ties: str) -> pl.DataFrame:
-    label = pl.col("label").cast(pl.Int32)
-    counted = rows.with_columns(n_before=(label.cum_sum() - label).over("user_id"))
+    label = pl.col(LABEL).cast(pl.Int32)
+    counted = rows.with_columns(n_before=(label.cum_sum() - label).over(USER_ID))
     if ties == "file":
         return counted
     # The first row of a (user, second) group has all positives of earlier seconds before it, and no others.
-    return counted.with_columns(pl.col("n_before").first().over("user_id", "timestamp"))
+    return counted.with_columns(pl.col(N_BEFORE).first().over(USER_ID, TIMESTAMP))
 
 
 def _counts(rows: pl.DataFrame) -> dict[str, Any]:
@@ -209,24 +210,24 @@ def _counts(rows: pl.DataFrame) -> dict[str, Any]:
 
     ``known_users``, ``known_items`` and ``warm``: share of rows whose user, item, or both have training rows.
     """
-    training = rows.filter(pl.col("split") == "train")
-    known_user = pl.col("user_id").is_in(training["user_id"].unique().implode())
-    known_item = pl.col("item_id").is_in(training["item_id"].unique().implode())
-    counted = rows.group_by("split").agg(
+    training = rows.filter(pl.col(SPLIT) == "train")
+    known_user = pl.col(USER_ID).is_in(training[USER_ID].unique().implode())
+    known_item = pl.col(ITEM_ID).is_in(training[ITEM_ID].unique().implode())
+    counted = rows.group_by(SPLIT).agg(
         rows=pl.len(),
-        users=pl.col("user_id").n_unique(),
-        items=pl.col("item_id").n_unique(),
-        positive_rate=pl.col("label").mean().round(4),
+        users=pl.col(USER_ID).n_unique(),
+        items=pl.col(ITEM_ID).n_unique(),
+        positive_rate=pl.col(LABEL).mean().round(4),
         known_users=known_user.mean().round(4),
         known_items=known_item.mean().round(4),
         warm=(known_user & known_item).mean().round(4),
-        first_day=pl.from_epoch(pl.col("timestamp").min()).dt.date().cast(pl.String),
-        last_day=pl.from_epoch(pl.col("timestamp").max()).dt.date().cast(pl.String),
+        first_day=pl.from_epoch(pl.col(TIMESTAMP).min()).dt.date().cast(pl.String),
+        last_day=pl.from_epoch(pl.col(TIMESTAMP).max()).dt.date().cast(pl.String),
     )
     parts = {row.pop("split"): row for row in counted.to_dicts()}
     return {
-        "users": rows["user_id"].n_unique(),
-        "items": rows["item_id"].n_unique(),
+        "users": rows[USER_ID].n_unique(),
+        "items": rows[ITEM_ID].n_unique(),
         "parts": {name: parts[name] for name in SPLITS},
     }
 

@@ -8,6 +8,7 @@ from typing import Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
+from scorerec.core.columns import USER_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
@@ -66,8 +67,8 @@ def select(rows: pl.DataFrame, config: SelectionConfig) -> pl.DataFrame:
     if config.sample == "rows":
         return inside[sorted(_drawn(inside.height, config))]
     if config.sample == "users":
-        users = inside["user_id"].unique().cast(pl.String).sort()
-        return inside.filter(pl.col("user_id").cast(pl.String).is_in(users[_drawn(users.len(), config)].implode()))
+        users = inside[USER_ID].unique().cast(pl.String).sort()
+        return inside.filter(pl.col(USER_ID).cast(pl.String).is_in(users[_drawn(users.len(), config)].implode()))
     return inside
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 import polars as pl
 from pydantic import Field, model_validator
 
+from scorerec.core.columns import SPLIT, TIMESTAMP, USER_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.tables import SPLITS
@@ -98,7 +99,7 @@ class TimestampSplit(Config):
     def part(self, rows: pl.DataFrame) -> pl.Expr:
         """Return the expression that names each row's part, null outside the window."""
         del rows  # cut points do not depend on the data
-        time = pl.col("timestamp")
+        time = pl.col(TIMESTAMP)
         part = _by_cuts(time, self.valid_from, self.test_from)
         if self.start is not None:
             part = pl.when(time >= self.start).then(part)
@@ -129,10 +130,10 @@ class TimeFractionsSplit(Config):
 
     def part(self, rows: pl.DataFrame) -> pl.Expr:
         """Return the expression that names each row's part."""
-        times = rows["timestamp"]
+        times = rows[TIMESTAMP]
         valid_from = times[_whole(self.train * rows.height)]
         test_from = times[_whole((self.train + self.valid) * rows.height)]
-        return _by_cuts(pl.col("timestamp"), valid_from, test_from)
+        return _by_cuts(pl.col(TIMESTAMP), valid_from, test_from)
 
 
 class UserTimeSplit(Config):
@@ -158,10 +159,10 @@ class UserTimeSplit(Config):
     def part(self, rows: pl.DataFrame) -> pl.Expr:
         """Return the expression that names each row's part."""
         del rows  # each user's rows decide for themselves
-        count = pl.len().over("user_id")
+        count = pl.len().over(USER_ID)
         n_test = _whole_expression(count * (1 - self.train - self.valid))
         n_valid = _whole_expression(count * self.valid)
-        rows_after = count.cast(pl.Int64) - 1 - pl.int_range(pl.len()).over("user_id")
+        rows_after = count.cast(pl.Int64) - 1 - pl.int_range(pl.len()).over(USER_ID)
         return (
             pl.when(rows_after < n_test)
             .then(pl.lit("test"))
@@ -187,16 +188,16 @@ def add_split(rows: pl.DataFrame, config: SplitConfig) -> pl.DataFrame:
     Raises:
         DataError: a part would be empty, or all rows have one time.
     """
-    if rows.height > 1 and rows["timestamp"].n_unique() == 1:
+    if rows.height > 1 and rows[TIMESTAMP].n_unique() == 1:
         raise DataError(
-            f"all {rows.height} rows have the time {_date(rows['timestamp'][0])}: wanted times that tell what came "
+            f"all {rows.height} rows have the time {_date(rows[TIMESTAMP][0])}: wanted times that tell what came "
             "first; set data.source.columns.timestamp to the column that does, or number the rows in their order"
         )
-    divided = rows.with_columns(split=config.part(rows)).filter(pl.col("split").is_not_null())
-    counts = {name: int((divided["split"] == name).sum()) for name in SPLITS}
+    divided = rows.with_columns(split=config.part(rows)).filter(pl.col(SPLIT).is_not_null())
+    counts = {name: int((divided[SPLIT] == name).sum()) for name in SPLITS}
     empty = [name for name, count in counts.items() if not count]
     if empty:
-        first, last = _date(rows["timestamp"].min()), _date(rows["timestamp"].max())
+        first, last = _date(rows[TIMESTAMP].min()), _date(rows[TIMESTAMP].max())
         raise DataError(
             f"split {config.describe()}: wanted rows in every part, {' and '.join(empty)} would be empty "
             f"(got {counts} of {rows.height} rows from {first} to {last}); change data.split"

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from scorerec.core.columns import ITEM_ID, LABEL, RATING, TIMESTAMP, TITLE, USER_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
@@ -130,11 +131,11 @@ class SyntheticWorld(Config):
         seconds = [random.integers(first * _DAY, last * _DAY, n_rows[name]) for name, (first, last) in _PERIODS.items()]
         return pl.DataFrame(
             {
-                "user_id": [user_id] * len(items),
-                "item_id": [_item_id(item) for item in items],
-                "rating": ratings.astype(np.float32),
-                "label": pl.Series([None] * len(items), dtype=pl.Int8),
-                "timestamp": _START + np.concatenate(seconds),
+                USER_ID: [user_id] * len(items),
+                ITEM_ID: [_item_id(item) for item in items],
+                RATING: ratings.astype(np.float32),
+                LABEL: pl.Series([None] * len(items), dtype=pl.Int8),
+                TIMESTAMP: _START + np.concatenate(seconds),
             }
         )
 
@@ -151,8 +152,8 @@ class SyntheticWorld(Config):
             titles.append(title)
         return pl.DataFrame(
             {
-                "item_id": [_item_id(item) for item in range(self.n_items)],
-                "title": titles,
+                ITEM_ID: [_item_id(item) for item in range(self.n_items)],
+                TITLE: titles,
                 "year": years.astype(np.int32),
                 "genres": [[_GENRES[genre]] for genre in genres],
             }

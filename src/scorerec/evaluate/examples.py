@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_ID, ITEM_IDS, LABEL, QUERY_ID, RANK, SEGMENTS, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.evaluate.rows import JudgedRows
 from scorerec.text.segments import Segment, from_rows
@@ -131,17 +132,17 @@ def read_examples(tables: EvidenceTables, rows: JudgedRows, target_ids: Sequence
         DataError: a target, its query, its prompt, or a behaviour that it was shown is in none of the tables.
     """
     targets = _rows(tables.targets, "target_id", target_ids)
-    queries = _rows(tables.queries, "query_id", [row["query_id"] for row in targets.values()])
+    queries = _rows(tables.queries, "query_id", [row[QUERY_ID] for row in targets.values()])
     prompts = _rows(tables.prompts, "target_id", target_ids)
-    candidates = _ranked(tables.candidates, "query_id", list(queries))
-    contexts = _ranked(tables.contexts, "target_id", target_ids)
+    candidates = _ranked(tables.candidates, QUERY_ID, list(queries))
+    contexts = _ranked(tables.contexts, TARGET_ID, target_ids)
     parts = [*candidates.values(), *contexts.values()]
-    shown = [row["behaviour_id"] for part in parts for row in part]
+    shown = [row[BEHAVIOUR_ID] for part in parts for row in part]
     behaviours = _rows(tables.behaviours, "behaviour_id", shown)
     places = {target_id: place for place, target_id in enumerate(rows.target_ids)}
     examples = []
     for target_id, target in targets.items():
-        item_id, query_id = target["item_id"], target["query_id"]
+        item_id, query_id = target[ITEM_ID], target[QUERY_ID]
         users = _EvidenceReader(behaviours, tables.titles, item_id)
         place = _found(places, target_id, "the judged rows")
         examples.append(
@@ -149,12 +150,12 @@ def read_examples(tables: EvidenceTables, rows: JudgedRows, target_ids: Sequence
                 target_id=target_id,
                 user_id=rows.user_ids[place],
                 title=tables.titles.get(item_id, item_id),
-                label=target["label"],
+                label=target[LABEL],
                 scores={method: float(scores[place]) for method, scores in rows.scores.items()},
-                history=users.names(queries[query_id]["item_ids"]),
+                history=users.names(queries[query_id][ITEM_IDS]),
                 candidates=users.read(candidates.get(query_id, []), "similarity"),
                 contexts=users.read(contexts.get(target_id, []), "score"),
-                prompt=tuple(from_rows(prompts[target_id]["segments"])),
+                prompt=tuple(from_rows(prompts[target_id][SEGMENTS])),
             )
         )
     return examples
@@ -171,9 +172,9 @@ class _EvidenceReader:
     def read(self, ranked: Sequence[Mapping[str, Any]], score: str) -> tuple[EvidenceUser, ...]:
         users = []
         for row in ranked:
-            item_ids = self.behaviours[row["behaviour_id"]]["item_ids"]
+            item_ids = self.behaviours[row[BEHAVIOUR_ID]][ITEM_IDS]
             has_target = self.item_id in item_ids
-            users.append(EvidenceUser(row["behaviour_id"], self.names(item_ids), row[score], has_target))
+            users.append(EvidenceUser(row[BEHAVIOUR_ID], self.names(item_ids), row[score], has_target))
         return tuple(users)
 
     def names(self, item_ids: Sequence[str]) -> tuple[str, ...]:
@@ -191,7 +192,7 @@ def _ranked(table: pa.Table, key: str, names: Sequence[str]) -> dict[str, list[d
     """Return name -> its rows in order of rank; a name without evidence is not there."""
     part = table.filter(pc.is_in(table[key], pa.array(names, pa.string())))
     result: dict[str, list[dict[str, Any]]] = {}
-    for row in part.sort_by("rank").to_pylist():
+    for row in part.sort_by(RANK).to_pylist():
         result.setdefault(row[key], []).append(row)
     return result
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_ID, ITEM_IDS, LABEL, QUERY_ID, SPLIT, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.metrics import auc
 from scorerec.core.tables import SPLITS
@@ -34,27 +35,27 @@ def evidence_matches(targets: pa.Table, evidence: pa.Table, behaviours: pa.Table
     Raises:
         DataError: the evidence names a behaviour that is not there.
     """
-    key = "target_id" if "target_id" in evidence.column_names else "query_id"
-    wanted = as_frame(targets).select("target_id", "query_id", "item_id", "split", "label")
-    shown = as_frame(evidence).select(key, "behaviour_id")
-    corpus = as_frame(behaviours).select("behaviour_id", "item_ids")
-    unknown = shown.join(corpus, on="behaviour_id", how="anti")
+    key = TARGET_ID if TARGET_ID in evidence.column_names else QUERY_ID
+    wanted = as_frame(targets).select(TARGET_ID, QUERY_ID, ITEM_ID, SPLIT, LABEL)
+    shown = as_frame(evidence).select(key, BEHAVIOUR_ID)
+    corpus = as_frame(behaviours).select(BEHAVIOUR_ID, ITEM_IDS)
+    unknown = shown.join(corpus, on=BEHAVIOUR_ID, how="anti")
     if unknown.height:
         raise DataError(
-            f"evidence: behaviour {unknown['behaviour_id'][0]!r} is not in the behaviours given; "
+            f"evidence: behaviour {unknown[BEHAVIOUR_ID][0]!r} is not in the behaviours given; "
             "give the tables of the same run"
         )
-    used = corpus.join(shown, on="behaviour_id", how="semi")
-    contains = used.explode("item_ids", empty_as_null=False).rename({"item_ids": "item_id"}).unique()
-    pairs = wanted.select("target_id", "query_id", "item_id").unique("target_id").join(shown, on=key)
-    n_evidence = pairs.group_by("target_id").agg(pl.len().cast(pl.Int64).alias("n_evidence"))
-    with_target = pairs.join(contains, on=["behaviour_id", "item_id"], how="semi")
-    n_with_target = with_target.group_by("target_id").agg(pl.len().cast(pl.Int64).alias("n_with_target"))
-    counted = wanted.join(n_evidence, on="target_id", how="left", maintain_order="left").join(
-        n_with_target, on="target_id", how="left", maintain_order="left"
+    used = corpus.join(shown, on=BEHAVIOUR_ID, how="semi")
+    contains = used.explode(ITEM_IDS, empty_as_null=False).rename({ITEM_IDS: "item_id"}).unique()
+    pairs = wanted.select(TARGET_ID, QUERY_ID, ITEM_ID).unique(TARGET_ID).join(shown, on=key)
+    n_evidence = pairs.group_by(TARGET_ID).agg(pl.len().cast(pl.Int64).alias("n_evidence"))
+    with_target = pairs.join(contains, on=[BEHAVIOUR_ID, ITEM_ID], how="semi")
+    n_with_target = with_target.group_by(TARGET_ID).agg(pl.len().cast(pl.Int64).alias("n_with_target"))
+    counted = wanted.join(n_evidence, on=TARGET_ID, how="left", maintain_order="left").join(
+        n_with_target, on=TARGET_ID, how="left", maintain_order="left"
     )
     counts = counted.with_columns(pl.col("n_evidence", "n_with_target").fill_null(0))
-    return counts.select("target_id", "split", "label", "n_evidence", "n_with_target").to_arrow()
+    return counts.select(TARGET_ID, SPLIT, LABEL, "n_evidence", "n_with_target").to_arrow()
 
 
 def evidence_informativeness(
@@ -71,7 +72,7 @@ def evidence_informativeness(
     Raises:
         DataError: the evidence names a behaviour that is not there.
     """
-    counts = as_frame(evidence_matches(targets, evidence, behaviours)).filter(pl.col("label").is_not_null())
+    counts = as_frame(evidence_matches(targets, evidence, behaviours)).filter(pl.col(LABEL).is_not_null())
     share = pl.col("n_with_target") / pl.max_horizontal("n_evidence", 1)
     features = {
         "how many contain the target": pl.col("n_with_target").cast(pl.Float64),
@@ -80,14 +81,14 @@ def evidence_informativeness(
     results = []
     for feature, expression in features.items():
         for split in SPLITS:
-            rows = counts.filter(pl.col("split") == split).with_columns(expression.alias("feature"))
+            rows = counts.filter(pl.col(SPLIT) == split).with_columns(expression.alias("feature"))
             if rows.height:
                 results.append(_informativeness(rows, name, feature, split))
     return results
 
 
 def _informativeness(rows: pl.DataFrame, name: str, feature: str, split: str) -> Informativeness:
-    labels = rows["label"].to_numpy()
+    labels = rows[LABEL].to_numpy()
     both = 0 < labels.sum() < len(labels)
     return Informativeness(
         evidence=name,

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scorerec.core.columns import ITEM_ID, LABEL, METHOD, P_YES, ROW_ID, SPLIT, TARGET_ID, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.metrics import Floats, Integers
 from scorerec.core.tables import INTERACTIONS, SCORES, TARGETS
@@ -68,55 +69,55 @@ def judged_rows(
             score for every row.
     """
     frame = _labelled(TARGETS.check(targets), split).join(
-        as_frame(INTERACTIONS.check(interactions)).select("row_id", "user_id"),
-        on="row_id",
+        as_frame(INTERACTIONS.check(interactions)).select(ROW_ID, USER_ID),
+        on=ROW_ID,
         how="left",
         maintain_order="left",
     )
-    unknown = frame.filter(pl.col("user_id").is_null())
+    unknown = frame.filter(pl.col(USER_ID).is_null())
     if unknown.height:
         raise DataError(
-            f"target {unknown['target_id'][0]!r}: its row_id {unknown['row_id'][0]} is not in interactions; "
+            f"target {unknown[TARGET_ID][0]!r}: its row_id {unknown[ROW_ID][0]} is not in interactions; "
             "give the two tables of the same run"
         )
     return JudgedRows(
         split=split,
-        target_ids=tuple(frame["target_id"]),
-        user_ids=tuple(frame["user_id"]),
-        item_ids=tuple(frame["item_id"]),
-        users=codes(frame["user_id"]),
-        labels=frame["label"].to_numpy(),
-        scores=_scores(frame.select("target_id"), scores, split),
+        target_ids=tuple(frame[TARGET_ID]),
+        user_ids=tuple(frame[USER_ID]),
+        item_ids=tuple(frame[ITEM_ID]),
+        users=codes(frame[USER_ID]),
+        labels=frame[LABEL].to_numpy(),
+        scores=_scores(frame.select(TARGET_ID), scores, split),
     )
 
 
 def _labelled(targets: pa.Table, split: str) -> pl.DataFrame:
-    frame = as_frame(targets).filter(pl.col("split") == split, pl.col("label").is_not_null())
+    frame = as_frame(targets).filter(pl.col(SPLIT) == split, pl.col(LABEL).is_not_null())
     if not frame.height:
         raise DataError(f"targets: no labelled rows of split {split!r}; nothing to evaluate")
-    return frame.sort("row_id", "target_id")
+    return frame.sort(ROW_ID, TARGET_ID)
 
 
 def _scores(wanted: pl.DataFrame, tables: Iterable[pa.Table], split: str) -> dict[str, Floats]:
-    parts = [as_frame(SCORES.check(table)).select("target_id", "method", "p_yes") for table in tables]
+    parts = [as_frame(SCORES.check(table)).select(TARGET_ID, METHOD, P_YES) for table in tables]
     if not parts:
         raise DataError("no scores: give at least one SCORES table")
     together = pl.concat(parts)
     result = {}
-    for method in together["method"].unique(maintain_order=True):
-        own = together.filter(pl.col("method") == method).select("target_id", "p_yes")
-        twice = own.filter(pl.col("target_id").is_duplicated())
+    for method in together[METHOD].unique(maintain_order=True):
+        own = together.filter(pl.col(METHOD) == method).select(TARGET_ID, P_YES)
+        twice = own.filter(pl.col(TARGET_ID).is_duplicated())
         if twice.height:
-            raise DataError(f"method {method!r}: target {twice['target_id'][0]!r} has more than one score")
-        joined = wanted.join(own, on="target_id", how="left", maintain_order="left")
-        missing = joined.filter(pl.col("p_yes").is_null())
+            raise DataError(f"method {method!r}: target {twice[TARGET_ID][0]!r} has more than one score")
+        joined = wanted.join(own, on=TARGET_ID, how="left", maintain_order="left")
+        missing = joined.filter(pl.col(P_YES).is_null())
         if missing.height:
             raise DataError(
                 f"method {method!r}: {missing.height} of {wanted.height} {split} rows have no score "
-                f"(the first: target {missing['target_id'][0]!r}); methods are compared on the same rows, "
+                f"(the first: target {missing[TARGET_ID][0]!r}); methods are compared on the same rows, "
                 "so score them all"
             )
-        result[str(method)] = joined["p_yes"].to_numpy()
+        result[str(method)] = joined[P_YES].to_numpy()
     return result
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from scorerec.core.columns import ITEM_ID, SPLIT, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.evaluate.measure import measure
 from scorerec.evaluate.results import SliceResult
@@ -39,9 +40,9 @@ def warm_and_cold(rows: JudgedRows, interactions: pa.Table) -> list[Slice]:
         rows: the rows to divide.
         interactions: INTERACTIONS, all splits.
     """
-    train = interactions.filter(pc.equal(interactions["split"], "train"))
-    warm_user = _known(rows.user_ids, set(train["user_id"].to_pylist()))
-    warm_item = _known(rows.item_ids, set(train["item_id"].to_pylist()))
+    train = interactions.filter(pc.equal(interactions[SPLIT], "train"))
+    warm_user = _known(rows.user_ids, set(train[USER_ID].to_pylist()))
+    warm_item = _known(rows.item_ids, set(train[ITEM_ID].to_pylist()))
     return [
         Slice("warm user", warm_user),
         Slice("cold user", ~warm_user),
@@ -82,8 +83,8 @@ def history_and_popularity(rows: JudgedRows, interactions: pa.Table, n_before: N
         interactions: INTERACTIONS, all splits.
         n_before: (N,) items that the user had liked before each row.
     """
-    train = interactions.filter(pc.equal(interactions["split"], "train"))
-    counts = {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(train["item_id"])}
+    train = interactions.filter(pc.equal(interactions[SPLIT], "train"))
+    counts = {entry["values"].as_py(): entry["counts"].as_py() for entry in pc.value_counts(train[ITEM_ID])}
     popularity = np.array([counts.get(item, 0) for item in rows.item_ids], np.int64)
     return [*quantile_slices(LIKED_BEFORE, n_before), *quantile_slices(TRAINING_ROWS, popularity)]
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import MODEL, Artifact, ArtifactStore
+from scorerec.core.columns import ITEM_ID, METHOD, ROW_ID, SPLIT, TARGET_ID
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS, TableSchema
 from scorerec.evaluate.results import Signal
@@ -124,7 +125,7 @@ class Run:
     @cached_property
     def item_ids(self) -> list[str]:
         """The ids of the catalogue, in the order of ITEMS."""
-        return self.items["item_id"].to_pylist()
+        return self.items[ITEM_ID].to_pylist()
 
     @cached_property
     def behaviours(self) -> pa.Table:
@@ -143,7 +144,7 @@ class Run:
 
     def targets(self, *splits: str) -> pa.Table:
         """Return the TARGETS of some splits, in their order."""
-        return self.all_targets.filter(pc.is_in(self.all_targets["split"], value_set=pa.array(sorted(splits))))
+        return self.all_targets.filter(pc.is_in(self.all_targets[SPLIT], value_set=pa.array(sorted(splits))))
 
     def target(self, row_id: int | None) -> pa.Table:
         """Return the one target of a row of the interactions; of the first test row where none is given.
@@ -152,11 +153,11 @@ class Run:
             DataError: there is none.
         """
         if row_id is None:
-            return self.targets("test").sort_by("row_id").slice(0, 1)
-        found = self.all_targets.filter(pc.equal(self.all_targets["row_id"], row_id))
+            return self.targets("test").sort_by(ROW_ID).slice(0, 1)
+        found = self.all_targets.filter(pc.equal(self.all_targets[ROW_ID], row_id))
         if found.num_rows:
             return found
-        test = self.targets("test").sort_by("row_id")["row_id"]
+        test = self.targets("test").sort_by(ROW_ID)[ROW_ID]
         raise DataError(
             f"no row {row_id} is asked about: wanted a row_id of the interactions table, such as {test[0]} or "
             f"{test[-1]}, the first and the last of the test rows; `scorerec scores` writes all that are judged"
@@ -165,12 +166,12 @@ class Run:
     def prompts(self, stage: str, *splits: str) -> pa.Table:
         """Return the PROMPTS that a stage wrote for the targets of some splits."""
         prompts = self.table(stage, PROMPTS)
-        return prompts.filter(pc.is_in(prompts["target_id"], self.targets(*splits)["target_id"].combine_chunks()))
+        return prompts.filter(pc.is_in(prompts[TARGET_ID], self.targets(*splits)[TARGET_ID].combine_chunks()))
 
     def scores(self, stage: str, method: str) -> pa.Table:
         """Return the SCORES of one method, by its key; a stage may score several."""
         scores = self.table(stage, SCORES)
-        return scores.filter(pc.equal(scores["method"], method))
+        return scores.filter(pc.equal(scores[METHOD], method))
 
     def signal(self, stage: str = "signal") -> Signal:
         """Return what a stage found of the signal."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scorerec.core.columns import SEGMENTS
 from scorerec.llm.answers import Answers, resolve_answers
 from scorerec.text.budget import Budget, Fitted, TokenCounter, fit
 from scorerec.text.segments import Segment, render
@@ -128,7 +129,7 @@ def read_prompts(prompts: pa.Table) -> list[list[Segment]]:
 
     Column by column, and each distinct text once: a Python object per value would need ten times the memory.
     """
-    lists = prompts["segments"].combine_chunks()
+    lists = prompts[SEGMENTS].combine_chunks()
     if isinstance(lists, pa.ChunkedArray):
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
     structs = lists.flatten()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.columns import LABEL, SPLIT, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.llm.encode import read_prompts
@@ -37,18 +38,18 @@ def labelled_prompts(
     Raises:
         DataError: a row has no prompt, or one of the classes has no row.
     """
-    rows = labels.filter(pc.equal(labels["split"], split))
+    rows = labels.filter(pc.equal(labels[SPLIT], split))
     if most_rows is not None and rows.num_rows > most_rows:
         drawn = generator(seed, "llm", split, "rows").permutation(rows.num_rows)[:most_rows]
         rows = rows.take(np.sort(drawn))
-    answers = rows["label"].to_numpy().astype(np.int64)
+    answers = rows[LABEL].to_numpy().astype(np.int64)
     if set(answers.tolist()) != {0, 1}:
         raise DataError(
             f"part {split!r}: wanted rows with label 0 and rows with label 1, came "
             f"{rows.num_rows} rows with labels {sorted(set(answers.tolist()))}; check the split and the labels"
         )
-    place = {name: index for index, name in enumerate(prompts["target_id"].to_pylist())}
-    names = rows["target_id"].to_pylist()
+    place = {name: index for index, name in enumerate(prompts[TARGET_ID].to_pylist())}
+    names = rows[TARGET_ID].to_pylist()
     missing = [name for name in names if name not in place]
     if missing:
         raise DataError(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 
 from scorerec.core.artifacts import read_table, write_table
+from scorerec.core.columns import METHOD, N_TOKENS, P_YES, SEGMENTS, TARGET_ID
 from scorerec.core.config import validate
 from scorerec.core.errors import ArtifactError, ModelError
 from scorerec.core.progress import progress
@@ -82,8 +83,8 @@ class Scorer:
     def as_read(self, prompts: pa.Table) -> pa.Table:
         """Return PROMPTS with what the budget leaves of each."""
         left = [to_rows(segments) for segments in self.encoder.as_read(read_prompts(prompts))]
-        place = prompts.schema.get_field_index("segments")
-        return prompts.set_column(place, "segments", pa.array(left, pa.list_(SEGMENT)))
+        place = prompts.schema.get_field_index(SEGMENTS)
+        return prompts.set_column(place, SEGMENTS, pa.array(left, pa.list_(SEGMENT)))
 
     def score(self, prompts: pa.Table) -> pa.Table:
         """Score PROMPTS; returns target_id, p_yes (float64) and n_tokens (int32), in the same order.
@@ -91,15 +92,15 @@ class Scorer:
         Raises:
             ModelError: a score is not a number.
         """
-        names = prompts["target_id"].to_pylist()
+        names = prompts[TARGET_ID].to_pylist()
         parts = [
             self.score_groups([PromptGroup((), read_prompts(prompts.slice(start, _SLICE)))])[0]
             for start in range(0, len(names), _SLICE)
         ]
         p_yes = np.concatenate([part.p_yes for part in parts]) if parts else np.zeros(0)
         n_tokens = np.concatenate([part.n_tokens for part in parts]) if parts else np.zeros(0, np.int32)
-        columns = [prompts["target_id"], pa.array(p_yes, pa.float64()), pa.array(n_tokens, pa.int32())]
-        return pa.table(columns, names=["target_id", "p_yes", "n_tokens"])
+        columns = [prompts[TARGET_ID], pa.array(p_yes, pa.float64()), pa.array(n_tokens, pa.int32())]
+        return pa.table(columns, names=[TARGET_ID, P_YES, N_TOKENS])
 
     def score_groups(self, groups: Sequence[PromptGroup]) -> list[Scores]:
         """Score each prompt of each group.
@@ -198,7 +199,7 @@ def main() -> None:
     scores = scorer.score(read_table(given.prompts, PROMPTS))
     method = pa.array([given.method] * scores.num_rows, pa.string())
     if scorer.backbone.processes.is_first:
-        write_table(given.out, SCORES, scores.append_column("method", method))
+        write_table(given.out, SCORES, scores.append_column(METHOD, method))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS
 from scorerec.pipeline.prompting import Prompter, Reader
 from scorerec.rerank.score import rerank
 from scorerec.retrieve.candidates import retrieve_candidates
@@ -56,9 +57,9 @@ class Chain:
     def evidence(self, targets: pa.Table, queries: pa.Table) -> Evidence:
         """Retrieve, rerank and write the prompts for TARGETS, whose histories are in QUERIES."""
         candidates = self.candidates(queries)
-        behaviours = self.index.behaviours(set(candidates["behaviour_id"].to_pylist()))
+        behaviours = self.index.behaviours(set(candidates[BEHAVIOUR_ID].to_pylist()))
         # A user may be forgotten between the search and this line.
-        known = pc.is_in(candidates["behaviour_id"], behaviours["behaviour_id"].combine_chunks())
+        known = pc.is_in(candidates[BEHAVIOUR_ID], behaviours[BEHAVIOUR_ID].combine_chunks())
         candidates = candidates.filter(known)
         asked = AskedRows(targets, queries)
         contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
@@ -119,9 +120,9 @@ def reranker_texts(prompter: Prompter, reranker: Reranker, behaviours: pa.Table)
         behaviours: BEHAVIOURS.
     """
     reader = Reader(reranker.reader.budget.tokens, reranker.reader.count_tokens)
-    return prompter.behaviour_texts(behaviours, "behaviour_id", reader)
+    return prompter.behaviour_texts(behaviours, BEHAVIOUR_ID, reader)
 
 
 def item_lists(behaviours: pa.Table) -> dict[str, Sequence[str]]:
     """Return behaviour_id -> item ids, oldest first."""
-    return dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True))
+    return dict(zip(behaviours[BEHAVIOUR_ID].to_pylist(), behaviours[ITEM_IDS].to_pylist(), strict=True))

@@ -16,6 +16,7 @@ from scorerec.assess.collect import AskingConfig, collect
 from scorerec.assess.limits import estimate_tokens
 from scorerec.assess.probabilities import Kind
 from scorerec.assess.store import ReplyStore
+from scorerec.core.columns import N_TOKENS, P_YES, REPLY, TARGET_ID, TOKENS_IN
 from scorerec.core.errors import ModelError
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.encode import read_prompts
@@ -69,7 +70,7 @@ def as_asked(prompts: pa.Table, budget: Budget) -> dict[str, list[Segment]]:
     """Return target_id -> the prompt that an endpoint is sent: what the budget leaves of each row of PROMPTS."""
     counter = TokenCounter(estimate_tokens)
     fitted = [fit(row, budget, counter).segments for row in read_prompts(prompts)]
-    return dict(zip(prompts["target_id"].to_pylist(), fitted, strict=True))
+    return dict(zip(prompts[TARGET_ID].to_pylist(), fitted, strict=True))
 
 
 def texts_about(
@@ -110,7 +111,7 @@ def score_by_endpoint(
         ModelError: too many rows have neither Yes nor No among the likeliest tokens.
     """
     replies, facts = collect(list(as_asked(prompts, budget).items()), assessor, store, config)
-    found = [probability_of_yes(json.loads(reply)) for reply in replies["reply"].to_pylist()]
+    found = [probability_of_yes(json.loads(reply)) for reply in replies[REPLY].to_pylist()]
     n_seen = np.array([entry.n_seen for entry in found])
     n_unknown = int((n_seen == 0).sum())
     if n_unknown > config.max_without_answer * len(found):
@@ -122,9 +123,9 @@ def score_by_endpoint(
         )
     scores = pa.table(
         {
-            "target_id": replies["target_id"],
-            "p_yes": pa.array([entry.p_yes for entry in found], pa.float64()),
-            "n_tokens": replies["tokens_in"].cast(pa.int32()),
+            TARGET_ID: replies[TARGET_ID],
+            P_YES: pa.array([entry.p_yes for entry in found], pa.float64()),
+            N_TOKENS: replies[TOKENS_IN].cast(pa.int32()),
         }
     )
     return scores, {**facts, "n_bounded": int((n_seen == 1).sum()), "n_without_answer": n_unknown}

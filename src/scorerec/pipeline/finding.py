@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sentence_transformers import SentenceTransformer
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, QUERY_ID
 from scorerec.crm.base import ConventionalRecommender
 from scorerec.nn.encoders import count_tokens, encode, encoder_fingerprint, token_limit
 from scorerec.pipeline.config import FindingConfig
@@ -59,14 +60,14 @@ class Finder:
 
     def behaviours(self, table: pa.Table) -> pa.Table:
         """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""
-        vectors = self._vectors(table, "behaviour_id")
-        n_items = np.array([len(items) for items in table["item_ids"].to_pylist()], np.int64)
+        vectors = self._vectors(table, BEHAVIOUR_ID)
+        n_items = np.array([len(items) for items in table[ITEM_IDS].to_pylist()], np.int64)
         vectors = weighted(vectors, n_items, self.config.activity)
-        return vector_table("behaviour_id", table["behaviour_id"].to_pylist(), vectors)
+        return vector_table(BEHAVIOUR_ID, table[BEHAVIOUR_ID].to_pylist(), vectors)
 
     def queries(self, table: pa.Table) -> pa.Table:
         """Return the vectors of QUERIES, keyed by query_id."""
-        return vector_table("query_id", table["query_id"].to_pylist(), self._vectors(table, "query_id"))
+        return vector_table(QUERY_ID, table[QUERY_ID].to_pylist(), self._vectors(table, QUERY_ID))
 
     def _vectors(self, table: pa.Table, key: str) -> Floats:
         """Return vectors whose inner products are the blended similarity, (N, d)."""
@@ -74,7 +75,7 @@ class Finder:
         if self.crm is None:
             return by_text
         model, similarity = self.crm
-        by_taste = similarity.prepare(model.encode(table["item_ids"].to_pylist()))
+        by_taste = similarity.prepare(model.encode(table[ITEM_IDS].to_pylist()))
         return blended(by_text, by_taste, self.config.crm_share)
 
 
@@ -101,15 +102,15 @@ class TasteFinder:
 
     def behaviours(self, table: pa.Table) -> pa.Table:
         """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""
-        items = table["item_ids"].to_pylist()
+        items = table[ITEM_IDS].to_pylist()
         n_items = np.array([len(one) for one in items], np.int64)
         vectors = weighted(self.similarity.prepare(self.model.encode(items)), n_items, self.activity)
-        return vector_table("behaviour_id", table["behaviour_id"].to_pylist(), vectors)
+        return vector_table(BEHAVIOUR_ID, table[BEHAVIOUR_ID].to_pylist(), vectors)
 
     def queries(self, table: pa.Table) -> pa.Table:
         """Return the vectors of QUERIES, keyed by query_id."""
-        vectors = self.similarity.prepare(self.model.encode(table["item_ids"].to_pylist()))
-        return vector_table("query_id", table["query_id"].to_pylist(), vectors)
+        vectors = self.similarity.prepare(self.model.encode(table[ITEM_IDS].to_pylist()))
+        return vector_table(QUERY_ID, table[QUERY_ID].to_pylist(), vectors)
 
 
 def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Table, key: str) -> dict[str, str]:

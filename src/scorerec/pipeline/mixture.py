@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from scorerec.core.columns import QUERY_ID, ROW_ID, USER_ID
 from scorerec.core.config import Config
 from scorerec.core.randomness import generator
 from scorerec.pipeline.prompting import Prompter, requests
@@ -34,7 +35,7 @@ class MixtureConfig(Config):
 
 def early_rows(targets: pa.Table, share: float) -> pa.Table:
     """Return the earliest ``share`` of the targets by row_id, which counts in order of time."""
-    ordered = targets.sort_by("row_id")
+    ordered = targets.sort_by(ROW_ID)
     return ordered.slice(0, max(1, int(share * ordered.num_rows)))
 
 
@@ -59,11 +60,11 @@ class Mixture:
     ):
         self.prompter, self.budget = prompter, budget
         self.producers = producers
-        owners = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
+        owners = dict(zip(queries[QUERY_ID].to_pylist(), queries[USER_ID].to_pylist(), strict=True))
         self.rows = [
             (query_id, owners[query_id], history, item)
             for query_id, (_, history, item) in zip(
-                targets["query_id"].to_pylist(), requests(targets, queries), strict=True
+                targets[QUERY_ID].to_pylist(), requests(targets, queries), strict=True
             )
         ]
         # A user's behaviour as far as these rows know it: the longest of the histories, not the whole training part.

@@ -13,6 +13,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.columns import (
+    BEHAVIOUR_ID,
+    ITEM_ID,
+    ITEM_IDS,
+    LABEL,
+    QUERY_ID,
+    SEGMENTS,
+    SNAPSHOT,
+    SPLIT,
+    TARGET_ID,
+    USER_ID,
+    VALID_FROM,
+    VALID_TO,
+)
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS
 from scorerec.pipeline.prompting import ranked
@@ -31,7 +45,7 @@ def first_candidates(targets: pa.Table, candidates: pa.Table, n_context_users: i
         candidates: CANDIDATES.
         n_context_users: K_s.
     """
-    found = ranked(CANDIDATES.check(candidates), "query_id")
+    found = ranked(CANDIDATES.check(candidates), QUERY_ID)
     return _contexts((target, found.get(query, [])[:n_context_users]) for target, query in _asked(targets))
 
 
@@ -70,8 +84,8 @@ def shuffled_contexts(
         seed: decides who gets whose.
     """
     visible = _Visible(queries, behaviours)
-    chosen = ranked(CONTEXTS.check(contexts), "target_id")
-    asked, splits = list(_asked(targets)), np.array(targets["split"].to_pylist(), dtype=object)
+    chosen = ranked(CONTEXTS.check(contexts), TARGET_ID)
+    asked, splits = list(_asked(targets)), np.array(targets[SPLIT].to_pylist(), dtype=object)
     rows: list[tuple[str, list[str]]] = []
     for split in sorted({split for split in splits if split is not None}):
         members = [asked[place] for place in np.flatnonzero(splits == split)]
@@ -98,10 +112,10 @@ def oracle_contexts(targets: pa.Table, candidates: pa.Table, behaviours: pa.Tabl
     """
     items = {
         name: set(ids)
-        for name, ids in zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True)
+        for name, ids in zip(behaviours[BEHAVIOUR_ID].to_pylist(), behaviours[ITEM_IDS].to_pylist(), strict=True)
     }
-    found = ranked(CANDIDATES.check(candidates), "query_id")
-    labels = zip(targets["item_id"].to_pylist(), targets["label"].to_pylist(), strict=True)
+    found = ranked(CANDIDATES.check(candidates), QUERY_ID)
+    labels = zip(targets[ITEM_ID].to_pylist(), targets[LABEL].to_pylist(), strict=True)
     rows = []
     for (target, query), (item, label) in zip(_asked(targets), labels, strict=True):
         agreeing = sorted(found.get(query, []), key=lambda name: (item in items[name]) != (label == 1))
@@ -116,14 +130,14 @@ def without_content(prompts: pa.Table, word: str) -> pa.Table:
         prompts: PROMPTS.
         word: stands for any item, such as "movie".
     """
-    column = prompts["segments"].combine_chunks()
+    column = prompts[SEGMENTS].combine_chunks()
     segments = column.flatten()
     fields = {field.name: segments.field(field.name) for field in SEGMENT}
     # Column by column: a Python object per segment would take minutes.
     fields["text"] = pc.if_else(pc.equal(fields["kind"], "evidence"), word, fields["text"])
     structs = pa.StructArray.from_arrays(list(fields.values()), fields=list(SEGMENT))
     emptied = pa.ListArray.from_arrays(column.offsets, structs)
-    return PROMPTS.check(prompts.set_column(prompts.schema.get_field_index("segments"), "segments", emptied))
+    return PROMPTS.check(prompts.set_column(prompts.schema.get_field_index(SEGMENTS), SEGMENTS, emptied))
 
 
 class _Visible:
@@ -131,13 +145,13 @@ class _Visible:
 
     def __init__(self, queries: pa.Table, behaviours: pa.Table):
         known, asking = BEHAVIOURS.check(behaviours), QUERIES.check(queries)
-        self.behaviour_ids: list[str] = known["behaviour_id"].to_pylist()
-        self._from, self._to = (known[name].to_numpy() for name in ("valid_from", "valid_to"))
+        self.behaviour_ids: list[str] = known[BEHAVIOUR_ID].to_pylist()
+        self._from, self._to = (known[name].to_numpy() for name in (VALID_FROM, VALID_TO))
         self._at: dict[int, npt.NDArray[np.int64]] = {}  # snapshot -> places of the behaviours that are valid then
-        columns = (known[name].to_pylist() for name in ("user_id", "valid_from", "valid_to"))
+        columns = (known[name].to_pylist() for name in (USER_ID, VALID_FROM, VALID_TO))
         self._behaviours = dict(zip(self.behaviour_ids, zip(*columns, strict=True), strict=True))
-        columns = (asking[name].to_pylist() for name in ("user_id", "snapshot", "item_ids"))
-        self._queries = dict(zip(asking["query_id"].to_pylist(), zip(*columns, strict=True), strict=True))
+        columns = (asking[name].to_pylist() for name in (USER_ID, SNAPSHOT, ITEM_IDS))
+        self._queries = dict(zip(asking[QUERY_ID].to_pylist(), zip(*columns, strict=True), strict=True))
 
     def allows(self, query_id: str, behaviour_id: str) -> bool:
         """Whether a query that has a history may be shown the behaviour."""
@@ -164,7 +178,7 @@ class _Visible:
 
 def _asked(targets: pa.Table) -> Iterable[tuple[str, str]]:
     checked = TARGETS.check(targets)
-    return zip(checked["target_id"].to_pylist(), checked["query_id"].to_pylist(), strict=True)
+    return zip(checked[TARGET_ID].to_pylist(), checked[QUERY_ID].to_pylist(), strict=True)
 
 
 def _contexts(rows: Iterable[tuple[str, Sequence[str]]]) -> pa.Table:
@@ -183,12 +197,12 @@ def without_behaviours(table: pa.Table, behaviour_ids: Collection[str]) -> tuple
         table: PROMPTS, or a table without segments.
         behaviour_ids: the behaviours that leave.
     """
-    if "segments" not in table.column_names:
+    if SEGMENTS not in table.column_names:
         return table, 0
     gone, chunks, n_changed = pa.array(behaviour_ids, pa.string()), [], 0
-    for batch in table.select(["segments"]).to_batches(max_chunksize=_BLOCK):
+    for batch in table.select([SEGMENTS]).to_batches(max_chunksize=_BLOCK):
         column = batch.column(0)
-        shown = pc.is_in(column.flatten().field("behaviour_id"), gone)
+        shown = pc.is_in(column.flatten().field(BEHAVIOUR_ID), gone)
         changed = pc.unique(pc.list_parent_indices(column).filter(shown)).to_numpy()
         left = [
             to_rows(texts.without_behaviours(from_rows(segments), behaviour_ids))
@@ -198,5 +212,5 @@ def without_behaviours(table: pa.Table, behaviour_ids: Collection[str]) -> tuple
         order[changed] = len(column) + np.arange(len(changed))
         chunks.append(pa.concat_arrays([column, pa.array(left, column.type)]).take(pa.array(order)))
         n_changed += len(changed)
-    place = table.schema.get_field_index("segments")
-    return table.set_column(place, "segments", pa.chunked_array(chunks, pa.list_(SEGMENT))), n_changed
+    place = table.schema.get_field_index(SEGMENTS)
+    return table.set_column(place, SEGMENTS, pa.chunked_array(chunks, pa.list_(SEGMENT))), n_changed

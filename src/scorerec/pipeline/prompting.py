@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 from pydantic import Field
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_ID, ITEM_IDS, QUERY_ID, RANK, TARGET_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.tables import PROMPTS, SEGMENT
@@ -69,7 +70,7 @@ class Prompter:
     def __init__(self, items: pa.Table, config: PromptConfig):
         self.config = config
         self.words = config.words
-        self.metadata: dict[str, Mapping[str, object]] = {row["item_id"]: row for row in items.to_pylist()}
+        self.metadata: dict[str, Mapping[str, object]] = {row[ITEM_ID]: row for row in items.to_pylist()}
         self.describer = Describer(self.metadata, config.describe)
 
     def behaviour_texts(self, table: pa.Table, key: str, reader: Reader | None = None) -> dict[str, str]:
@@ -82,7 +83,7 @@ class Prompter:
         """
         return {
             name: self._behaviour_text(item_ids, reader)
-            for name, item_ids in zip(table[key].to_pylist(), table["item_ids"].to_pylist(), strict=True)
+            for name, item_ids in zip(table[key].to_pylist(), table[ITEM_IDS].to_pylist(), strict=True)
         }
 
     def _behaviour_text(self, item_ids: Sequence[str], reader: Reader | None) -> str:
@@ -111,7 +112,7 @@ class Prompter:
             contexts: CONTEXTS.
             behaviours: behaviour_id -> item ids, oldest first.
         """
-        chosen = ranked(contexts, "target_id")
+        chosen = ranked(contexts, TARGET_ID)
         rows = []
         for target_id, history, item in requests(targets, queries):
             full = [(behaviour, behaviours[behaviour]) for behaviour in chosen.get(target_id, [])]
@@ -128,7 +129,7 @@ class Prompter:
             queries: QUERIES, with those of the targets.
             change: what is asked and P^b -> the prompt in its place.
         """
-        query_ids = targets["query_id"].to_pylist()
+        query_ids = targets[QUERY_ID].to_pylist()
         rows = []
         for query_id, (target_id, history, item) in zip(query_ids, requests(targets, queries), strict=True):
             basic = prompts.basic(self._history(history), item, self.describer, self.words)
@@ -179,8 +180,8 @@ def requests(targets: pa.Table, queries: pa.Table) -> Iterable[tuple[str, list[s
     Raises:
         DataError: a target names a query that is not there.
     """
-    histories = dict(zip(queries["query_id"].to_pylist(), queries["item_ids"].to_pylist(), strict=True))
-    columns = (targets[name].to_pylist() for name in ("target_id", "query_id", "item_id"))
+    histories = dict(zip(queries[QUERY_ID].to_pylist(), queries[ITEM_IDS].to_pylist(), strict=True))
+    columns = (targets[name].to_pylist() for name in (TARGET_ID, QUERY_ID, ITEM_ID))
     for target_id, query_id, item_id in zip(*columns, strict=True):
         if query_id not in histories:
             raise DataError(f"target {target_id}: its query {query_id!r} is not in the table of queries")
@@ -189,9 +190,9 @@ def requests(targets: pa.Table, queries: pa.Table) -> Iterable[tuple[str, list[s
 
 def ranked(table: pa.Table, key: str) -> dict[str, list[str]]:
     """Return key -> behaviour ids in order of rank, for CANDIDATES, RANKINGS or CONTEXTS."""
-    ordered = table.select([key, "rank", "behaviour_id"]).sort_by([(key, "ascending"), ("rank", "ascending")])
+    ordered = table.select([key, RANK, BEHAVIOUR_ID]).sort_by([(key, "ascending"), (RANK, "ascending")])
     result: dict[str, list[str]] = {}
-    for name, behaviour in zip(ordered[key].to_pylist(), ordered["behaviour_id"].to_pylist(), strict=True):
+    for name, behaviour in zip(ordered[key].to_pylist(), ordered[BEHAVIOUR_ID].to_pylist(), strict=True):
         result.setdefault(name, []).append(behaviour)
     return result
 

@@ -9,6 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from scorerec.core.columns import (
+    BEHAVIOUR_ID,
+    ITEM_ID,
+    ITEM_IDS,
+    LABEL,
+    N_BEFORE,
+    P_YES,
+    QUERY_ID,
+    ROW_ID,
+    SNAPSHOT,
+    SPLIT,
+    TARGET_ID,
+    USER_ID,
+)
 from scorerec.core.errors import DataError
 from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.llm.encode import read_prompts
@@ -122,12 +136,12 @@ class Recommender:
         targets = _targets(asked)
         evidence = self.chain.evidence(targets, queries)
         scores = self.score(evidence.prompts)
-        p_yes = dict(zip(scores["target_id"].to_pylist(), scores["p_yes"].to_pylist(), strict=True))
+        p_yes = dict(zip(scores[TARGET_ID].to_pylist(), scores[P_YES].to_pylist(), strict=True))
         prompts = self.as_read(read_prompts(evidence.prompts))
-        read = dict(zip(evidence.prompts["target_id"].to_pylist(), prompts, strict=True))
+        read = dict(zip(evidence.prompts[TARGET_ID].to_pylist(), prompts, strict=True))
         owners = _owners(evidence.behaviours)
         found: list[list[Recommendation]] = [[] for _ in requests]
-        for name, (place, item) in zip(targets["target_id"].to_pylist(), asked, strict=True):
+        for name, (place, item) in zip(targets[TARGET_ID].to_pylist(), asked, strict=True):
             title = self.chain.prompter.describer.title(item)
             found[place].append(Recommendation(item, title, p_yes[name], tuple(self._shown(read[name], item, owners))))
         return found
@@ -147,11 +161,11 @@ def _queries(requests: Sequence[Request]) -> pa.Table:
     return QUERIES.check(
         pa.table(
             {
-                "query_id": [f"request-{place}" for place in range(len(requests))],
-                "user_id": [request.user_id for request in requests],
-                "n_before": [len(request.history) for request in requests],
-                "snapshot": [NEWEST] * len(requests),
-                "item_ids": pa.array([list(request.history) for request in requests], pa.list_(pa.string())),
+                QUERY_ID: [f"request-{place}" for place in range(len(requests))],
+                USER_ID: [request.user_id for request in requests],
+                N_BEFORE: [len(request.history) for request in requests],
+                SNAPSHOT: [NEWEST] * len(requests),
+                ITEM_IDS: pa.array([list(request.history) for request in requests], pa.list_(pa.string())),
             }
         )
     )
@@ -163,12 +177,12 @@ def _targets(asked: Sequence[tuple[int, str]]) -> pa.Table:
     return TARGETS.check(
         pa.table(
             {
-                "target_id": [f"request-{place}-{number}" for number, (place, _) in enumerate(asked)],
-                "query_id": [f"request-{place}" for place, _ in asked],
-                "item_id": pa.array([item for _, item in asked], pa.string()),
-                "row_id": pa.array(empty, pa.int64()),
-                "label": pa.array(empty, pa.int8()),
-                "split": pa.array(empty, pa.string()),
+                TARGET_ID: [f"request-{place}-{number}" for number, (place, _) in enumerate(asked)],
+                QUERY_ID: [f"request-{place}" for place, _ in asked],
+                ITEM_ID: pa.array([item for _, item in asked], pa.string()),
+                ROW_ID: pa.array(empty, pa.int64()),
+                LABEL: pa.array(empty, pa.int8()),
+                SPLIT: pa.array(empty, pa.string()),
             }
         )
     )
@@ -176,4 +190,4 @@ def _targets(asked: Sequence[tuple[int, str]]) -> pa.Table:
 
 def _owners(behaviours: pa.Table) -> dict[str, str]:
     """Return behaviour_id -> user_id."""
-    return dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["user_id"].to_pylist(), strict=True))
+    return dict(zip(behaviours[BEHAVIOUR_ID].to_pylist(), behaviours[USER_ID].to_pylist(), strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_ID, ITEM_IDS, QUERY_ID, RANK, TARGET_ID
 from scorerec.core.randomness import generator
 from scorerec.core.tables import BEHAVIOURS, NEIGHBOURS
 from scorerec.retrieve.candidates import search_once
@@ -64,18 +65,18 @@ def random_users(seed: int) -> Source:
         vectors = generator(seed, "random users", key).standard_normal((len(ids), _RANDOM_DIMENSION))
         return vector_table(key, ids, (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
 
-    return Source(RANDOM, lambda table: draw(table, "behaviour_id"), lambda table: draw(table, "query_id"))
+    return Source(RANDOM, lambda table: draw(table, BEHAVIOUR_ID), lambda table: draw(table, QUERY_ID))
 
 
 def busy_users() -> Source:
     """Return a source of the users who liked most: the same ones for everybody."""
 
     def count(table: pa.Table) -> pa.Table:
-        numbers = np.array([[len(items)] for items in table["item_ids"].to_pylist()], np.float32).reshape(-1, 1)
-        return vector_table("behaviour_id", table["behaviour_id"].to_pylist(), numbers)
+        numbers = np.array([[len(items)] for items in table[ITEM_IDS].to_pylist()], np.float32).reshape(-1, 1)
+        return vector_table(BEHAVIOUR_ID, table[BEHAVIOUR_ID].to_pylist(), numbers)
 
     def ask(table: pa.Table) -> pa.Table:
-        return vector_table("query_id", table["query_id"].to_pylist(), np.ones((table.num_rows, 1), np.float32))
+        return vector_table(QUERY_ID, table[QUERY_ID].to_pylist(), np.ones((table.num_rows, 1), np.float32))
 
     return Source(BUSY, count, ask)
 
@@ -87,9 +88,9 @@ def item_sets(behaviours: pa.Table, queries: pa.Table) -> Source | None:
         return None
 
     def vectors(table: pa.Table, key: str) -> pa.Table:
-        return vector_table(key, table[key].to_pylist(), sets.vectors(table["item_ids"].to_pylist()))
+        return vector_table(key, table[key].to_pylist(), sets.vectors(table[ITEM_IDS].to_pylist()))
 
-    return Source(ITEM_SETS, lambda table: vectors(table, "behaviour_id"), lambda table: vectors(table, "query_id"))
+    return Source(ITEM_SETS, lambda table: vectors(table, BEHAVIOUR_ID), lambda table: vectors(table, QUERY_ID))
 
 
 def liked_targets(
@@ -104,18 +105,18 @@ def liked_targets(
         count: ranks.
         newest: items of a behaviour that are looked at; None: all.
     """
-    key = "target_id" if "target_id" in found.column_names else "query_id"
-    column = behaviours["item_ids"].to_pylist()
+    key = TARGET_ID if TARGET_ID in found.column_names else QUERY_ID
+    column = behaviours[ITEM_IDS].to_pylist()
     items = {
         name: frozenset(ids if newest is None else ids[max(0, len(ids) - newest) :])
-        for name, ids in zip(behaviours["behaviour_id"].to_pylist(), column, strict=True)
+        for name, ids in zip(behaviours[BEHAVIOUR_ID].to_pylist(), column, strict=True)
     }
     ranked: dict[str, list[frozenset[str]]] = {}
-    ordered = found.sort_by([(key, "ascending"), ("rank", "ascending")])
-    for name, behaviour in zip(ordered[key].to_pylist(), ordered["behaviour_id"].to_pylist(), strict=True):
+    ordered = found.sort_by([(key, "ascending"), (RANK, "ascending")])
+    for name, behaviour in zip(ordered[key].to_pylist(), ordered[BEHAVIOUR_ID].to_pylist(), strict=True):
         ranked.setdefault(name, []).append(items[behaviour])
     liked = np.zeros((targets.num_rows, count), bool)
-    asked = zip(targets[key].to_pylist(), targets["item_id"].to_pylist(), strict=True)
+    asked = zip(targets[key].to_pylist(), targets[ITEM_ID].to_pylist(), strict=True)
     for row, (name, item) in enumerate(asked):
         for rank, held in enumerate(ranked.get(name, ())[:count]):
             liked[row, rank] = item in held
@@ -134,18 +135,18 @@ def closeness(
         item_vectors: item_id -> vector of length 1.
         newest: items of a behaviour that are shown.
     """
-    key = "target_id" if "target_id" in found.column_names else "query_id"
+    key = TARGET_ID if TARGET_ID in found.column_names else QUERY_ID
     shown = {
         name: np.mean([item_vectors[item] for item in ids[max(0, len(ids) - newest) :]], axis=0)
-        for name, ids in zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True)
+        for name, ids in zip(behaviours[BEHAVIOUR_ID].to_pylist(), behaviours[ITEM_IDS].to_pylist(), strict=True)
         if ids
     }
     chosen: dict[str, list[Floats]] = {}
-    for name, behaviour in zip(found[key].to_pylist(), found["behaviour_id"].to_pylist(), strict=True):
+    for name, behaviour in zip(found[key].to_pylist(), found[BEHAVIOUR_ID].to_pylist(), strict=True):
         chosen.setdefault(name, []).append(shown[behaviour])
     cosines = [
         float(np.mean(chosen[name], axis=0) @ item_vectors[item])
-        for name, item in zip(targets[key].to_pylist(), targets["item_id"].to_pylist(), strict=True)
+        for name, item in zip(targets[key].to_pylist(), targets[ITEM_ID].to_pylist(), strict=True)
         if name in chosen
     ]
     return float(np.mean(cosines)) if cosines else 0.0

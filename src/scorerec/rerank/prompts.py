@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from scorerec.core.columns import SEGMENTS, TARGET_ID
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS
 from scorerec.text.budget import Budget, CountTokens, fit
@@ -32,7 +33,7 @@ class PromptReader:
         count = self.count_tokens if self.budget.tokens is not None else (lambda _: 0)
         return {
             target_id: fit(from_rows(rows), self.budget, count).segments
-            for target_id, rows in zip(table["target_id"].to_pylist(), table["segments"].to_pylist(), strict=True)
+            for target_id, rows in zip(table[TARGET_ID].to_pylist(), table[SEGMENTS].to_pylist(), strict=True)
         }
 
     def texts(self, prompts: pa.Table) -> dict[str, str]:

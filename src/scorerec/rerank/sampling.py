@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, RANK, TARGET_ID
 from scorerec.core.randomness import generator
 from scorerec.core.tables import RANKINGS
 
@@ -28,11 +29,9 @@ class Sampled(NamedTuple):
 
 def read_rankings(rankings: pa.Table) -> dict[str, tuple[str, ...]]:
     """Return target_id -> behaviour ids in the order O, in order of target."""
-    ordered = RANKINGS.check(rankings).sort_by([("target_id", "ascending"), ("rank", "ascending")])
+    ordered = RANKINGS.check(rankings).sort_by([(TARGET_ID, "ascending"), (RANK, "ascending")])
     found: dict[str, list[str]] = {}
-    for target_id, behaviour_id in zip(
-        ordered["target_id"].to_pylist(), ordered["behaviour_id"].to_pylist(), strict=True
-    ):
+    for target_id, behaviour_id in zip(ordered[TARGET_ID].to_pylist(), ordered[BEHAVIOUR_ID].to_pylist(), strict=True):
         found.setdefault(target_id, []).append(behaviour_id)
     return {target_id: tuple(group) for target_id, group in found.items()}
 

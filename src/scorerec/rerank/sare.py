@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from scorerec.core.artifacts import CHECKPOINT
+from scorerec.core.columns import TARGET_ID, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.nn.contrastive import Example
@@ -77,7 +78,7 @@ def train_sare(
         "n_examples": len(examples),
         "n_too_short": len(sampled.too_short),
         "n_held_out": len(judged),
-        "held_out_by": "user" if "user_id" in prompts.column_names else "target",
+        "held_out_by": "user" if USER_ID in prompts.column_names else "target",
         "losses": losses,
         "quality": {
             "untuned": untuned._asdict() if untuned else None,
@@ -89,8 +90,8 @@ def train_sare(
 
 def _held_out(prompts: pa.Table, share: float, seed: int) -> frozenset[str]:
     """Return the targets that only judge."""
-    target_ids = prompts["target_id"].to_pylist()
-    owners = prompts["user_id"].to_pylist() if "user_id" in prompts.column_names else target_ids
+    target_ids = prompts[TARGET_ID].to_pylist()
+    owners = prompts[USER_ID].to_pylist() if USER_ID in prompts.column_names else target_ids
     users = sorted(set(owners))
     order = generator(seed, "sare", "held out").permutation(len(users))[: round(share * len(users))]
     chosen = {users[index] for index in order}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, QUERY_ID, RANK, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.tables import CANDIDATES, CONTEXTS, TARGETS
 from scorerec.rerank.prompts import texts_of
@@ -45,7 +46,7 @@ def rerank(
     asked = TARGETS.check(targets)
     pairs = [
         (target_id, behaviour_id)
-        for target_id, query_id in zip(asked["target_id"].to_pylist(), asked["query_id"].to_pylist(), strict=True)
+        for target_id, query_id in zip(asked[TARGET_ID].to_pylist(), asked[QUERY_ID].to_pylist(), strict=True)
         for behaviour_id in found.get(query_id, ())
     ]
     texts = texts_of(reranker.reader.read(prompts))
@@ -59,11 +60,9 @@ def rerank(
 
 
 def _by_query(candidates: pa.Table) -> dict[str, list[str]]:
-    ordered = CANDIDATES.check(candidates).sort_by([("query_id", "ascending"), ("rank", "ascending")])
+    ordered = CANDIDATES.check(candidates).sort_by([(QUERY_ID, "ascending"), (RANK, "ascending")])
     found: dict[str, list[str]] = {}
-    for query_id, behaviour_id in zip(
-        ordered["query_id"].to_pylist(), ordered["behaviour_id"].to_pylist(), strict=True
-    ):
+    for query_id, behaviour_id in zip(ordered[QUERY_ID].to_pylist(), ordered[BEHAVIOUR_ID].to_pylist(), strict=True):
         found.setdefault(query_id, []).append(behaviour_id)
     return found
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, N_BEFORE, NEIGHBOUR_ID, QUERY_ID, RANK, SIMILARITY, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import NEIGHBOURS
@@ -43,18 +44,18 @@ def read_anchors(neighbours: pa.Table, texts: Mapping[str, str]) -> dict[str, An
     Raises:
         DataError: a behaviour has no text.
     """
-    ordered = neighbours.sort_by([("behaviour_id", "ascending"), ("rank", "ascending")])
+    ordered = neighbours.sort_by([(BEHAVIOUR_ID, "ascending"), (RANK, "ascending")])
     anchors: dict[str, Anchor] = {}
     for row in ordered.to_pylist():
-        name, own_text = row["behaviour_id"], row.get("anchor_text")
-        for behaviour in (row["neighbour_id"], *([name] if own_text is None else [])):
+        name, own_text = row[BEHAVIOUR_ID], row.get("anchor_text")
+        for behaviour in (row[NEIGHBOUR_ID], *([name] if own_text is None else [])):
             if behaviour not in texts:
                 raise DataError(f"neighbours of {name!r}: behaviour {behaviour!r} has no text")
         earlier = anchors[name].neighbours if name in anchors else ()
         anchors[name] = Anchor(
             text=texts[name] if own_text is None else own_text,
             user_id=row.get("user_id") or name,
-            neighbours=(*earlier, row["neighbour_id"]),
+            neighbours=(*earlier, row[NEIGHBOUR_ID]),
             is_prefix=own_text is not None,
         )
     return anchors
@@ -70,7 +71,7 @@ def sample_prefixes(queries: pa.Table, n_per_user: int, seed: int) -> pa.Table:
     """
     by_user: dict[str, list[int]] = {}
     for place, (user_id, n_before) in enumerate(
-        zip(queries["user_id"].to_pylist(), queries["n_before"].to_pylist(), strict=True)
+        zip(queries[USER_ID].to_pylist(), queries[N_BEFORE].to_pylist(), strict=True)
     ):
         if n_before > 0:
             by_user.setdefault(user_id, []).append(place)
@@ -106,24 +107,24 @@ def prefix_neighbours(
         NEIGHBOURS, the query in place of the behaviour, with ``user_id`` and ``anchor_text``; concatenate it
         with the table of final behaviours (``promote_options="default"``).
     """
-    query_ids, behaviour_ids = queries["query_id"].to_pylist(), behaviours["behaviour_id"].to_pylist()
-    users = queries["user_id"].to_pylist()
+    query_ids, behaviour_ids = queries[QUERY_ID].to_pylist(), behaviours[BEHAVIOUR_ID].to_pylist()
+    users = queries[USER_ID].to_pylist()
     found, similarity = top_k(
-        vector_matrix(query_vectors, "query_id", query_ids),
-        vector_matrix(behaviour_vectors, "behaviour_id", behaviour_ids),
+        vector_matrix(query_vectors, QUERY_ID, query_ids),
+        vector_matrix(behaviour_vectors, BEHAVIOUR_ID, behaviour_ids),
         n_neighbours,
         query_owner=users,
-        corpus_owner=behaviours["user_id"].to_pylist(),
+        corpus_owner=behaviours[USER_ID].to_pylist(),
     )
     row, column = np.nonzero(found >= 0)  # -1 pads the rows that have fewer
     table = pa.table(
         {
-            "behaviour_id": [query_ids[index] for index in row],
-            "rank": pa.array(column + 1, pa.int32()),
-            "neighbour_id": [behaviour_ids[index] for index in found[row, column]],
-            "similarity": pa.array(similarity[row, column], pa.float32()),
+            BEHAVIOUR_ID: [query_ids[index] for index in row],
+            RANK: pa.array(column + 1, pa.int32()),
+            NEIGHBOUR_ID: [behaviour_ids[index] for index in found[row, column]],
+            SIMILARITY: pa.array(similarity[row, column], pa.float32()),
         }
     )
     checked = NEIGHBOURS.check(table)
-    checked = checked.append_column("user_id", pa.array([users[index] for index in row], pa.string()))
+    checked = checked.append_column(USER_ID, pa.array([users[index] for index in row], pa.string()))
     return checked.append_column("anchor_text", pa.array([texts[query_ids[index]] for index in row], pa.string()))

@@ -6,6 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.columns import (
+    BEHAVIOUR_ID,
+    ITEM_IDS,
+    QUERY_ID,
+    RANK,
+    SIMILARITY,
+    SNAPSHOT,
+    USER_ID,
+    VALID_FROM,
+    VALID_TO,
+)
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, QUERIES
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.neighbours import Visibility, top_k
@@ -32,15 +43,15 @@ def retrieve_candidates(
         DataError: a query has no vector.
         ArtifactError: the vectors do not fit the index.
     """
-    rows = [row for row in QUERIES.check(queries).to_pylist() if row["item_ids"]]
-    query_ids = [row["query_id"] for row in rows]
+    rows = [row for row in QUERIES.check(queries).to_pylist() if row[ITEM_IDS]]
+    query_ids = [row[QUERY_ID] for row in rows]
     if not rows:
         return CANDIDATES.empty()
     hits = index.search(
-        vector_matrix(query_vectors, "query_id", query_ids),
+        vector_matrix(query_vectors, QUERY_ID, query_ids),
         n_candidates,
-        owners=[row["user_id"] for row in rows],
-        snapshots=[row["snapshot"] for row in rows],
+        owners=[row[USER_ID] for row in rows],
+        snapshots=[row[SNAPSHOT] for row in rows],
     )
     found = [
         (query_id, rank, hit.behaviour_id, hit.similarity)
@@ -66,29 +77,27 @@ def search_once(
         n_candidates: how many are found.
     """
     asked = QUERIES.check(queries)
-    asked = asked.filter(pc.greater(pc.list_value_length(asked["item_ids"]), 0))
+    asked = asked.filter(pc.greater(pc.list_value_length(asked[ITEM_IDS]), 0))
     known = BEHAVIOURS.check(behaviours)
-    query_ids, behaviour_ids = asked["query_id"].to_pylist(), known["behaviour_id"].to_pylist()
+    query_ids, behaviour_ids = asked[QUERY_ID].to_pylist(), known[BEHAVIOUR_ID].to_pylist()
     if not query_ids or not behaviour_ids:
         return CANDIDATES.empty()
     places, similarity = top_k(
-        vector_matrix(query_vectors, "query_id", query_ids),
-        vector_matrix(behaviour_vectors, "behaviour_id", behaviour_ids),
+        vector_matrix(query_vectors, QUERY_ID, query_ids),
+        vector_matrix(behaviour_vectors, BEHAVIOUR_ID, behaviour_ids),
         n_candidates,
-        query_owner=asked["user_id"].to_pylist(),
-        corpus_owner=known["user_id"].to_pylist(),
-        visible=Visibility(
-            *(column.to_numpy() for column in (asked["snapshot"], known["valid_from"], known["valid_to"]))
-        ),
+        query_owner=asked[USER_ID].to_pylist(),
+        corpus_owner=known[USER_ID].to_pylist(),
+        visible=Visibility(*(column.to_numpy() for column in (asked[SNAPSHOT], known[VALID_FROM], known[VALID_TO]))),
     )
     row, column = np.nonzero(places >= 0)
     return CANDIDATES.check(
         pa.table(
             {
-                "query_id": pa.array(query_ids, pa.string()).take(pa.array(row)),
-                "rank": pa.array(column + 1, pa.int32()),
-                "behaviour_id": pa.array(behaviour_ids, pa.string()).take(pa.array(places[row, column])),
-                "similarity": pa.array(similarity[row, column]),
+                QUERY_ID: pa.array(query_ids, pa.string()).take(pa.array(row)),
+                RANK: pa.array(column + 1, pa.int32()),
+                BEHAVIOUR_ID: pa.array(behaviour_ids, pa.string()).take(pa.array(places[row, column])),
+                SIMILARITY: pa.array(similarity[row, column]),
             }
         )
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scorerec.core.columns import ITEM_IDS
 from scorerec.core.errors import DataError
 
 MOST_VALUES = 300_000_000  # of vectors that are held at once: 1.2 GB
@@ -21,7 +22,7 @@ class ItemSets:
     """
 
     def __init__(self, behaviours: pa.Table):
-        items = behaviours["item_ids"].combine_chunks().flatten().unique().to_pylist()
+        items = behaviours[ITEM_IDS].combine_chunks().flatten().unique().to_pylist()
         self._place = {item: number for number, item in enumerate(items)}
 
     def fits(self, count: int) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scorerec.core.columns import BEHAVIOUR_ID, NEIGHBOUR_ID, RANK, SIMILARITY, USER_ID, VECTOR
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, NEIGHBOURS, vectors_schema
 
@@ -205,18 +206,18 @@ def find_neighbours(vectors: pa.Table, behaviours: pa.Table, n_neighbours: int) 
         DataError: a vector holds something that is not a number.
     """
     checked = BEHAVIOURS.check(behaviours)
-    matrix = _aligned(vectors, checked["behaviour_id"])
-    users = np.array(checked["user_id"].to_pylist(), dtype=object)
+    matrix = _aligned(vectors, checked[BEHAVIOUR_ID])
+    users = np.array(checked[USER_ID].to_pylist(), dtype=object)
     indices, similarity = top_k(matrix, matrix, n_neighbours, query_owner=users, corpus_owner=users)
     row, rank = np.nonzero(indices >= 0)
-    ids = checked["behaviour_id"].combine_chunks()
+    ids = checked[BEHAVIOUR_ID].combine_chunks()
     return NEIGHBOURS.check(
         pa.table(
             {
-                "behaviour_id": ids.take(pa.array(row)),
-                "rank": pa.array(rank + 1, pa.int32()),
-                "neighbour_id": ids.take(pa.array(indices[row, rank])),
-                "similarity": pa.array(similarity[row, rank]),
+                BEHAVIOUR_ID: ids.take(pa.array(row)),
+                RANK: pa.array(rank + 1, pa.int32()),
+                NEIGHBOUR_ID: ids.take(pa.array(indices[row, rank])),
+                SIMILARITY: pa.array(similarity[row, rank]),
             }
         )
     )
@@ -267,18 +268,18 @@ def _column(values: npt.ArrayLike, count: int, name: str) -> npt.NDArray[Any]:
 
 def _aligned(vectors: pa.Table, behaviour_ids: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     """Return the vectors in the order of the behaviours, (N, d)."""
-    kind = vectors.schema.field("vector").type if "vector" in vectors.column_names else None
+    kind = vectors.schema.field(VECTOR).type if "vector" in vectors.column_names else None
     if not isinstance(kind, pa.FixedSizeListType):
         raise ArtifactError(f"table vectors: wanted a column 'vector' of fixed-size lists, got {kind}")
     dimension = kind.list_size
-    checked = vectors_schema("behaviour_id", dimension).check(vectors)
-    position = {name: row for row, name in enumerate(checked["behaviour_id"].to_pylist())}
+    checked = vectors_schema(BEHAVIOUR_ID, dimension).check(vectors)
+    position = {name: row for row, name in enumerate(checked[BEHAVIOUR_ID].to_pylist())}
     missing = [name for name in behaviour_ids.to_pylist() if name not in position]
     if missing:
         raise ArtifactError(
             f"table vectors: {len(missing)} behaviours have no vector, the first is {missing[0]!r}; "
             "encode the behaviours again"
         )
-    flat = checked["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    flat = checked[VECTOR].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     rows = [position[name] for name in behaviour_ids.to_pylist()]
     return np.asarray(flat, np.float32).reshape(-1, dimension)[rows]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, NEIGHBOUR_ID
 from scorerec.core.errors import ModelError
 from scorerec.core.tables import BEHAVIOURS, NEIGHBOURS
 
@@ -59,11 +60,11 @@ def neighbour_quality(neighbours: pa.Table, behaviours: pa.Table) -> NeighbourQu
         behaviours: BEHAVIOURS, one per user.
     """
     known, found = BEHAVIOURS.check(behaviours), NEIGHBOURS.check(neighbours)
-    place = {name: number for number, name in enumerate(known["behaviour_id"].to_pylist())}
+    place = {name: number for number, name in enumerate(known[BEHAVIOUR_ID].to_pylist())}
     likes = _likes(known)
     counts = np.asarray(likes.sum(1)).ravel()
-    left = np.array([place[name] for name in found["behaviour_id"].to_pylist()], np.int64)
-    right = np.array([place[name] for name in found["neighbour_id"].to_pylist()], np.int64)
+    left = np.array([place[name] for name in found[BEHAVIOUR_ID].to_pylist()], np.int64)
+    right = np.array([place[name] for name in found[NEIGHBOUR_ID].to_pylist()], np.int64)
     anchors = np.unique(left)
     anchors = anchors[np.linspace(0, len(anchors) - 1, min(len(anchors), _MOST_ANCHORS)).astype(np.int64)]
     together = (likes[anchors] @ likes.T).toarray()  # (A, users)
@@ -106,7 +107,7 @@ def require_signal(warnings: list[str], forced: bool) -> None:
 
 def _likes(behaviours: pa.Table) -> sp.csr_matrix:
     """Return which items each behaviour holds, (N, n_items), as ones."""
-    lists = behaviours["item_ids"].combine_chunks()
+    lists = behaviours[ITEM_IDS].combine_chunks()
     items = np.unique(lists.flatten().to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     ends: npt.NDArray[np.int64] = lists.offsets.to_numpy().astype(np.int64)
     ends = ends - ends[0]

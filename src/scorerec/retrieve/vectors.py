@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scorerec.core.columns import USER_ID, VECTOR
 from scorerec.core.errors import DataError
 from scorerec.core.tables import vectors_schema
 
@@ -45,7 +46,7 @@ def vector_matrix(table: pa.Table, key: str, ids: Sequence[str]) -> npt.NDArray[
     Raises:
         DataError: an id has no vector.
     """
-    column = table["vector"].combine_chunks()
+    column = table[VECTOR].combine_chunks()
     dimension = column.type.list_size
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     place = {name: index for index, name in enumerate(table[key].to_pylist())}
@@ -66,8 +67,8 @@ def read_user_vectors(path: Path, users: Sequence[str]) -> npt.NDArray[np.float3
     """
     wanted = f"{path}: wanted a Parquet file with user_id (text) and vector (lists of numbers)"
     try:
-        table = pq.read_table(path, columns=["user_id", "vector"])
-        rows = dict(zip(table["user_id"].cast(pa.string()).to_pylist(), table["vector"].to_pylist(), strict=True))
+        table = pq.read_table(path, columns=[USER_ID, VECTOR])
+        rows = dict(zip(table[USER_ID].cast(pa.string()).to_pylist(), table[VECTOR].to_pylist(), strict=True))
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise DataError(f"{wanted}: {error}") from None
     if missing := [user for user in users if user not in rows]:

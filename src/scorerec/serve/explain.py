@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorerec.core.columns import ITEM_ID, LABEL, SPLIT, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.tables import CONTEXTS
@@ -111,8 +112,8 @@ def recommend(folder: Path, user_ids: Sequence[str], count: int) -> list[Recomme
     found = []
     with opened_recommender(run) as recommender:
         for user, rows in known.items():
-            liked = rows.filter(pc.equal(rows["label"], 1))["item_id"].to_pylist()
-            items = recommender.recommend(user, liked, rows["item_id"].to_pylist(), count)
+            liked = rows.filter(pc.equal(rows[LABEL], 1))[ITEM_ID].to_pylist()
+            items = recommender.recommend(user, liked, rows[ITEM_ID].to_pylist(), count)
             latest = [run.prompter.describer.title(item) for item in liked[-5:]]
             found.append(Recommendations(user, len(liked), latest, items))
     return found
@@ -141,9 +142,9 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
 
 
 def _test_user(interactions: pa.Table, seed: int) -> str:
-    liked = interactions.filter(pc.equal(interactions["label"], 1))
-    counts = liked.group_by("user_id").aggregate([([], "count_all")]).to_pydict()
-    often = {user for user, count in zip(counts["user_id"], counts["count_all"], strict=True) if count >= 5}
-    tested = set(interactions.filter(pc.equal(interactions["split"], "test"))["user_id"].to_pylist())
+    liked = interactions.filter(pc.equal(interactions[LABEL], 1))
+    counts = liked.group_by(USER_ID).aggregate([([], "count_all")]).to_pydict()
+    often = {user for user, count in zip(counts[USER_ID], counts["count_all"], strict=True) if count >= 5}
+    tested = set(interactions.filter(pc.equal(interactions[SPLIT], "test"))[USER_ID].to_pylist())
     users = sorted(tested & often) or sorted(tested)
     return users[int(generator(seed, "example user").integers(len(users)))]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import MANIFEST, Artifact, ArtifactStore
+from scorerec.core.columns import BEHAVIOUR_ID, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import PROMPTS
@@ -154,14 +155,14 @@ def _forget_replies(runs: Sequence[Run], traces: Traces) -> int:
     """Forget what an assessor or a distant LM was asked about the user, whichever run drew the question."""
     if not runs or not runs[0].replies_path.is_file():
         return 0
-    targets, behaviours = traces.ids["target_id"], traces.ids["behaviour_id"]
+    targets, behaviours = traces.ids[TARGET_ID], traces.ids[BEHAVIOUR_ID]
     texts: set[str] = set()
     for run in runs:
         for scores, prompts in ASKED_AFAR.items():
             if scores in run.artifacts:
                 texts.update(texts_about(run.table(prompts, PROMPTS), run.config.llm.budget, targets, behaviours))
         if "corpus" in run.artifacts:
-            theirs = pc.is_in(run.all_targets["target_id"], pa.array(sorted(targets), pa.string()))
+            theirs = pc.is_in(run.all_targets[TARGET_ID], pa.array(sorted(targets), pa.string()))
             texts.update(run.prompter.assessing_texts(run.all_targets.filter(theirs), run.queries))
     if not texts:
         return 0

@@ -16,6 +16,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from scorerec.core.artifacts import read_table, write_table
+from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TIMESTAMP, USER_ID
 from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import INTERACTIONS, TableSchema
 from scorerec.data.additions import read_additions
@@ -25,7 +26,7 @@ from scorerec.retrieve.index import BehaviourIndex
 
 LIVE = "live"
 _PATIENCE = 60  # seconds to wait for somebody else who is writing
-_KEY = ("user_id", "item_id", "timestamp")
+_KEY = (USER_ID, ITEM_ID, TIMESTAMP)
 ADDED = TableSchema("added", _KEY, pa.schema([INTERACTIONS.columns.field(name) for name in (*_KEY, "label")]))
 
 
@@ -54,8 +55,8 @@ def add_behaviours(folder: Path, file: Path) -> Added:
         ArtifactError: the run has not come to its candidates, or somebody else is adding to it.
     """
     run = Run.open(folder)
-    rows = read_additions(file, run.config.data.label, run.items["item_id"])
-    users = rows["user_id"].unique(maintain_order=True).to_list()
+    rows = read_additions(file, run.config.data.label, run.items[ITEM_ID])
+    users = rows[USER_ID].unique(maintain_order=True).to_list()
     found_by = run.finder()
     with _alone(folder):
         added = pl.concat([_added(folder), rows]).unique(_KEY, keep="last", maintain_order=True)
@@ -65,7 +66,7 @@ def add_behaviours(folder: Path, file: Path) -> Added:
         with _live_index(run, found_by.fingerprint) as index:
             index.replace_users(users, behaviours, found_by.behaviours(behaviours))
         write_table(folder / LIVE, ADDED, added.to_arrow())
-    return Added(rows.height, int(rows["label"].sum()), len(users), behaviours.num_rows)
+    return Added(rows.height, int(rows[LABEL].sum()), len(users), behaviours.num_rows)
 
 
 def known_interactions(run: Run, user_id: str) -> pa.Table:
@@ -89,7 +90,7 @@ def forget_live(folder: Path, user_id: str) -> int:
         return 0
     with _alone(folder):
         added = _added(folder)
-        kept = added.filter(pl.col("user_id") != user_id)
+        kept = added.filter(pl.col(USER_ID) != user_id)
         if kept.height < added.height:
             write_table(folder / LIVE, ADDED, kept.to_arrow())
         path, count = folder / LIVE / INDEX, added.height - kept.height
@@ -110,14 +111,14 @@ def _merged(run: Run, added: pl.DataFrame, users: Collection[str]) -> pl.DataFra
     columns = INTERACTIONS.columns.names
     recorded = pl.DataFrame(run.interactions)
     rows = pl.concat([recorded, added.with_columns(split=pl.lit("train"))], how="diagonal")
-    rows = rows.filter(pl.col("user_id").is_in(list(users))).sort("timestamp", maintain_order=True)
+    rows = rows.filter(pl.col(USER_ID).is_in(list(users))).sort(TIMESTAMP, maintain_order=True)
     rows = rows.unique(_KEY, keep="last", maintain_order=True)
     if run.config.data.repeats != "keep":  # a second opinion of an item is the one that counts
-        pair = pl.struct("user_id", "item_id")
+        pair = pl.struct(USER_ID, ITEM_ID)
         rows = rows.filter(pair.is_first_distinct() if run.config.data.repeats == "first" else pair.is_last_distinct())
-    liked = pl.col("label").cast(pl.Int32)
-    before = (liked.cum_sum() - liked).over("user_id")
-    return rows.drop("row_id").with_row_index("row_id").with_columns(n_before=before).select(columns)
+    liked = pl.col(LABEL).cast(pl.Int32)
+    before = (liked.cum_sum() - liked).over(USER_ID)
+    return rows.drop(ROW_ID).with_row_index(ROW_ID).with_columns(n_before=before).select(columns)
 
 
 def _live_index(run: Run, encoder: str) -> BehaviourIndex:

@@ -8,12 +8,13 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
+from scorerec.core.columns import ITEM_ID, LABEL, METHOD, P_YES, ROW_ID, SPLIT, TARGET_ID, TIMESTAMP, USER_ID
 from scorerec.core.errors import ArtifactError, ConfigError, DataError
 from scorerec.core.storage import told_clearly
 from scorerec.evaluate.rows import as_frame
 from scorerec.experiment.run import Run
 
-COLUMNS = ("row_id", "user_id", "item_id", "timestamp", "split", "label", "method", "score")
+COLUMNS = (ROW_ID, USER_ID, ITEM_ID, TIMESTAMP, SPLIT, LABEL, METHOD, "score")
 ENDINGS = (".csv", ".parquet")
 
 
@@ -44,17 +45,17 @@ def run_scores(run: Run, methods: Collection[str] | None = None) -> pa.Table:
             raise ArtifactError(f"{run.folder}: {key} has no scores yet; `scorerec run --to {method.stage}` first")
         if method.stage in run.artifacts:
             scores = as_frame(run.scores(method.stage, key))
-            wanted = scores.select("target_id", pl.col("p_yes").alias("score"))
-            own = rows.join(wanted, on="target_id", maintain_order="left")
+            wanted = scores.select(TARGET_ID, pl.col(P_YES).alias("score"))
+            own = rows.join(wanted, on=TARGET_ID, maintain_order="left")
             found.append(own.with_columns(method=pl.lit(key)).select(found[0].columns))
     return pl.concat(found).select(COLUMNS).to_arrow()
 
 
 def _judged(run: Run) -> pl.DataFrame:
-    targets = as_frame(run.all_targets).select("target_id", "row_id", "split")
-    interactions = as_frame(run.interactions).drop("split")
-    judged = targets.filter(pl.col("split") == run.config.evaluation.split, pl.col("row_id").is_not_null())
-    return judged.join(interactions, on="row_id").sort("row_id").select("target_id", *COLUMNS[:-2])
+    targets = as_frame(run.all_targets).select(TARGET_ID, ROW_ID, SPLIT)
+    interactions = as_frame(run.interactions).drop(SPLIT)
+    judged = targets.filter(pl.col(SPLIT) == run.config.evaluation.split, pl.col(ROW_ID).is_not_null())
+    return judged.join(interactions, on=ROW_ID).sort(ROW_ID).select(TARGET_ID, *COLUMNS[:-2])
 
 
 def write_scores(folder: Path, out: Path, methods: Collection[str] | None = None) -> int:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scorerec.core.artifacts import MANIFEST, Artifact, write_part
+from scorerec.core.columns import BEHAVIOUR_ID, NEIGHBOUR_ID, QUERY_ID, ROW_ID, TARGET_ID, USER_ID
 from scorerec.core.storage import replace_file
 from scorerec.experiment.plan import holdings
 from scorerec.pipeline.producers import without_behaviours
@@ -33,18 +34,18 @@ class Traces:
     def __init__(self, user_id: str, artifacts: Collection[Artifact]):
         self.user_id = user_id
         paths = [path for artifact in artifacts for path in _parts(artifact)]
-        self.ids: dict[str, set[Any]] = {"user_id": {user_id}}
+        self.ids: dict[str, set[Any]] = {USER_ID: {user_id}}
         for column, owner in (
-            ("row_id", "user_id"),
-            ("query_id", "user_id"),
-            ("behaviour_id", "user_id"),
-            ("target_id", "query_id"),
+            (ROW_ID, USER_ID),
+            (QUERY_ID, USER_ID),
+            (BEHAVIOUR_ID, USER_ID),
+            (TARGET_ID, QUERY_ID),
         ):
             self.ids[column] = set(_ids_of(paths, column, owner, self.ids[owner]))
-        self.ids["neighbour_id"] = self.ids["behaviour_id"]
+        self.ids[NEIGHBOUR_ID] = self.ids[BEHAVIOUR_ID]
 
     def __bool__(self) -> bool:
-        return any(found for column, found in self.ids.items() if column != "user_id")
+        return any(found for column, found in self.ids.items() if column != USER_ID)
 
     def take_out(self, artifact: Artifact) -> Counter[str]:
         """Take the user out of an artifact, and say so in its manifest.
@@ -57,10 +58,10 @@ class Traces:
         """
         gone, is_open = Counter[str](), not artifact.manifest["files"]
         # Tables that say which ids are whose go last.
-        for path in sorted(_parts(artifact), key=lambda path: "user_id" in pq.read_schema(path).names):
+        for path in sorted(_parts(artifact), key=lambda path: USER_ID in pq.read_schema(path).names):
             table = pq.read_table(path)
             others = table.filter(pc.invert(self._is_theirs(table)))
-            left, n_changed = without_behaviours(others, self.ids["behaviour_id"])
+            left, n_changed = without_behaviours(others, self.ids[BEHAVIOUR_ID])
             if n_changed or left.num_rows < table.num_rows:
                 is_open = is_open or _open(artifact)
                 write_part(path, left)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import Draft, package_versions
+from scorerec.core.columns import LABEL, N_BEFORE, ROW_ID, SCORE, SPLIT, TARGET_ID, TITLE
 from scorerec.core.tables import (
     CANDIDATES,
     CONTEXTS,
@@ -100,8 +101,8 @@ def _warnings(run: Run) -> list[str]:
 
 def _history_and_popularity(run: Run, rows: JudgedRows) -> list[Slice]:
     interactions, targets = run.interactions, run.all_targets
-    liked_before = dict(zip(interactions["row_id"].to_pylist(), interactions["n_before"].to_pylist(), strict=True))
-    of_target = dict(zip(targets["target_id"].to_pylist(), targets["row_id"].to_pylist(), strict=True))
+    liked_before = dict(zip(interactions[ROW_ID].to_pylist(), interactions[N_BEFORE].to_pylist(), strict=True))
+    of_target = dict(zip(targets[TARGET_ID].to_pylist(), targets[ROW_ID].to_pylist(), strict=True))
     n_before = np.array([liked_before[of_target[target_id]] for target_id in rows.target_ids], np.int64)
     return history_and_popularity(rows, interactions, n_before)
 
@@ -142,8 +143,8 @@ def _summary(run: Run, rows: JudgedRows) -> dict[str, str]:
     config, notes = run.config, run.artifact("data").facts
     return {
         "data": str(notes["source"]),
-        "split": f"{notes['split']}; judged on {rows.split}",
-        "label": str(notes["label"]),
+        "split": f"{notes[SPLIT]}; judged on {rows.split}",
+        "label": str(notes[LABEL]),
         "rows": f"{len(rows.labels):,} of {len(set(rows.user_ids)):,} users",
         "corpus of behaviours": config.corpus.kind,
         "language model": config.llm.backbone,
@@ -156,9 +157,9 @@ def _summary(run: Run, rows: JudgedRows) -> dict[str, str]:
 
 def _examples(run: Run, rows: JudgedRows) -> list[Example]:
     items = run.items
-    chosen = choose_examples(rows, METHODS["score"].label, run.config.evaluation.n_examples)
+    chosen = choose_examples(rows, METHODS[SCORE].label, run.config.evaluation.n_examples)
     prompts = run.table("prompts-score", PROMPTS)
-    mine = prompts.filter(pc.is_in(prompts["target_id"], pa.array(chosen, pa.string())))
+    mine = prompts.filter(pc.is_in(prompts[TARGET_ID], pa.array(chosen, pa.string())))
     tables = EvidenceTables(
         run.all_targets,
         run.queries,
@@ -166,6 +167,6 @@ def _examples(run: Run, rows: JudgedRows) -> list[Example]:
         run.table("candidates", CANDIDATES),
         run.table("contexts", CONTEXTS),
         run.lm("tuned-score").as_read(mine),
-        dict(zip(run.item_ids, items["title"].to_pylist(), strict=True)),
+        dict(zip(run.item_ids, items[TITLE].to_pylist(), strict=True)),
     )
     return read_examples(tables, rows, chosen)

@@ -13,6 +13,7 @@ from scorerec.assess.collect import collect, make_assessor, sample_targets
 from scorerec.assess.plan import AssessmentRequest
 from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.core.artifacts import MODEL, Draft, read_table
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, QUERY_ID, TARGET_ID, USER_ID, VECTOR
 from scorerec.core.tables import (
     ASSESSMENTS,
     BEHAVIOURS,
@@ -42,7 +43,7 @@ def car(run: Run, draft: Draft) -> None:
     behaviours = run.table("neighbours", BEHAVIOURS)
     config = run.config.car
     encoder = load_encoder(config.model, config.max_length)
-    texts = encoder_texts(run.prompter, encoder, behaviours, "behaviour_id")
+    texts = encoder_texts(run.prompter, encoder, behaviours, BEHAVIOUR_ID)
     neighbours = run.table("neighbours", NEIGHBOURS)
     if config.n_prefixes:
         prefixes = _prefix_neighbours(run, encoder, behaviours)
@@ -55,14 +56,14 @@ def _prefix_neighbours(run: Run, encoder: SentenceTransformer, behaviours: pa.Ta
     config = run.config
     train = run.targets("train")
     queries = run.queries
-    asked = queries.filter(pc.is_in(queries["query_id"], train["query_id"].combine_chunks()))
+    asked = queries.filter(pc.is_in(queries[QUERY_ID], train[QUERY_ID].combine_chunks()))
     sampled = sample_prefixes(asked, config.car.n_prefixes, config.seed)
-    texts = encoder_texts(run.prompter, encoder, sampled, "query_id")
-    raw = run.crm().encode(sampled["item_ids"].to_pylist())
+    texts = encoder_texts(run.prompter, encoder, sampled, QUERY_ID)
+    raw = run.crm().encode(sampled[ITEM_IDS].to_pylist())
     prepared = run.similarity().prepare(raw)
-    states = teaching(run, prepared, sampled["item_ids"].to_pylist(), behaviours)
-    vectors = vector_table("query_id", sampled["query_id"].to_pylist(), states)
-    known = read_table(run.artifact("neighbours").path, vectors_schema("behaviour_id", states.shape[1]))
+    states = teaching(run, prepared, sampled[ITEM_IDS].to_pylist(), behaviours)
+    vectors = vector_table(QUERY_ID, sampled[QUERY_ID].to_pylist(), states)
+    known = read_table(run.artifact("neighbours").path, vectors_schema(BEHAVIOUR_ID, states.shape[1]))
     return prefix_neighbours(sampled, texts, vectors, behaviours, known, config.evidence.n_neighbours)
 
 
@@ -99,7 +100,7 @@ def rankings(run: Run, draft: Draft) -> None:
         lists = item_lists(run.behaviours)
         draft.write(RANKINGS, rank_by_titles(assessments, run.all_targets, candidates, lists, vectors))
         return
-    texts = encoder_texts(run.prompter, embedder, run.behaviours, "behaviour_id")
+    texts = encoder_texts(run.prompter, embedder, run.behaviours, BEHAVIOUR_ID)
     ranking = rank(assessments, run.all_targets, candidates, texts, lambda batch: encode(embedder, batch))
     draft.write(RANKINGS, ranking)
 
@@ -108,12 +109,12 @@ def sare(run: Run, draft: Draft) -> None:
     """Tune SARE on the rankings (Eq. 10-12)."""
     config, writer = run.config, run.prompter
     rankings = run.table("rankings", RANKINGS)
-    assessed = set(rankings["target_id"].to_pylist())
+    assessed = set(rankings[TARGET_ID].to_pylist())
     targets = run.all_targets
-    sampled = targets.filter([name in assessed for name in targets["target_id"].to_pylist()])
+    sampled = targets.filter([name in assessed for name in targets[TARGET_ID].to_pylist()])
     queries = run.queries
-    users = with_users(sampled, queries)["user_id"]
-    prompts = writer.basic(sampled, queries).append_column("user_id", users)
+    users = with_users(sampled, queries)[USER_ID]
+    prompts = writer.basic(sampled, queries).append_column(USER_ID, users)
     untuned = load_reranker(config.sare.model, config.sare, run.device)
     texts = reranker_texts(writer, untuned, run.behaviours)
     facts = train_sare(prompts, texts, rankings, untuned, draft.path / MODEL, config.seed)
@@ -166,7 +167,7 @@ def search_index(run: Run, draft: Draft, found_by: Vectors) -> None:
     """
     behaviours, queries = run.behaviours, run.queries
     vectors = found_by.behaviours(behaviours)
-    with BehaviourIndex.create(draft.path / INDEX, found_by.fingerprint, vectors["vector"].type.list_size) as index:
+    with BehaviourIndex.create(draft.path / INDEX, found_by.fingerprint, vectors[VECTOR].type.list_size) as index:
         index.add(behaviours, vectors)
         found = retrieve_candidates(queries, found_by.queries(queries), index, run.config.evidence.n_candidates)
     draft.write(CANDIDATES, found)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from scorerec.core.columns import METHOD, N_TOKENS, P_YES, QUERY_ID, TARGET_ID, USER_ID
 from scorerec.core.tables import SCORES
 
 JUDGED = ("valid", "test")
@@ -14,13 +15,13 @@ JUDGED = ("valid", "test")
 
 def with_users(targets: pa.Table, queries: pa.Table) -> pa.Table:
     """Return the targets with the ``user_id`` of their query, in the order of ``targets``."""
-    users = dict(zip(queries["query_id"].to_pylist(), queries["user_id"].to_pylist(), strict=True))
-    return targets.append_column("user_id", pa.array([users[query] for query in targets["query_id"].to_pylist()]))
+    users = dict(zip(queries[QUERY_ID].to_pylist(), queries[USER_ID].to_pylist(), strict=True))
+    return targets.append_column(USER_ID, pa.array([users[query] for query in targets[QUERY_ID].to_pylist()]))
 
 
 def with_method(scores: pa.Table, method: str) -> pa.Table:
     """Return scores with the key of who gave them."""
-    return scores.append_column("method", pa.array([method] * scores.num_rows, pa.string()))
+    return scores.append_column(METHOD, pa.array([method] * scores.num_rows, pa.string()))
 
 
 def score_table(targets: pa.Table, method: str, p_yes: Sequence[float] | np.ndarray) -> pa.Table:
@@ -35,10 +36,10 @@ def score_table(targets: pa.Table, method: str, p_yes: Sequence[float] | np.ndar
     return SCORES.check(
         pa.table(
             {
-                "target_id": targets["target_id"],
-                "method": pa.array([method] * n_rows, pa.string()),
-                "p_yes": pa.array(np.asarray(p_yes, dtype=np.float64)),
-                "n_tokens": pa.nulls(n_rows, pa.int32()),
+                TARGET_ID: targets[TARGET_ID],
+                METHOD: pa.array([method] * n_rows, pa.string()),
+                P_YES: pa.array(np.asarray(p_yes, dtype=np.float64)),
+                N_TOKENS: pa.nulls(n_rows, pa.int32()),
             }
         )
     )

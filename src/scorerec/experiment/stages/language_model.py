@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scorerec.core.artifacts import MODEL, Draft
+from scorerec.core.columns import BEHAVIOUR_ID, QUERY_ID, USER_ID
 from scorerec.core.tables import CANDIDATES, CONTEXTS, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
@@ -51,8 +52,8 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
     is behind Eq. 4, and what differs between CRMs is not the LM.
     """
     config = run.config
-    owners = dict(zip(run.behaviours["behaviour_id"].to_pylist(), run.behaviours["user_id"].to_pylist(), strict=True))
-    retrieved = ranked(run.table("candidates-base", CANDIDATES), "query_id")
+    owners = dict(zip(run.behaviours[BEHAVIOUR_ID].to_pylist(), run.behaviours[USER_ID].to_pylist(), strict=True))
+    retrieved = ranked(run.table("candidates-base", CANDIDATES), QUERY_ID)
     producers = [{query: [owners[name] for name in names] for query, names in retrieved.items()}]
     early = early_rows(run.targets("train"), config.reading.share)
     budget = config.llm.titles(config.evidence.n_context_users)

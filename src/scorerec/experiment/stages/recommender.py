@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import MODEL, Draft
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, LABEL, P_YES, SPLIT, TARGET_ID, USER_ID
 from scorerec.core.tables import (
     BEHAVIOURS,
     NEIGHBOURS,
@@ -52,10 +53,10 @@ def scores_with_item_mean(run: Run, draft: Draft) -> None:
     columns = []
     for stage, method in (("references", "item-mean"), ("crm-scores", "crm")):
         own = run.scores(stage, method)
-        of_target = dict(zip(own["target_id"].to_pylist(), own["p_yes"].to_pylist(), strict=True))
-        columns.append(np.array([of_target[name] for name in targets["target_id"].to_pylist()]))
-    is_valid = pc.equal(targets["split"], "valid").to_numpy(zero_copy_only=False)
-    labels = targets["label"].to_numpy().astype(np.int8)
+        of_target = dict(zip(own[TARGET_ID].to_pylist(), own[P_YES].to_pylist(), strict=True))
+        columns.append(np.array([of_target[name] for name in targets[TARGET_ID].to_pylist()]))
+    is_valid = pc.equal(targets[SPLIT], "valid").to_numpy(zero_copy_only=False)
+    labels = targets[LABEL].to_numpy().astype(np.int8)
     p_yes, facts = combine(columns[0], columns[1], labels, is_valid)
     draft.facts.update(facts)
     draft.write(SCORES, score_table(targets, "crm+item", p_yes))
@@ -67,12 +68,12 @@ def neighbours(run: Run, draft: Draft) -> None:
     behaviours = training_behaviours(run.interactions)
     own = config.user_vectors
     if own is None:
-        states = run.crm().encode(behaviours["item_ids"].to_pylist())
+        states = run.crm().encode(behaviours[ITEM_IDS].to_pylist())
     else:
-        states = read_user_vectors(own, behaviours["user_id"].to_pylist())
+        states = read_user_vectors(own, behaviours[USER_ID].to_pylist())
     similarity = Similarity.of(states, config.similarity)
-    taught = teaching(run, similarity.prepare(states), behaviours["item_ids"].to_pylist(), behaviours)
-    vectors = vector_table("behaviour_id", behaviours["behaviour_id"].to_pylist(), taught)
+    taught = teaching(run, similarity.prepare(states), behaviours[ITEM_IDS].to_pylist(), behaviours)
+    vectors = vector_table(BEHAVIOUR_ID, behaviours[BEHAVIOUR_ID].to_pylist(), taught)
     neighbours = find_neighbours(vectors, behaviours, config.n_neighbours)
     quality = neighbour_quality(neighbours, behaviours)
     warnings = quality.warnings(run.config.crm.label if own is None else str(own))
@@ -81,7 +82,7 @@ def neighbours(run: Run, draft: Draft) -> None:
     require_signal([*of_model, *warnings], config.force)
     similarity.save(draft.path)
     draft.write(BEHAVIOURS, behaviours)
-    draft.write(vectors_schema("behaviour_id", taught.shape[1]), vectors)
+    draft.write(vectors_schema(BEHAVIOUR_ID, taught.shape[1]), vectors)
     draft.write(NEIGHBOURS, neighbours)
 
 
@@ -112,7 +113,7 @@ def teaching(
     evidence, parts = run.config.evidence, [prepared]
     for name in evidence.beside:
         model = run.crm_beside(name)
-        similarity = Similarity.of(model.encode(behaviours["item_ids"].to_pylist()), evidence.similarity)
+        similarity = Similarity.of(model.encode(behaviours[ITEM_IDS].to_pylist()), evidence.similarity)
         parts.append(similarity.prepare(model.encode(lists)))
     vectors = np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(parts)))
     return blended(vectors, ItemSets(behaviours).vectors(lists), evidence.item_sets) if evidence.item_sets else vectors

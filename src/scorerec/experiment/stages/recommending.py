@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scorerec.core.artifacts import Draft
+from scorerec.core.columns import QUERY_ID
 from scorerec.core.tables import PROMPTS
 from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import JUDGED
@@ -22,8 +23,8 @@ def _numbers(run: Run) -> dict[str, int]:
 def prompts(run: Run, draft: Draft) -> None:
     """Find evidence and write P^s as the recommender does, with these numbers."""
     targets = run.targets(*JUDGED)
-    asked = set(targets["query_id"].to_pylist())
-    queries = run.queries.filter([query in asked for query in run.queries["query_id"].to_pylist()])
+    asked = set(targets[QUERY_ID].to_pylist())
+    queries = run.queries.filter([query in asked for query in run.queries[QUERY_ID].to_pylist()])
     with BehaviourIndex.open(run.artifact("candidates").path / INDEX) as index:
         chain = Chain(run.finder(), index, run.reranker(), **_numbers(run))
         draft.write(PROMPTS, chain.evidence(targets, queries).prompts)

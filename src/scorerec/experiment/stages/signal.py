@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import Draft
+from scorerec.core.columns import ITEM_ID, LABEL, QUERY_ID, SPLIT, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.core.ranking import ranking_metrics
@@ -62,8 +63,8 @@ def _measured(run: Run, is_whole: bool) -> Signal:
     behaviours, queries = run.behaviours, run.queries
     targets = {split: _targets(run, split) for split in measured_splits(run.config)}
     rows = {split: _rows(run, part, split) for split, part in targets.items()}
-    asked = pa.concat_tables(targets.values())["query_id"].combine_chunks()
-    queries = queries.filter(pc.is_in(queries["query_id"], asked))
+    asked = pa.concat_tables(targets.values())[QUERY_ID].combine_chunks()
+    queries = queries.filter(pc.is_in(queries[QUERY_ID], asked))
     counts: list[UserCount] = []
     alike = []
     known: dict[tuple[str, str], npt.NDArray[np.bool_]] = {}
@@ -121,17 +122,17 @@ def _rows(run: Run, targets: pa.Table, split: str) -> SignalRows:
     """Return users, labels and item means; a training row's own label is left out of its item's mean."""
     interactions = run.interactions
     weight = run.artifact("references").facts["item-mean"]["prior_weights"]["item"]
-    train = interactions.filter(pc.equal(interactions["split"], "train"))
-    place = {item: number for number, item in enumerate(pc.unique(interactions["item_id"]).to_pylist())}
-    items = np.array([place[item] for item in train["item_id"].to_pylist()], np.int64)
-    labels = train["label"].to_numpy().astype(np.float64)
+    train = interactions.filter(pc.equal(interactions[SPLIT], "train"))
+    place = {item: number for number, item in enumerate(pc.unique(interactions[ITEM_ID]).to_pylist())}
+    items = np.array([place[item] for item in train[ITEM_ID].to_pylist()], np.int64)
+    labels = train[LABEL].to_numpy().astype(np.float64)
     liked, rated = (np.bincount(items, column, len(place)) for column in (labels, np.ones(len(labels))))
-    own = np.array([place[item] for item in targets["item_id"].to_pylist()], np.int64)
-    label = targets["label"].to_numpy().astype(np.int8)
+    own = np.array([place[item] for item in targets[ITEM_ID].to_pylist()], np.int64)
+    label = targets[LABEL].to_numpy().astype(np.int8)
     seen = 1.0 if split == "train" else 0.0
     mean = (liked[own] - seen * label + weight * labels.mean()) / (rated[own] - seen + weight)
     mean = np.clip(mean, 1e-6, 1 - 1e-6)
-    users = with_users(targets, run.queries)["user_id"].to_pylist()
+    users = with_users(targets, run.queries)[USER_ID].to_pylist()
     numbers = np.unique(np.array(users, dtype=str), return_inverse=True)[1].astype(np.int64)
     return SignalRows(split, numbers, label, np.log(mean) - np.log1p(-mean))
 

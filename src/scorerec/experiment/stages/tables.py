@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from scorerec.core.artifacts import Draft
+from scorerec.core.columns import ITEM_ID, ROW_ID, SPLIT, TITLE, USER_ID
 from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, QUERIES, SCORES, TARGETS
 from scorerec.crm.references import fit_references
 from scorerec.crm.simple import fit_simple
@@ -35,7 +36,7 @@ def references(run: Run, draft: Draft) -> None:
     """Score the judged rows by the means of items and users."""
     judged = with_users(run.targets(*JUDGED), run.queries)
     predictors, facts = fit_references(run.interactions)
-    users, items = judged["user_id"].to_pylist(), judged["item_id"].to_pylist()
+    users, items = judged[USER_ID].to_pylist(), judged[ITEM_ID].to_pylist()
     parts = [score_table(judged, key, predictor.predict(users, items)) for key, predictor in predictors.items()]
     draft.write(SCORES, pa.concat_tables(parts))
     draft.facts.update(facts)
@@ -44,16 +45,16 @@ def references(run: Run, draft: Draft) -> None:
 def simple(run: Run, draft: Draft) -> None:
     """Score the judged rows with the four predictors that need no network of their own."""
     embedder = load_encoder(run.config.evidence.text_embedder, device=run.device)
-    vectors = encode(embedder, run.items["title"].to_pylist())
+    vectors = encode(embedder, run.items[TITLE].to_pylist())
     found = fit_simple(run.interactions, dict(zip(run.item_ids, vectors, strict=True)), run.config.seed)
-    judged, ordered = run.targets(*JUDGED), run.interactions.sort_by("row_id")
-    splits = ordered["split"].to_pylist()
+    judged, ordered = run.targets(*JUDGED), run.interactions.sort_by(ROW_ID)
+    splits = ordered[SPLIT].to_pylist()
     parts = []
     for key, by_split in found.items():
         scores: dict[int, float] = {}
         for split, one in by_split.items():
-            rows = ordered.filter([part == split for part in splits])["row_id"].to_pylist()
+            rows = ordered.filter([part == split for part in splits])[ROW_ID].to_pylist()
             scores |= dict(zip(rows, one.p_yes.tolist(), strict=True))
-        parts.append(score_table(judged, key, [scores[row] for row in judged["row_id"].to_pylist()]))
+        parts.append(score_table(judged, key, [scores[row] for row in judged[ROW_ID].to_pylist()]))
         draft.facts[key] = by_split["valid"].facts
     draft.write(SCORES, pa.concat_tables(parts))
