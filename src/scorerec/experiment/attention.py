@@ -20,7 +20,6 @@ from scorerec.llm.attention import TEMPLATE, VECTOR, TokenWeight, prompt_attenti
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import Scorer
-from scorerec.text.segments import Segment
 
 SPANS = {
     "history": "history",
@@ -122,7 +121,8 @@ def attend(
     scorer = _LOADERS[method](run.model(tuned), run.config.llm, run.config.device)
 
     def weights(target: pa.Table) -> list[TokenWeight]:
-        return prompt_attention(scorer, _prompt(table, target), *look)
+        own = table.filter(pc.is_in(table["target_id"], target["target_id"].combine_chunks()))
+        return prompt_attention(scorer, read_prompts(own)[0], *look)
 
     tokens = weights(chosen)
     several = [tokens] if n_rows == 1 else [weights(target) for target in sampled_test_rows(run.all_targets, n_rows)]
@@ -136,10 +136,6 @@ def sampled_test_rows(targets: pa.Table, count: int) -> list[pa.Table]:
     tested = targets.filter(pc.equal(targets["split"], "test"))
     order = generator(0, "attention").permutation(tested.num_rows)[:count]
     return [tested.slice(int(place), 1) for place in order]
-
-
-def _prompt(prompts: pa.Table, target: pa.Table) -> list[Segment]:
-    return read_prompts(prompts.filter(pc.is_in(prompts["target_id"], target["target_id"].combine_chunks())))[0]
 
 
 def _shares(tokens: Sequence[TokenWeight]) -> dict[str, float]:

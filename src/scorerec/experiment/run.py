@@ -232,13 +232,17 @@ class Run:
         of_vectors = self.artifact("neighbours").fingerprint
         return TasteFinder(self.crm(), self.similarity(), of_vectors, self.config.finding.activity)
 
-    def index(self, path: Path | None = None) -> BehaviourIndex:
+    def index(self, path: Path | None = None, encoder: str | None = None) -> BehaviourIndex:
         """Open the index of behaviours that candidates are retrieved from, or a copy of it; to be used with ``with``.
 
         Args:
-            path: of the copy.
+            path: of the copy; None: the run's own.
+            encoder: fingerprint of what will search it; None to take any.
+
+        Raises:
+            ArtifactError: there is no index, or it is of another version or encoder.
         """
-        return BehaviourIndex.open(path or self.artifact("candidates").path / INDEX)
+        return open_index(path or self.artifact("candidates").path / INDEX, encoder)
 
     def reranker(self) -> Reranker:
         """Load SARE."""
@@ -281,6 +285,15 @@ class Run:
         """Open the store of replies during the block."""
         with ReplyStore(self.replies_path) as store:
             yield store
+
+
+def open_index(path: Path, encoder: str | None = None) -> BehaviourIndex:
+    """Open an index of behaviours; to be used with ``with``.
+
+    Raises:
+        ArtifactError: there is no index, or it is of another version or encoder.
+    """
+    return BehaviourIndex.open(path, encoder)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

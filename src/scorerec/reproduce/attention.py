@@ -16,7 +16,6 @@ from scorerec.evaluate.plots import COLOURS, plot_style
 from scorerec.evaluate.tables import NONE, markdown
 from scorerec.experiment.attention import SPANS, STAGES_OF, Attention, Look, attend, sampled_test_rows
 from scorerec.experiment.runner import Runner
-from scorerec.llm.attention import TokenWeight
 from scorerec.reproduce.figures import Picture, picture
 
 _NAMES = {"score": "SCORE", "llara": "LLaRA"}
@@ -94,11 +93,11 @@ def attention_text(found: Sequence[Attention]) -> str:
     )
 
 
-def _strongest(tokens: Sequence[TokenWeight]) -> list[int]:
+def _strongest(shown: Attention) -> list[int]:
     """Return the places of the strongest tokens, none so near to a stronger one that their names would overlap."""
     chosen: list[int] = []
-    for place in sorted(range(len(tokens)), key=lambda place: -tokens[place].weight):
-        if len(chosen) < _MOST_TICKS and all(_CHARACTERS * abs(place - other) > len(tokens) for other in chosen):
+    for place in sorted(range(len(shown.tokens)), key=lambda place: -shown.tokens[place].weight):
+        if len(chosen) < _MOST_TICKS and all(_CHARACTERS * abs(place - other) > len(shown.tokens) for other in chosen):
             chosen.append(place)
     return chosen
 
@@ -115,7 +114,7 @@ def attention_figure(found: Sequence[Attention]) -> Picture:
             if at:
                 label = f"{name}: {entry.shares[span]:.0%}"
                 axes.bar(at, [entry.tokens[place].weight for place in at], 1.0, color=colours[span], label=label)
-        strongest = _strongest(entry.tokens)
+        strongest = _strongest(entry)
         texts = [entry.tokens[place].text.strip()[:18].replace("$", r"\$") for place in strongest]
         axes.set_xticks(strongest, texts, rotation=60, ha="right", fontsize=6)
         axes.set_title(_NAMES[entry.method], fontsize=9)

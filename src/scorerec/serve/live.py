@@ -21,8 +21,7 @@ from scorerec.core.errors import ArtifactError
 from scorerec.core.tables import INTERACTIONS, TableSchema
 from scorerec.data.additions import read_additions
 from scorerec.data.corpus import build_corpus
-from scorerec.experiment.run import INDEX, Run
-from scorerec.retrieve.index import BehaviourIndex
+from scorerec.experiment.run import INDEX, Run, open_index
 
 LIVE = "live"
 _PATIENCE = 60  # seconds to wait for somebody else who is writing
@@ -63,7 +62,7 @@ def add_behaviours(folder: Path, file: Path) -> Added:
         # All that happened by now is history, whatever part it was in when the run was made.
         known = _merged(run, added, users).with_columns(split=pl.lit("train"))
         behaviours = build_corpus(known.to_arrow(), run.config.corpus).behaviours
-        with _live_index(run, found_by.fingerprint) as index:
+        with run.index(_live_index(run, found_by.fingerprint), found_by.fingerprint) as index:
             index.replace_users(users, behaviours, found_by.behaviours(behaviours))
         write_table(folder / LIVE, ADDED, added.to_arrow())
     return Added(rows.height, int(rows[LABEL].sum()), len(users), behaviours.num_rows)
@@ -95,7 +94,7 @@ def forget_live(folder: Path, user_id: str) -> int:
             write_table(folder / LIVE, ADDED, kept.to_arrow())
         path, count = folder / LIVE / INDEX, added.height - kept.height
         if path.is_file():
-            with BehaviourIndex.open(path) as index:
+            with open_index(path) as index:
                 count += index.delete_user(user_id)
     return count
 
@@ -121,12 +120,13 @@ def _merged(run: Run, added: pl.DataFrame, users: Collection[str]) -> pl.DataFra
     return rows.drop(ROW_ID).with_row_index(ROW_ID).with_columns(n_before=before).select(columns)
 
 
-def _live_index(run: Run, encoder: str) -> BehaviourIndex:
+def _live_index(run: Run, encoder: str) -> Path:
+    """Return the file of the index that may be written to, a copy of the run's own at first."""
     live = run.folder / LIVE / INDEX
     if not live.is_file():
-        with BehaviourIndex.open(run.artifact("candidates").path / INDEX, encoder) as index:
+        with run.index(encoder=encoder) as index:
             index.copy(live)
-    return BehaviourIndex.open(live, encoder)
+    return live
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from scorerec.core.artifacts import MANIFEST, Artifact, write_part
 from scorerec.core.columns import BEHAVIOUR_ID, NEIGHBOUR_ID, QUERY_ID, ROW_ID, TARGET_ID, USER_ID
 from scorerec.core.storage import replace_file
 from scorerec.experiment.plan import holdings
+from scorerec.experiment.run import open_index
 from scorerec.pipeline.producers import without_behaviours
-from scorerec.retrieve.index import BehaviourIndex
 
 _NOTE = "rows of forgotten users are gone: this is no longer what the same inputs would give"
 
@@ -68,7 +68,7 @@ class Traces:
                 gone.update({path.parent.name: table.num_rows - left.num_rows, "changed": n_changed})
         for name in (name for name, holds in (holdings(artifact.stage) or {}).items() if holds == "index"):
             is_open = is_open or _open(artifact)
-            with BehaviourIndex.open(artifact.path / name) as index:
+            with open_index(artifact.path / name) as index:
                 gone["index"] += index.delete_user(self.user_id)
         if is_open:
             _close(artifact)
