@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from scorerec.evaluate.results import Signal
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.plan import stages_of
+from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
 from scorerec.nn.devices import use_threads
 
@@ -41,16 +41,16 @@ def main() -> None:
         console.print(f"{variant or 'as it is'} ...")
         runner = Runner(stages_of(config), config, arguments.out)
         made = runner.made("signal")
-        add_rows(table, variant or "as it is", made.signal(), arguments.users)
+        add_rows(table, variant or "as it is", made, arguments.users)
         recall = {name: value for name, value in made.artifact("car").facts.items() if name.startswith("recall")}
         quality = made.artifact("sare").facts["quality"]["tuned"] or {}
         console.print(f"  CAR {recall}; SARE, pairs in order: {quality.get('pairwise_accuracy', float('nan')):.3f}")
     console.print(table)
 
 
-def add_rows(table: Table, variant: str, found: Signal, numbers: list[int]) -> None:
+def add_rows(table: Table, variant: str, run: Run, numbers: list[int]) -> None:
     """Add the rows of one variant."""
-    for one in found.counts:
+    for one in run.signal().counts:
         if one.split != "valid" or one.n_users not in numbers or None in (one.auc, one.mean_auc, one.added_auc):
             continue
         gain = "" if one.gain is None else f"{one.gain.low:+.4f} to {one.gain.high:+.4f}"

@@ -19,7 +19,6 @@ from scorerec.core.artifacts import MODEL, Artifact
 from scorerec.core.columns import ITEM_IDS, QUERY_ID, SPLIT
 from scorerec.core.config import Config
 from scorerec.core.tables import PROMPTS, TableSchema
-from scorerec.data.dislikes import Ties
 from scorerec.llm.config import LLMConfig
 from scorerec.text.describe import Describer
 from scorerec.text.features import ChangePrompt
@@ -28,6 +27,7 @@ from scorerec.text.wording import DomainWords
 if TYPE_CHECKING:
     from scorerec.llm.score import Scorer
 
+Ties = Literal["file", "strict"]  # of rows of the same second: those that come first are earlier, or none is
 BASIC = "prompts-llm"  # the stage that writes P^b
 TEXT_TUNED = "tuned-llm"  # the stage that tunes the LM on P^b
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
-from scorerec.baselines.base import Baseline
-from scorerec.core.columns import ROW_ID, TARGET_ID
+from scorerec.baselines.base import Baseline, Ties
+from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TARGET_ID, TIMESTAMP, USER_ID
 from scorerec.core.config import Config
-from scorerec.data.dislikes import dislikes_before
+from scorerec.core.tables import INTERACTIONS
 from scorerec.text.features import disliked
 
 
@@ -38,3 +40,26 @@ class Dislikes(Baseline):
         return inputs.write(
             lambda row, basic: disliked(basic, of_target[row.target_id], inputs.describer, inputs.words)
         ), {}
+
+
+def dislikes_before(interactions: pa.Table, row_ids: Collection[int], ties: Ties, most: int) -> dict[int, list[str]]:
+    """Return row_id -> the latest items that its user had rated and not liked before it, oldest first.
+
+    Args:
+        interactions: INTERACTIONS; row_id counts in the order of time.
+        row_ids: the rows that are asked about.
+        ties: strict: rows of the same second are not before each other; file: those that come first are.
+        most: items per row.
+    """
+    wanted = set(row_ids)
+    table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
+    columns = (table[name].to_pylist() for name in (ROW_ID, USER_ID, ITEM_ID, TIMESTAMP, LABEL))
+    known: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    found: dict[int, list[str]] = {}
+    for row_id, user_id, item_id, timestamp, label in zip(*columns, strict=True):
+        if row_id in wanted:
+            earlier = (item for when, item in known[user_id] if ties == "file" or when < timestamp)
+            found[row_id] = list(earlier)[-most:]
+        if label == 0:
+            known[user_id].append((timestamp, item_id))
+    return found

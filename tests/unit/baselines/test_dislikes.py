@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scorerec.baselines.base import Ties
+from scorerec.baselines.dislikes import dislikes_before
 from scorerec.core.tables import INTERACTIONS
-from scorerec.data.dislikes import Ties, dislikes_before
 
 Rated = list[tuple[str, int, int]]  # user, second, label
 
