@@ -15,8 +15,8 @@ NAMES = {value for key, value in vars(columns).items() if key.isupper()}
 ROOT = Path(scorerec.__file__).parent
 # They read files of users, records and JSON, or settings, whose keys may be called the same.
 OTHERS = re.compile(
-    r"^(core/columns|data/(sources/.*|inspect|form|proposal|plausible|delimited|raw|additions|origin|synthetic|catalogue)|"
-    r"evaluate/(predictions|results|tables|report|verdict|plots|informativeness|examples)|reproduce/.*|cli/.*|"
+    r"^(core/columns|data/(sources/.*|inspect|form|proposal|plausible|delimited|raw|additions|origin)|"
+    r"evaluate/(predictions|results|tables|report|verdict|plots)|reproduce/.*|cli/.*|"
     r"serve/(compare|python)|experiment/(actions|attention|effort|stages/expenses)|crm/(base|config|train)|"
     r"assess/(client|probabilities|completion|store)|retrieve/index|text/.*|nn/.*)\.py$"
 )
@@ -41,7 +41,15 @@ def bare(source: str) -> list[tuple[int, str]]:
         if isinstance(node, ast.Subscript) and not (isinstance(node.value, ast.Name) and node.value.id == "Literal"):
             asked = [node.slice]
         called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-        if isinstance(node, ast.Call) and called in ("select", "col", "group_by", "sort_by", "append_column"):
+        if isinstance(node, ast.Call) and called in (
+            "select",
+            "col",
+            "group_by",
+            "sort_by",
+            "sort",
+            "over",
+            "append_column",
+        ):
             asked = list(node.args)
         found += [
             (part.lineno, part.value)

@@ -93,7 +93,7 @@ class TableSchema:
             raise ArtifactError(f"table {self.name}: unexpected columns {extra}")
         try:
             required = table.select(self.columns.names).cast(self.columns)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        except (ValueError, pa.ArrowNotImplementedError) as error:
             raise ArtifactError(f"table {self.name}: {error}") from None
         for name in self.columns.names:
             if name not in self.nullable and required.column(name).null_count:

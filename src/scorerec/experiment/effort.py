@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from scorerec.assess.limits import estimate_tokens
 from scorerec.baselines.registry import BASELINES
@@ -185,7 +186,7 @@ def tuned_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work 
         config: of the experiment.
         sizes: how much there is of its data.
     """
-    own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
+    own = _section(stage, config)
     shape = _encoder_shape(own.model)
     if shape is None:
         return None
@@ -203,11 +204,16 @@ def scored_by_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> W
         config: of the experiment.
         sizes: how much there is of its data.
     """
-    own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
+    own = _section(stage, config)
     shape, rows = _encoder_shape(own.model), _scored(stage, config, sizes)
     if shape is None:
         return None
     return Work(shape, _encoder_tokens(stage, config, sizes), rows, 0, own.batch_size, 0)
+
+
+def _section(stage: Stage, config: ExperimentConfig) -> Any:
+    """Return the settings of the baseline whose stage it is."""
+    return getattr(config.baselines, BASELINES[stage.given[0]].section_name())
 
 
 def _scored(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> int:
@@ -218,7 +224,7 @@ def _scored(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> int:
 
 
 def _encoder_tokens(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> float:
-    own = getattr(config.baselines, BASELINES[stage.given[0]].section_name())
+    own = _section(stage, config)
     shown = config.evidence.n_context_users * sizes.evidence if shows_others(stage.name) else 0
     return min(own.max_tokens, _TOKENS_OF_WORDING / 2 + (sizes.history + shown) * sizes.title)
 

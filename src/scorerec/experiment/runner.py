@@ -160,7 +160,7 @@ class Runner:
             if artifact is not None:
                 return artifact, "done"
             tell(Progress(stage.name, "running", None, None))
-            given = self._given(stage, made)
+            given = given_to(stage, self.config, made, self.store.root.parent)
             given.compute()
             with self.store.write(stage.name, identity) as draft:
                 stage.run(given, draft)
@@ -168,10 +168,6 @@ class Runner:
             artifact = self.find(stage.name)
         assert artifact is not None
         return artifact, "ran"
-
-    def _given(self, stage: Stage, made: Mapping[str, Artifact]) -> Run:
-        """Return what a stage may use: the settings and artifacts that it declared."""
-        return given_to(stage, self.config, made, self.store.root.parent)
 
     def _needed(self, to: str | None) -> list[Stage]:
         if to is None:
