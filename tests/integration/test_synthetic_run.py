@@ -327,3 +327,19 @@ def test_nothing_is_left_behind(outcome: Any) -> None:
     assert [path for path in hidden if path.suffix != ".lock"] == []
     record = json.loads((outcome.root / "synthetic" / "run.json").read_text(encoding="utf-8"))
     assert str(outcome.root) not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        (("name=renamed",), "SCORE: renamed"),
+        (("name=dearer", "assess.price_in=2.0", "assess.price_out=8.0"), "<th>money</th>"),
+    ],
+)
+def test_a_new_name_or_price_makes_the_report_anew_and_nothing_else(
+    outcome: Any, experiment: Any, changes: tuple[str, ...], shown: str
+) -> None:
+    assert shown not in (outcome.artifacts["report"].path / "report.html").read_text(encoding="utf-8")
+    after = experiment.run(outcome.root, *changes)
+    assert after.ran == ["report"]
+    assert shown in (after.artifacts["report"].path / "report.html").read_text(encoding="utf-8")
