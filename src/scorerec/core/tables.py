@@ -19,6 +19,10 @@ from scorerec.core.columns import (
     METHOD,
     MODEL,
     N_BEFORE,
+    N_LIKED,
+    N_RATERS,
+    N_SIMILAR,
+    N_SIMILAR_LIKED,
     N_TOKENS,
     NEIGHBOUR_ID,
     P_YES,
@@ -50,7 +54,7 @@ SPLITS = ("train", "valid", "test")
 
 SEGMENT = pa.struct(
     [
-        ("kind", pa.string()),  # wording | history | dislike | evidence | target
+        ("kind", pa.string()),  # wording | history | dislike | evidence | target | verdict
         ("text", pa.string()),
         (ITEM_ID, pa.string()),  # null for wording
         (BEHAVIOUR_ID, pa.string()),  # whose behaviour it is part of: evidence, and the wording around it
@@ -224,6 +228,17 @@ CONTEXTS = TableSchema(
         (RANK, pa.int32()),
         (BEHAVIOUR_ID, pa.string()),
         (SCORE, pa.float32()),
+    ),
+)
+VERDICTS = TableSchema(
+    "verdicts",
+    (TARGET_ID,),
+    _schema(
+        (TARGET_ID, pa.string()),
+        (N_RATERS, pa.int32()),  # other users who are known to have rated the target
+        (N_LIKED, pa.int32()),  # of them, who liked it
+        (N_SIMILAR, pa.int32()),  # of the raters, the most similar ones, at most so many as are asked for
+        (N_SIMILAR_LIKED, pa.int32()),
     ),
 )
 PROMPTS = TableSchema(
