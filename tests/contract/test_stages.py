@@ -18,8 +18,9 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import Stage
+from scorerec.pipeline.forms.registry import FORMS
 
-EVERY_STAGE = (*ALL_STAGES, SIGNAL_OF_CRM, report_stage([]))
+EVERY_STAGE = (*(stage.showing(FORMS) for stage in ALL_STAGES), SIGNAL_OF_CRM, report_stage([]))
 
 
 @pytest.mark.parametrize("stage", EVERY_STAGE, ids=lambda stage: stage.name)
@@ -55,7 +56,6 @@ def test_an_ablation_is_one_line(experiment: Any, tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(METHODS, "last", ours)
     stages = plan._in_order((*ALL_STAGES, *ours.stages))
     monkeypatch.setattr(plan, "ALL_STAGES", stages)
-    monkeypatch.setattr(plan, "_READS", {stage.name: stage.reads for stage in stages})
     config = experiment.config('methods=["item-mean", "item+user-mean", "score", "last"]')
     made = Runner(stages_of(config), config, tmp_path).made("contexts-last", "prompts-last")
     assert made.table("contexts-last", CONTEXTS).num_rows

@@ -19,8 +19,8 @@ from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, INTERACTIONS, ITEMS, PROMPTS, QUERIES, TARGETS
 from scorerec.experiment.actions import write_report
 from scorerec.experiment.run import INDEX, Run
-from scorerec.pipeline.chain import item_lists
-from scorerec.pipeline.prompting import Prompter
+from scorerec.pipeline.forms.titles import Titles
+from scorerec.pipeline.prompting import Prompter, item_lists
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.serve import explain, traces
 from scorerec.serve.forget import Forgotten, forget
@@ -108,7 +108,7 @@ def test_other_prompts_are_as_if_the_user_had_never_been_found(folder: Path, use
     corpus, prompts = run.artifact("corpus"), run.artifact("prompts-score").table(PROMPTS)
     writer = Prompter(run.artifact("data").table(ITEMS), run.config.prompt)
     behaviours, contexts = item_lists(corpus.table(BEHAVIOURS)), run.artifact("contexts").table(CONTEXTS)
-    written = writer.augmented(corpus.table(TARGETS), corpus.table(QUERIES), contexts, behaviours)
+    written = writer.with_evidence(corpus.table(TARGETS), corpus.table(QUERIES), [Titles(writer, contexts, behaviours)])
     assert prompts["target_id"].equals(written["target_id"])
     assert prompts["segments"].to_pylist() == written["segments"].to_pylist()
     shown_before, shown, evidence = texts(before), texts(prompts), behaviours_of(before)

@@ -28,6 +28,7 @@ SPANS = {
     "target": "target",
     "wording": "wording",
     TEMPLATE: "opening and template",
+    "verdict": "verdicts (CI as counts)",
 }
 _LOADERS: Mapping[str, Callable[[Path, LLMConfig, str], Scorer]] = {
     "score": Scorer.load,

@@ -22,8 +22,9 @@ from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose_methods
 from scorerec.llm.config import EmbeddedConfig, LLMConfig
-from scorerec.pipeline.config import FindingConfig
+from scorerec.pipeline.config import FindingConfig, VerdictConfig
 from scorerec.pipeline.endpoint import EndpointConfig
+from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, choose_forms
 from scorerec.pipeline.mixture import MixtureConfig
 from scorerec.pipeline.prompting import PromptConfig
 from scorerec.rerank.config import SAREConfig
@@ -38,6 +39,12 @@ class EvidenceConfig(Config):
     n_neighbours: int = Field(5, ge=1, description="K_c: CRM neighbours per user that teach CAR (Eq. 4)")
     n_candidates: int = Field(10, ge=1, description="K_e: users that CAR retrieves")
     n_context_users: int = Field(2, ge=0, description="K_s: users whose behaviours enter the prompt")
+    forms: tuple[str, ...] = Field(
+        (PAPER_FORM,),
+        min_length=1,
+        exclude_if=lambda value: value == (PAPER_FORM,),  # settings written before it was there mean the same
+        description=f"what prompts of SCORE tell of others, among {', '.join(FORMS)}",
+    )
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
     similarity: SimilarityConfig = SimilarityConfig()
     beside: tuple[str, ...] = Field(
@@ -66,6 +73,11 @@ class EvidenceConfig(Config):
         if name == "user_vectors" and own is not None:
             return hashlib.sha256(own.read_bytes()).hexdigest() if own.is_file() else str(own)
         return super().stands_for(name)
+
+    @field_validator("forms")
+    @classmethod
+    def _known_forms(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return choose_forms(names)
 
     @field_validator("beside")
     @classmethod
@@ -113,6 +125,10 @@ class ExperimentConfig(Config):
     prompt: PromptConfig = PromptConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     finding: FindingConfig = FindingConfig()
+    verdicts: VerdictConfig = Field(
+        VerdictConfig(),
+        exclude_if=lambda value: value == VerdictConfig(),  # settings written before it was there mean the same
+    )
     crm: CRMConfig = CRMConfig()
     car: CARConfig = CARConfig()
     assess: AssessConfig = AssessConfig()
@@ -139,6 +155,17 @@ class ExperimentConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _methods_change_what_is_shown(self) -> ExperimentConfig:
+        forms = self.evidence.forms
+        for method in choose_methods(self.methods):
+            if method.changes and not method.changes & set(forms):
+                raise ValueError(
+                    f"methods: {method.key} is SCORE with other {', '.join(sorted(method.changes))}, and "
+                    f"evidence.forms has none of them ({', '.join(forms)}); leave it out, or show them"
+                )
+        return self
+
     @field_validator("methods")
     @classmethod
     def _known_methods(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,8 +173,9 @@ class ExperimentConfig(Config):
 
     @property
     def chosen_methods(self) -> tuple[Method, ...]:
-        """The methods of this experiment, in the order of tables."""
-        return choose_methods(self.methods, self.crm.label)
+        """The methods of this experiment, those that its forms of evidence ask for too, in the order of tables."""
+        controls = (FORMS[form].control for form in self.evidence.forms)
+        return choose_methods((*self.methods, *filter(None, controls)), self.crm.label)
 
     @property
     def folder_name(self) -> str:

@@ -22,6 +22,7 @@ from scorerec.llm.config import LoRAConfig
 from scorerec.llm.embedded import llama_config
 from scorerec.nn.effort import Shape, Work, model_shape, shape_of
 from scorerec.nn.encoders import embedded_folder
+from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 _TOKENS_OF_WORDING = 120
 _TOKENS_OF_EMBEDDED_WORDING, _TOKENS_OF_EMBEDDED_TITLE = 12, 2  # its vocabulary has whole titles and sentences
@@ -238,7 +239,9 @@ def _prompt(config: ExperimentConfig, sizes: Sizes, has_evidence: bool) -> float
     is_embedded = config.llm.backbone == EMBEDDED
     wording = _TOKENS_OF_EMBEDDED_WORDING if is_embedded else _TOKENS_OF_WORDING
     title = float(_TOKENS_OF_EMBEDDED_TITLE) if is_embedded else sizes.title
-    shown = config.evidence.n_context_users * sizes.evidence if has_evidence else 0
+    forms = config.evidence.forms if has_evidence else ()
+    shown = config.evidence.n_context_users * sizes.evidence if PAPER_FORM in forms else 0
+    wording += sum(FORMS[form].tokens for form in forms)
     return wording + (sizes.history + shown) * title
 
 

@@ -5,19 +5,21 @@ Everything else follows from these records: which rows tables have, what is comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from scorerec.baselines.base import BASIC, Baseline
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
-from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES
+from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES, VERDICTS
 from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.registry import MODULES, model_kind
 from scorerec.experiment.settings import without
 from scorerec.experiment.stage import Stage
+from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 MethodKind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label"]
@@ -26,7 +28,6 @@ Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label
 TITLES = ("prompt.domain", "prompt.describe")  # how an item is written
 HISTORY = (*TITLES, "prompt.history_titles")  # P^b, P^r
 BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads it
-AUGMENTED = (*HISTORY, "prompt.evidence_titles", "prompt.evidence_window")  # P^s
 BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.evidence_titles", "llm.evidence_users")  # what an LM reads
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 OF_BASIC = without("llm", "evidence_augmentation")  # of an LM whose prompts show nobody else
@@ -59,6 +60,12 @@ class Method:
         """The stage whose artifact holds its scores."""
         return self.scores or self.stages[-1].name
 
+    @property
+    def changes(self) -> set[str]:
+        """The forms of evidence that it fills otherwise than SCORE does; where none is shown, it is SCORE."""
+        sources = (source for stage in self.stages for source in stage.forms.items())
+        return {form for form, stage in sources if stage != FORMS[form].stage}
+
 
 def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
     """Return the stages of a method: its prompts, the LM tuned on them (Eq. 13), and its scores (Eq. 14)."""
@@ -81,24 +88,39 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
     )
 
 
-def _augmented(key: str, contexts: str) -> tuple[Stage, ...]:
-    """Return the stages of a method whose prompts show the contexts of a stage."""
-    prompts = f"prompts-{key}"
-    reads = ("data", "corpus", contexts)
-    return _tuned_on(
-        key, Stage(prompts, reads, AUGMENTED, "language_model:augmented_prompts", (contexts,), _PROMPTS, seeded=False)
-    )
+def _augmented(key: str, others: Mapping[str, str] = MappingProxyType({})) -> tuple[Stage, ...]:
+    """Return the stages of a method whose prompts show evidence.
+
+    Args:
+        key: of the method.
+        others: form -> the stage that fills it in place of SCORE's.
+    """
+    forms = {name: others.get(name, form.stage) for name, form in FORMS.items()}
+    work, prompts = "language_model:augmented_prompts", f"prompts-{key}"
+    return _tuned_on(key, Stage(prompts, ("data", "corpus"), HISTORY, work, writes=_PROMPTS, seeded=False, forms=forms))
+
+
+_VERDICTS = (VERDICTS.name,)
+_COUNTING = ("corpus.kind", "verdicts.n_similar")
+COUNTED = Stage("verdicts", ("data", "corpus"), _COUNTING, "verdicts:counted", writes=_VERDICTS, seeded=False)
+# What the controls of these keys say of the target.
+_OTHER_VERDICTS = {
+    "random": Stage("verdicts-random", ("data", "corpus"), _COUNTING, "verdicts:random", writes=_VERDICTS),
+    "shuffled": Stage("verdicts-shuffled", ("corpus", "verdicts"), (), "verdicts:shuffled", writes=_VERDICTS),
+}
 
 
 def _variant(
     key: str, label: str, kind: MethodKind, reads: tuple[str, ...], choose: str, *given: str, seeded: bool = False
 ) -> Method:
-    """Return SCORE with its contexts chosen by a function of ``stages.variants``, all else being the same."""
+    """Return SCORE with its contexts chosen by a function of ``stages.variants``; controls say other verdicts, too."""
     contexts = f"contexts-{key}"
     settings = ("evidence.n_context_users",) if choose != "shuffled" else ()
     stage = Stage(contexts, ("corpus", *reads), settings, f"variants:{choose}", given, (CONTEXTS.name,), seeded=seeded)
+    own = {PAPER_FORM: stage} | ({"verdicts": _OTHER_VERDICTS[key]} if key in _OTHER_VERDICTS else {})
+    prompts = _augmented(key, {form: one.name for form, one in own.items()})
     knows: Knowledge = "the label" if kind == "bound" else "own likes"
-    return Method(key, label, kind, (stage, *_augmented(key, contexts)), knows=knows)
+    return Method(key, label, kind, (*own.values(), *prompts), knows=knows)
 
 
 def _baseline(kind: type[Baseline]) -> Method:
@@ -137,6 +159,11 @@ def _by_endpoint(key: str, label: str, prompts: str) -> Method:
     return Method(key, label, "llm", (stage,))
 
 
+def _of_titles(stages: Iterable[Stage]) -> Iterator[Stage]:
+    """Yield stages as they are where prompts show titles alone, whatever ``evidence.forms`` says."""
+    return (stage.showing((PAPER_FORM,)) for stage in stages)
+
+
 _REFERENCES, _CONVENTIONAL, _LLM, _OURS = "References", "Conventional models", "LLM-based models", "Ours"
 HEADINGS = (_REFERENCES, _CONVENTIONAL, _LLM, _OURS, "Encoders, no LLMs")  # in the order of Table 2
 _SIMPLE = {
@@ -161,11 +188,12 @@ _BASIC_PROMPTS = Stage(
 _EMPTY = Stage(
     "prompts-empty", ("prompts-score",), ("prompt.domain",), "variants:empty_prompts", writes=_PROMPTS, seeded=False
 )
+_COUNTS = Stage("scores-counts", ("corpus", COUNTED.name), (), "verdicts:scores", writes=_SCORES, seeded=False)
 _AT = Stage(
     "prompts-score-at",
     ("data", "corpus", "crm", "neighbours", "car", "candidates", "sare"),
     (
-        *AUGMENTED,
+        *HISTORY,
         "prompt.behaviour_titles",
         "evidence.n_candidates",
         "evidence.n_context_users",
@@ -176,6 +204,7 @@ _AT = Stage(
     "recommending:prompts",
     writes=_PROMPTS,
     seeded=False,
+    forms={PAPER_FORM: "candidates", "verdicts": COUNTED.name},
 )
 
 # In the order of tables; a method that builds on the stages of another may stand anywhere.
@@ -197,6 +226,7 @@ METHODS: dict[str, Method] = {
             )
             for key, label in _SIMPLE.items()
         ),
+        Method("counts", "logistic regression on the verdict counts", "reference", (_COUNTS,), heading=_REFERENCES),
         Method("crm", "CRM", "conventional", (_CRM,), heading=_CONVENTIONAL),
         Method("crm+item", "CRM + item mean", "conventional", (_CRM_ITEM,), heading=_CONVENTIONAL),
         _by_endpoint("endpoint", "endpoint LLM without CI", BASIC),
@@ -228,7 +258,8 @@ METHODS: dict[str, Method] = {
             ),
         ),
         _by_endpoint("endpoint-score", "endpoint LLM with CI", "prompts-score"),
-        Method("score", "SCORE", "llm", _augmented("score", "contexts"), heading=_OURS),
+        Method("titles", "SCORE, the paper's titles", "llm", tuple(_of_titles(_augmented("titles")))),
+        Method("score", "SCORE", "llm", _augmented("score"), heading=_OURS),
     )
 }
 DEFAULT_METHODS = ("item-mean", "item+user-mean", "crm", "llm", "score")

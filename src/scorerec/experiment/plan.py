@@ -23,10 +23,11 @@ from scorerec.core.tables import (
     SCORES,
     TARGETS,
 )
-from scorerec.experiment.methods import BEHAVIOUR, HISTORY, METHODS, TITLES
+from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, TITLES
 from scorerec.experiment.run import EMBEDDED, INDEX, SIGNAL
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import Holds, Stage, ancestors
+from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 if TYPE_CHECKING:
     from scorerec.experiment.config import ExperimentConfig
@@ -47,6 +48,7 @@ _CHAIN = (
         writes=(BEHAVIOURS.name, QUERIES.name, TARGETS.name),
         seeded=False,
     ),
+    COUNTED,
     Stage("references", ("data", "corpus"), (), "tables:references", writes=(SCORES.name,), seeded=False),
     Stage("simple", ("data", "corpus"), ("evidence.text_embedder",), "tables:simple", writes=(SCORES.name,)),
     Stage("crm", ("data",), ("crm",), "recommender:crm", leaves=_MODEL),
@@ -171,13 +173,13 @@ SIGNAL_OF_CRM = Stage(
 
 
 def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
-    """Return stages so that each stands after those it reads."""
+    """Return stages so that each stands after those it reads, whatever forms of evidence are shown."""
     by_name = {stage.name: stage for stage in stages}
     found: dict[str, Stage] = {}
 
     def visit(name: str) -> None:
         if name not in found:
-            for above in by_name[name].reads:
+            for above in by_name[name].showing(FORMS).reads:
                 visit(above)
             found[name] = by_name[name]
 
@@ -188,7 +190,6 @@ def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 
 ALL_STAGES = _in_order((*_CHAIN, *(stage for method in METHODS.values() for stage in method.stages)))
 _BY_NAME = {stage.name: stage for stage in ALL_STAGES}
-_READS = {stage.name: stage.reads for stage in ALL_STAGES}
 # What the report shows beside the methods.
 _REPORTED = (
     *("data", "corpus", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score"),
@@ -206,9 +207,10 @@ def holdings(stage: str) -> Mapping[str, Holds] | None:
     return _LEAVES.get(stage)
 
 
-def needs(stage: str) -> list[str]:
-    """Return the stages that a method which ends in ``stage`` would have to run alone."""
-    return ancestors(stage, _READS)
+def needs(stage: str, forms: Iterable[str] = (PAPER_FORM,)) -> list[str]:
+    """Return the stages that a method which ends in ``stage`` would have to run alone, with some forms of evidence."""
+    chosen = tuple(forms)
+    return ancestors(stage, {one.name: one.showing(chosen).reads for one in ALL_STAGES})
 
 
 def shows_others(stage: str) -> bool:
@@ -233,9 +235,11 @@ def report_stage(needed: Iterable[str]) -> Stage:
 
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
-    report = report_stage(name for method in config.chosen_methods for name in needs(method.stage))
+    forms = config.evidence.forms
+    report = report_stage(name for method in config.chosen_methods for name in needs(method.stage, forms))
     is_embedded = config.llm.backbone == EMBEDDED
-    stages = [_GIVEN_BACKBONE if stage.name == "backbone" and not is_embedded else stage for stage in ALL_STAGES]
+    every = (_GIVEN_BACKBONE if stage.name == "backbone" and not is_embedded else stage for stage in ALL_STAGES)
+    stages = [stage.showing(forms) for stage in every]
     wanted = set(report.reads)
     for stage in reversed(stages):
         if stage.name in wanted:

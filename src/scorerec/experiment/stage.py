@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from scorerec.core.artifacts import Draft
 from scorerec.experiment.settings import EVERYTHING
+from scorerec.pipeline.forms.registry import FORMS
 
 # What a file or folder beside the tables holds of users, and hence what forgetting does with it (ADR 0020):
 # "index": their behaviours, which are taken out; "model": what was learnt from them, which is named; "page": single
@@ -33,6 +34,8 @@ class Stage:
         leaves: files and folders that it leaves beside them, and what they hold of users. It can leave nothing else.
         seeded: whether the seed decides the result too.
         version: raise it when the code changes the result.
+        forms: form of evidence -> the stage that fills it. Of these ``evidence.forms`` chooses; they and their settings
+            are what it reads beyond ``reads`` and ``settings``, and the last thing that it is given.
         effort: the function of ``experiment.effort`` that says what its transformer will do; empty: it has none.
     """
 
@@ -45,7 +48,22 @@ class Stage:
     leaves: Mapping[str, Holds] = field(default_factory=dict)
     seeded: bool = True
     version: int = 1
+    forms: Mapping[str, str] = field(default_factory=dict)
     effort: str = ""
+
+    def showing(self, forms: Iterable[str]) -> Stage:
+        """Return the stage as it is where prompts show these forms of evidence."""
+        if not self.forms:
+            return self
+        sources = {form: self.forms[form] for form in forms if form in self.forms}
+        settings = (setting for form in sources for setting in FORMS[form].settings)
+        return replace(
+            self,
+            reads=tuple(dict.fromkeys((*self.reads, *sources.values()))),
+            settings=tuple(dict.fromkeys((*self.settings, *settings))),
+            given=(*self.given, sources),
+            forms={},
+        )
 
     @property
     def readable(self) -> tuple[str, ...]:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS
-from scorerec.pipeline.prompting import Prompter, Reader
+from scorerec.core.columns import BEHAVIOUR_ID
+from scorerec.core.tables import CANDIDATES
+from scorerec.pipeline.forms.registry import Fill
+from scorerec.pipeline.forms.titles import Titles
+from scorerec.pipeline.prompting import Prompter, Reader, item_lists
 from scorerec.rerank.score import rerank
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.index import BehaviourIndex
@@ -46,6 +49,8 @@ class Chain:
         reranker: SARE.
         n_candidates: K_e.
         n_context_users: K_s.
+        shows_titles: whether the titles of those found are shown; where not, nobody is looked for.
+        beside: what finds other forms of evidence for TARGETS and QUERIES.
     """
 
     finder: Finder
@@ -53,17 +58,21 @@ class Chain:
     reranker: Reranker
     n_candidates: int
     n_context_users: int
+    shows_titles: bool = True
+    beside: Sequence[Fill] = ()
 
     def evidence(self, targets: pa.Table, queries: pa.Table) -> Evidence:
         """Retrieve, rerank and write the prompts for TARGETS, whose histories are in QUERIES."""
-        candidates = self.candidates(queries)
+        candidates = self.candidates(queries) if self.shows_titles else CANDIDATES.empty()
         behaviours = self.index.behaviours(set(candidates[BEHAVIOUR_ID].to_pylist()))
         # A user may be forgotten between the search and this line.
         known = pc.is_in(candidates[BEHAVIOUR_ID], behaviours[BEHAVIOUR_ID].combine_chunks())
         candidates = candidates.filter(known)
         asked = AskedRows(targets, queries)
         contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
-        prompts = self.prompter.augmented(targets, queries, contexts, item_lists(behaviours))
+        titles = [Titles(self.prompter, contexts, item_lists(behaviours))] if self.shows_titles else []
+        forms = [*titles, *(fill(targets, queries) for fill in self.beside)]
+        prompts = self.prompter.with_evidence(targets, queries, forms)
         return Evidence(candidates, behaviours, contexts, prompts)
 
     @property
@@ -121,8 +130,3 @@ def reranker_texts(prompter: Prompter, reranker: Reranker, behaviours: pa.Table)
     """
     reader = Reader(reranker.reader.budget.tokens, reranker.reader.count_tokens)
     return prompter.behaviour_texts(behaviours, BEHAVIOUR_ID, reader)
-
-
-def item_lists(behaviours: pa.Table) -> dict[str, Sequence[str]]:
-    """Return behaviour_id -> item ids, oldest first."""
-    return dict(zip(behaviours[BEHAVIOUR_ID].to_pylist(), behaviours[ITEM_IDS].to_pylist(), strict=True))

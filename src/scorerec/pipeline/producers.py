@@ -6,7 +6,7 @@ The oracle alone looks at labels, which is what makes it a bound and not a metho
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,12 @@ from scorerec.core.columns import (
     VALID_TO,
 )
 from scorerec.core.randomness import generator
-from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS, VERDICTS
 from scorerec.pipeline.prompting import ranked
 from scorerec.text import prompts as texts
 from scorerec.text.segments import from_rows, to_rows
+from scorerec.text.verdicts import without_numbers
+from scorerec.text.wording import DomainWords
 
 _TRIES = 50  # draws per behaviour wanted
 _BLOCK = 20_000  # prompts at a time
@@ -85,17 +87,36 @@ def shuffled_contexts(
     """
     visible = _Visible(queries, behaviours)
     chosen = ranked(CONTEXTS.check(contexts), TARGET_ID)
-    asked, splits = list(_asked(targets)), np.array(targets[SPLIT].to_pylist(), dtype=object)
+    asked = list(_asked(targets))
     rows: list[tuple[str, list[str]]] = []
-    for split in sorted({split for split in splits if split is not None}):
-        members = [asked[place] for place in np.flatnonzero(splits == split)]
-        order = generator(seed, "shuffled contexts", split).permutation(len(members))
-        # Neighbours in a random order: nobody keeps their own.
-        for place, giver in zip(order, np.roll(order, 1), strict=True):
-            target, query = members[place]
-            given = chosen.get(members[giver][0], [])
-            rows.append((target, [name for name in given if visible.allows(query, name)]))
+    for place, giver in _givers(targets, seed, "shuffled contexts"):
+        target, query = asked[place]
+        given = chosen.get(asked[giver][0], [])
+        rows.append((target, [name for name in given if visible.allows(query, name)]))
     return _contexts(rows)
+
+
+def shuffled_verdicts(targets: pa.Table, verdicts: pa.Table, seed: int) -> pa.Table:
+    """Return VERDICTS, each given to another row of the same split.
+
+    Args:
+        targets: TARGETS.
+        verdicts: VERDICTS of the targets, in their order.
+        seed: decides who gets whose.
+    """
+    places, givers = zip(*_givers(targets, seed, "shuffled verdicts"), strict=True)
+    given = verdicts.take(pa.array(givers))
+    return VERDICTS.check(given.set_column(0, TARGET_ID, targets[TARGET_ID].take(pa.array(places))))
+
+
+def _givers(targets: pa.Table, seed: int, purpose: str) -> Iterator[tuple[int, int]]:
+    """Yield the place of each target, and of another one of its split."""
+    splits = np.array(targets[SPLIT].to_pylist(), dtype=object)
+    for split in sorted({split for split in splits if split is not None}):
+        members = np.flatnonzero(splits == split)
+        order = members[generator(seed, purpose, split).permutation(len(members))]
+        # Neighbours in a random order: nobody keeps their own.
+        yield from zip(order, np.roll(order, 1), strict=True)
 
 
 def oracle_contexts(targets: pa.Table, candidates: pa.Table, behaviours: pa.Table, n_context_users: int) -> pa.Table:
@@ -123,18 +144,17 @@ def oracle_contexts(targets: pa.Table, candidates: pa.Table, behaviours: pa.Tabl
     return _contexts(rows)
 
 
-def without_content(prompts: pa.Table, word: str) -> pa.Table:
-    """Return the same prompts with every title of the evidence replaced by one word: as many users, nothing said.
+def without_content(prompts: pa.Table, words: DomainWords) -> pa.Table:
+    """Return the same prompts with one word for every title of the evidence, such as "movie", and no verdict's numbers.
 
-    Args:
-        prompts: PROMPTS.
-        word: stands for any item, such as "movie".
+    So there are as many users, and nothing is said.
     """
     column = prompts[SEGMENTS].combine_chunks()
     segments = column.flatten()
     fields = {field.name: segments.field(field.name) for field in SEGMENT}
     # Column by column: a Python object per segment would take minutes.
-    fields["text"] = pc.if_else(pc.equal(fields["kind"], "evidence"), word, fields["text"])
+    for kind, text in (("evidence", words.singular), ("verdict", without_numbers(words))):
+        fields["text"] = pc.if_else(pc.equal(fields["kind"], kind), text, fields["text"])
     structs = pa.StructArray.from_arrays(list(fields.values()), fields=list(SEGMENT))
     emptied = pa.ListArray.from_arrays(column.offsets, structs)
     return PROMPTS.check(prompts.set_column(prompts.schema.get_field_index(SEGMENTS), SEGMENTS, emptied))

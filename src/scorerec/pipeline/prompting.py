@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import pyarrow as pa
 from pydantic import Field
@@ -59,6 +59,32 @@ class Reader(NamedTuple):
     count_tokens: CountTokens
 
 
+class Shown(NamedTuple):
+    """A part of a prompt, or all of it.
+
+    Attributes:
+        segments: the part.
+        n_titles: of the evidence that it is made from, be they shown or not.
+    """
+
+    segments: list[Segment]
+    n_titles: int = 0
+
+
+Place = Literal["history", "target"]
+
+
+class Filled(Protocol):
+    """A form of evidence, with what was found for each target."""
+
+    @property
+    def place(self) -> Place:
+        """What it stands behind."""
+
+    def of(self, asked: Asked) -> Shown:
+        """Return what is shown for a target."""
+
+
 class Prompter:
     """Writes prompts for the targets of one catalogue.
 
@@ -97,29 +123,21 @@ class Prompter:
         """Return P^b for each target, without collaborative information (PROMPTS)."""
         return self.changed(targets, queries, lambda _, basic: list(basic))
 
-    def augmented(
-        self,
-        targets: pa.Table,
-        queries: pa.Table,
-        contexts: pa.Table,
-        behaviours: Mapping[str, Sequence[str]],
-    ) -> pa.Table:
-        """Return P^s for each target: the behaviours of its context users in order of rank (PROMPTS).
+    def with_evidence(self, targets: pa.Table, queries: pa.Table, forms: Sequence[Filled]) -> pa.Table:
+        """Return P^s for each target: P^b with its evidence in some forms (PROMPTS).
 
         Args:
             targets: TARGETS.
-            queries: QUERIES.
-            contexts: CONTEXTS.
-            behaviours: behaviour_id -> item ids, oldest first.
+            queries: QUERIES, with those of the targets.
+            forms: what is shown, in this order.
         """
-        chosen = ranked(contexts, TARGET_ID)
-        rows = []
-        for target_id, history, item in requests(targets, queries):
-            full = [(behaviour, behaviours[behaviour]) for behaviour in chosen.get(target_id, [])]
-            evidence = [(name, self._shown(items, item)) for name, items in full]
-            segments = prompts.augmented(self._history(history), evidence, item, self.describer, self.words)
-            rows.append((target_id, segments, len(history), sum(len(items) for _, items in full)))
-        return self._table(rows)
+
+        def show(asked: Asked, basic: list[Segment]) -> Shown:
+            shown = [(form.place, form.of(asked)) for form in forms]
+            places = ([part for at, one in shown if at == place for part in one.segments] for place in get_args(Place))
+            return Shown(prompts.with_evidence(basic, *places), sum(one.n_titles for _, one in shown))
+
+        return self._written(targets, queries, show)
 
     def changed(self, targets: pa.Table, queries: pa.Table, change: ChangePrompt) -> pa.Table:
         """Return P^b of each target as ``change`` leaves it (PROMPTS): the prompts of a baseline.
@@ -129,11 +147,17 @@ class Prompter:
             queries: QUERIES, with those of the targets.
             change: what is asked and P^b -> the prompt in its place.
         """
+        return self._written(targets, queries, lambda asked, basic: Shown(change(asked, basic)))
+
+    def _written(
+        self, targets: pa.Table, queries: pa.Table, write: Callable[[Asked, list[Segment]], Shown]
+    ) -> pa.Table:
         query_ids = targets[QUERY_ID].to_pylist()
         rows = []
         for query_id, (target_id, history, item) in zip(query_ids, requests(targets, queries), strict=True):
             basic = prompts.basic(self._history(history), item, self.describer, self.words)
-            rows.append((target_id, change(Asked(target_id, query_id, item), basic), len(history), 0))
+            segments, n_titles = write(Asked(target_id, query_id, item), basic)
+            rows.append((target_id, segments, len(history), n_titles))
         return self._table(rows)
 
     def self_assessing(self, targets: pa.Table, queries: pa.Table) -> list[tuple[str, list[Segment]]]:
@@ -147,7 +171,7 @@ class Prompter:
         """Return P^r of each target as text."""
         return [render(segments) for _, segments in self.self_assessing(targets, queries)]
 
-    def _shown(self, item_ids: Sequence[str], target: str) -> Sequence[str]:
+    def latest_of_other(self, item_ids: Sequence[str], target: str) -> Sequence[str]:
         """Return the titles of a similar user that travel in a prompt, oldest first."""
         if self.config.evidence_window == "target" and target in item_ids:
             item_ids = item_ids[: len(item_ids) - list(reversed(item_ids)).index(target)]
@@ -172,6 +196,11 @@ class Prompter:
         lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
         table = pa.table([target_ids, lists, dropped_history, dropped_evidence], names=PROMPTS.columns.names)
         return PROMPTS.check(table)
+
+
+def item_lists(behaviours: pa.Table) -> dict[str, Sequence[str]]:
+    """Return behaviour_id -> item ids, oldest first."""
+    return dict(zip(behaviours[BEHAVIOUR_ID].to_pylist(), behaviours[ITEM_IDS].to_pylist(), strict=True))
 
 
 def requests(targets: pa.Table, queries: pa.Table) -> Iterable[tuple[str, list[str], str]]:

@@ -77,14 +77,15 @@ def _read(path: Path) -> dict[str, Any]:
 def attention_text(found: Sequence[Attention]) -> str:
     """Return the shares of the spans as a table, of the row and on the mean."""
     rows = []
-    for span, name in SPANS.items():
+    shown = {span: name for span, name in SPANS.items() if any(entry.mean_shares.get(span) for entry in found)}
+    for span, name in shown.items():
         row = {"span": name}
         for entry in found:
             n_tokens = sum(token.kind == span for token in entry.tokens)
             method = _NAMES[entry.method]
             row[f"{method}: this row"] = f"{entry.shares[span]:.1%}" if n_tokens else NONE
             row[f"{method}: its tokens"] = str(n_tokens)
-            row[f"{method}: mean of {entry.n_rows} rows"] = f"{entry.mean_shares[span]:.1%}"
+            row[f"{method}: mean of {entry.n_rows} rows"] = f"{entry.mean_shares.get(span, 0):.1%}"
         rows.append(row)
     return (
         f"Row {found[0].row_id}, drawn at random from the test rows of users who had liked five titles. Attention "

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from scorerec.core.columns import ITEM_ID, LABEL, SPLIT, USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
-from scorerec.core.tables import CONTEXTS
 from scorerec.experiment.run import Run
 from scorerec.experiment.stand_ins import stand_ins
-from scorerec.pipeline.chain import Chain, item_lists
+from scorerec.pipeline.chain import Chain
+from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, filled, live
 from scorerec.pipeline.recommend import Recommendation, Recommender
-from scorerec.serve.live import index_path, known_interactions
+from scorerec.serve.live import index_path, interactions_by_now, known_interactions
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def show_prompts(folder: Path, row_id: int | None) -> list[ShownPrompt]:
     run = Run.open(folder)
     target, prompter = run.target(row_id), run.prompter
     basic = prompter.basic(target, run.queries)
-    contexts, histories = run.table("contexts", CONTEXTS), item_lists(run.behaviours)
-    augmented = prompter.augmented(target, run.queries, contexts, histories)
+    sources = {form: FORMS[form].stage for form in run.config.evidence.forms}
+    augmented = prompter.with_evidence(target, run.queries, filled(run, sources))
     reranker = run.reranker()
     (by_sare,) = reranker.reader.texts(basic).values()
     (assessing,) = prompter.assessing_texts(target, run.queries)
@@ -137,7 +137,8 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
         if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         counts = config.evidence.n_candidates, config.evidence.n_context_users
-        chain = Chain(found_by, index, run.reranker(), *counts)
+        beside = live(run, interactions_by_now(run))
+        chain = Chain(found_by, index, run.reranker(), *counts, PAPER_FORM in config.evidence.forms, beside)
         yield Recommender(chain, scorer.score, scorer.encoder.as_read, crm, crm.catalogue.item_ids)
 
 

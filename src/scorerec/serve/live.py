@@ -73,6 +73,18 @@ def known_interactions(run: Run, user_id: str) -> pa.Table:
     return INTERACTIONS.check(_merged(run, _added(run.folder), [user_id]).to_arrow())
 
 
+def interactions_by_now(run: Run) -> pa.Table:
+    """Return INTERACTIONS, row_id counted anew: all of a user of whom some were added is training by now."""
+    added = _added(run.folder)
+    if not added.height:
+        return run.interactions
+    users = added[USER_ID].unique()
+    theirs = _merged(run, added, users.to_list()).with_columns(split=pl.lit("train"))
+    others = pl.DataFrame(run.interactions).filter(~pl.col(USER_ID).is_in(users))
+    rows = pl.concat([others, theirs]).sort(TIMESTAMP, maintain_order=True).drop(ROW_ID).with_row_index(ROW_ID)
+    return INTERACTIONS.check(rows.select(INTERACTIONS.columns.names).to_arrow())
+
+
 def index_path(run: Run) -> Path:
     """Return the file of the run's index, with what was added where something was."""
     live = run.folder / LIVE / INDEX

@@ -10,8 +10,8 @@ What goes, and in which order:
    the dislikes do before the evidence). When every list is down to one title, behaviours go whole, the last
    first, then the last title of the dislikes, and then the history's.
 
-The wording and the target always stay whole. Tokens are counted once per distinct part and added up; parts
-counted apart need about as many tokens as together or more, and the final prompt is counted as a whole.
+The wording, the target and the verdict on it always stay whole. Tokens are counted once per distinct part and added
+up; parts counted apart need about as many tokens as together or more, and the final prompt is counted as a whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError
-from scorerec.text.segments import SEPARATOR, Segment, render
+from scorerec.text.segments import LISTED, SEPARATOR, Segment, render
 
 CountTokens = Callable[[str], int]
 
@@ -109,7 +109,7 @@ class _Draft:
 
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
-        self.fixed: list[int] = []  # the target, and wording that always stays
+        self.fixed: list[int] = []  # the target, the verdict on it, and wording that always stays
         self.history, self.dislikes = _TitleList(), _TitleList()
         self.evidence: list[_TitleList] = []  # the most useful first
         by_behaviour: dict[str, _TitleList] = {}
@@ -191,5 +191,4 @@ def _fit_tokens(draft: _Draft, tokens: int, count_tokens: CountTokens) -> int:
 
 def _cost(segment: Segment, count_tokens: CountTokens) -> int:
     # With its comma, because tokenizers join a closing quote and a comma, and a space and the quote after it.
-    is_listed = segment.kind in ("history", "dislike", "evidence")
-    return count_tokens(segment.text + SEPARATOR.rstrip() if is_listed else segment.text)
+    return count_tokens(segment.text + SEPARATOR.rstrip() if segment.kind in LISTED else segment.text)

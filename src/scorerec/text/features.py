@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from scorerec.text.describe import Describer
-from scorerec.text.segments import Segment
+from scorerec.text.segments import Segment, place_of_target
 from scorerec.text.wording import DomainWords
 
 
@@ -33,7 +33,7 @@ def featured(segments: Sequence[Segment], user: str, item: str) -> list[Segment]
         user: what stands for the user: a code, or a mark that becomes a vector.
         item: what stands for the item.
     """
-    place = _place_of_target(segments)
+    place = place_of_target(segments)
     return [
         *segments[: place - 1],
         Segment("wording", f". The feature of the user is {user}"),
@@ -68,7 +68,7 @@ def reacted(
         describer: writes the titles.
         words: the words of the domain.
     """
-    place = _place_of_target(segments)
+    place = place_of_target(segments)
     sentences = [
         Segment("wording", _sentence(entry, describer.item(entry.item_id), words))
         for entry in reactions
@@ -92,7 +92,7 @@ def disliked(
     """
     if not item_ids:
         return list(segments)
-    place = _place_of_target(segments)
+    place = place_of_target(segments)
     return [
         *segments[: place - 1],
         Segment("wording", f". The user has not {words.liked} the following {words.plural}: ["),
@@ -134,7 +134,3 @@ def marked(segments: Sequence[Segment], mark: Callable[[str], str]) -> list[Segm
         else segment
         for segment in segments
     ]
-
-
-def _place_of_target(segments: Sequence[Segment]) -> int:
-    return next(index for index, segment in enumerate(segments) if segment.kind == "target")

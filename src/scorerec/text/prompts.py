@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from scorerec.core.errors import DataError
 from scorerec.text.describe import Describer
-from scorerec.text.segments import Segment
+from scorerec.text.segments import Segment, place_of_target
 from scorerec.text.wording import DomainWords
 
 
@@ -50,7 +50,31 @@ def basic(history: Sequence[str], target: str, describer: Describer, words: Doma
     Raises:
         DataError: an item has no description.
     """
-    return augmented(history, (), target, describer, words)
+    return [
+        _wording(f"The user has {words.liked} the following {words.plural}: ["),
+        *_titles("history", history, describer),
+        _wording("]"),
+        _wording(
+            f". Based on this information, predict whether the user would {words.enjoy} the {words.singular} titled "
+        ),
+        _target(target, describer),
+        _wording(". Respond with either 'Yes' or 'No'."),
+    ]
+
+
+def with_evidence(
+    segments: Sequence[Segment], behind_history: Sequence[Segment], behind_target: Sequence[Segment] = ()
+) -> list[Segment]:
+    """Return P^b with evidence behind the history, and behind the target.
+
+    Args:
+        segments: P^b.
+        behind_history: as ``others_titles`` returns it.
+        behind_target: as ``verdicts.verdict`` returns it.
+    """
+    place = place_of_target(segments)
+    before, asked, after = segments[: place - 1], segments[place - 1 : place + 1], segments[place + 1 :]
+    return [*before, *behind_history, *asked, *behind_target, *after]
 
 
 def augmented(
@@ -72,27 +96,32 @@ def augmented(
     Raises:
         DataError: an item has no description, or a behaviour is given twice.
     """
+    return with_evidence(basic(history, target, describer, words), others_titles(evidence, describer, words))
+
+
+def others_titles(
+    evidence: Sequence[tuple[str, Sequence[str]]], describer: Describer, words: DomainWords
+) -> list[Segment]:
+    """Return what similar users liked, as P^s tells it behind the history.
+
+    Args:
+        evidence: (behaviour_id, its item ids, oldest first), the most useful behaviour first.
+        describer: writes the titles.
+        words: the words of the domain.
+
+    Raises:
+        DataError: an item has no description, or a behaviour is given twice.
+    """
     if len({behaviour_id for behaviour_id, _ in evidence}) < len(evidence):
         raise DataError(f"evidence names a behaviour twice: {[behaviour_id for behaviour_id, _ in evidence]}")
-    segments = [
-        _wording(f"The user has {words.liked} the following {words.plural}: ["),
-        *_titles("history", history, describer),
-        _wording("]"),
-    ]
+    segments: list[Segment] = []
     opening = f". Other users with similar preferences have {words.liked_by_others} the {words.plural}: ["
     for behaviour_id, item_ids in evidence:
         segments.append(_wording(opening, behaviour_id))
         segments.extend(_titles("evidence", item_ids, describer, behaviour_id))
         segments.append(_wording("]", behaviour_id))
         opening = ", ["
-    return [
-        *segments,
-        _wording(
-            f". Based on this information, predict whether the user would {words.enjoy} the {words.singular} titled "
-        ),
-        _target(target, describer),
-        _wording(". Respond with either 'Yes' or 'No'."),
-    ]
+    return segments
 
 
 def without_behaviours(segments: Sequence[Segment], behaviour_ids: Collection[str]) -> list[Segment]:

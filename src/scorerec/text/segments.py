@@ -6,12 +6,13 @@ prompt stays a list of segments and becomes one string only where a tokenizer me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from scorerec.core.errors import DataError
 
-KINDS = ("wording", "history", "dislike", "evidence", "target")
+KINDS = ("wording", "history", "dislike", "evidence", "target", "verdict")
+LISTED = ("history", "dislike", "evidence")  # kinds of titles that stand in lists
 SEPARATOR = ", "
 
 
@@ -20,7 +21,8 @@ class Segment(NamedTuple):
 
     Attributes:
         kind: ``wording``, or a title: of the user's ``history``, of what the user rated and did not like
-            (``dislike``), of another user's behaviour (``evidence``), or the ``target``.
+            (``dislike``), of another user's behaviour (``evidence``), or the ``target``; or what others thought of
+            the target (``verdict``).
         text: the part as the reader sees it; titles are quoted.
         item_id: the item that a title describes; None for wording.
         behaviour_id: the behaviour that an evidence title belongs to. Wording that is there for one
@@ -52,12 +54,17 @@ def render(segments: Iterable[Segment]) -> str:
     pieces: list[str] = []
     previous: tuple[str, str | None] | None = None
     for kind, text, _, behaviour_id in segments:
-        current = None if kind == "wording" else (kind, behaviour_id)
+        current = (kind, behaviour_id) if kind in LISTED else None
         if current is not None and current == previous:
             pieces.append(SEPARATOR)
         pieces.append(text)
         previous = current
     return "".join(pieces)
+
+
+def place_of_target(segments: Sequence[Segment]) -> int:
+    """Return where the target stands in a prompt."""
+    return next(place for place, segment in enumerate(segments) if segment.kind == "target")
 
 
 def to_rows(segments: Iterable[Segment]) -> list[dict[str, str | None]]:

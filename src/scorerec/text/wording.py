@@ -26,6 +26,11 @@ class DomainWords(Config):
     liked_by_others: Words = Field(
         default="given high ratings to", description="other users have 'given high ratings to' the movies"
     )
+    people: Words = Field(
+        default="users",
+        exclude_if=lambda value: value == "users",  # settings written before it was there mean the same
+        description="who rates items: of 40 other 'viewers', 31 liked it",
+    )
     enjoy: Words = Field(default="enjoy", description="whether the user would 'enjoy' the movie")
     traits: Words = Field(
         default="genres or characteristics",
@@ -34,9 +39,9 @@ class DomainWords(Config):
 
 
 DOMAINS: dict[str, DomainWords] = {
-    "movie": DomainWords(singular="movie", plural="movies", consumed="watched"),
-    "game": DomainWords(singular="game", plural="games", consumed="played"),
-    "book": DomainWords(singular="book", plural="books", consumed="read"),
+    "movie": DomainWords(singular="movie", plural="movies", consumed="watched", people="viewers"),
+    "game": DomainWords(singular="game", plural="games", consumed="played", people="players"),
+    "book": DomainWords(singular="book", plural="books", consumed="read", people="readers"),
     "item": DomainWords(
         singular="item", plural="items", consumed="interacted with", traits="categories or characteristics"
     ),

@@ -23,6 +23,7 @@ from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import note_settings, ready, tune
+from scorerec.pipeline.forms.titles import Titles
 from scorerec.pipeline.prompting import Prompter
 from scorerec.text.budget import Budget
 
@@ -57,7 +58,7 @@ def prompts(prompter: Prompter, tables: tuple[pa.Table, pa.Table], behaviours: p
         }
     )
     lists = dict(zip(behaviours["behaviour_id"].to_pylist(), behaviours["item_ids"].to_pylist(), strict=True))
-    return prompter.augmented(targets, queries, contexts, lists)
+    return prompter.with_evidence(targets, queries, [Titles(prompter, contexts, lists)])
 
 
 def test_the_papers_settings_tune_save_and_score(

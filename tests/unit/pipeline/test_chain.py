@@ -13,8 +13,9 @@ from scorerec.core.errors import DataError
 from scorerec.core.tables import CANDIDATES, CONTEXTS, PROMPTS, QUERIES, TARGETS
 from scorerec.data.corpus import Corpus
 from scorerec.data.synthetic import SyntheticWorld
-from scorerec.pipeline.chain import AskedRows, Chain, choose_contexts, item_lists
-from scorerec.pipeline.prompting import ranked
+from scorerec.pipeline.chain import AskedRows, Chain, choose_contexts
+from scorerec.pipeline.forms.titles import Titles
+from scorerec.pipeline.prompting import item_lists, ranked
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.text.segments import from_rows
 
@@ -49,7 +50,7 @@ def test_evidence_is_what_the_stages_find(chain: Chain, corpus: Corpus) -> None:
     candidates = retrieve_candidates(corpus.queries, vectors, chain.index, chain.n_candidates)
     asked = AskedRows(corpus.targets, corpus.queries)
     contexts = choose_contexts(prompter, chain.reranker, asked, candidates, corpus.behaviours, chain.n_context_users)
-    prompts = prompter.augmented(*asked, contexts, item_lists(corpus.behaviours))
+    prompts = prompter.with_evidence(*asked, [Titles(prompter, contexts, item_lists(corpus.behaviours))])
     found = chain.evidence(*asked)
     assert found.candidates.equals(CANDIDATES.check(candidates))
     assert found.contexts.equals(CONTEXTS.check(contexts))

@@ -7,6 +7,7 @@ import pytest
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, TARGETS
 from scorerec.pipeline import producers
 from scorerec.pipeline.prompting import ranked
+from scorerec.text.wording import DOMAINS
 
 FOREVER = 2**62
 
@@ -137,6 +138,6 @@ def test_emptied_evidence_keeps_its_length():
     ]
     row = {"target_id": "t0", "segments": segments, "dropped_history": 0, "dropped_evidence": 0}
     prompts = PROMPTS.check(pa.Table.from_pylist([row, {**row, "target_id": "t1"}], PROMPTS.columns))
-    for emptied in producers.without_content(prompts.slice(1), "movie").to_pylist():
+    for emptied in producers.without_content(prompts.slice(1), DOMAINS["movie"]).to_pylist():
         assert [part["text"] for part in emptied["segments"]] == ["liked [", "Alien", "movie", "Casablanca"]
         assert emptied["target_id"] == "t1"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, ITEMS, PROMPTS, QUERIES, TARGETS
+from scorerec.pipeline.forms.titles import Titles
 from scorerec.pipeline.prompting import PromptConfig, Prompter, Reader, ranked
 from scorerec.text import prompts
 from scorerec.text.segments import Segment, from_rows, render
@@ -72,7 +73,7 @@ def test_basic_prompts_are_those_of_the_text_room() -> None:
 def test_augmented_prompts_are_those_of_the_text_room() -> None:
     writer = prompter()
     contexts = contexts_of(("t2", 2, "ann"), ("t2", 1, "cat"), ("t3", 1, "bob"))
-    table = writer.augmented(ASKED, QUERY, contexts, BEHAVIOUR_ITEMS)
+    table = writer.with_evidence(ASKED, QUERY, [Titles(writer, contexts, BEHAVIOUR_ITEMS)])
     evidence = {"t2": [("cat", "ed"), ("ann", "acd")], "t1": [], "t3": [("bob", "b")]}
     wanted = {
         name: prompts.augmented(history, evidence[name], item, writer.describer, writer.words)
@@ -83,7 +84,7 @@ def test_augmented_prompts_are_those_of_the_text_room() -> None:
 
 def test_augmented_without_contexts_is_basic() -> None:
     writer = prompter()
-    augmented = writer.augmented(ASKED, QUERY, CONTEXTS.empty(), BEHAVIOUR_ITEMS)
+    augmented = writer.with_evidence(ASKED, QUERY, [Titles(writer, CONTEXTS.empty(), BEHAVIOUR_ITEMS)])
     assert augmented.equals(writer.basic(ASKED, QUERY))
 
 
@@ -96,14 +97,14 @@ def test_self_assessing_prompts_are_those_of_the_text_room() -> None:
 
 
 def test_no_targets_make_an_empty_table() -> None:
-    table = prompter().augmented(TARGETS.empty(), QUERY, CONTEXTS.empty(), {})
+    table = prompter().with_evidence(TARGETS.empty(), QUERY, [Titles(prompter(), CONTEXTS.empty(), {})])
     assert (table.num_rows, table.schema) == (0, PROMPTS.columns)
 
 
 def test_the_latest_titles_are_kept_and_the_others_counted() -> None:
     writer = prompter(history_titles=2, evidence_titles=1)
     contexts = contexts_of(("t2", 1, "ann"), ("t2", 2, "cat"))
-    table = writer.augmented(ASKED, QUERY, contexts, BEHAVIOUR_ITEMS)
+    table = writer.with_evidence(ASKED, QUERY, [Titles(writer, contexts, BEHAVIOUR_ITEMS)])
     shown = segments_in(table)["t2"]
     assert [part.item_id for part in shown if part.kind == "history"] == ["b", "c"]
     evidence = [(part.behaviour_id, part.item_id) for part in shown if part.kind == "evidence"]
@@ -115,7 +116,8 @@ def test_titles_up_to_the_target_where_a_similar_user_liked_it_and_the_latest_ot
     writer = prompter(evidence_titles=2, evidence_window="target")
     contexts = contexts_of(("t", 1, "dan"), ("t", 2, "cat"))
     behaviours = {"dan": ["a", "c", "b", "e", "d"], "cat": ["a", "e", "d"]}
-    shown = segments_in(writer.augmented(targets_of(("t", "u", "b")), QUERY, contexts, behaviours))["t"]
+    titles = Titles(writer, contexts, behaviours)
+    shown = segments_in(writer.with_evidence(targets_of(("t", "u", "b")), QUERY, [titles]))["t"]
     evidence = [(part.behaviour_id, part.item_id) for part in shown if part.kind == "evidence"]
     assert evidence == [("dan", "c"), ("dan", "b"), ("cat", "e"), ("cat", "d")]
 
@@ -132,7 +134,8 @@ def test_shown_and_dropped_add_up(
     lists = {f"user{place}": items for place, items in enumerate(behaviours)}
     contexts = contexts_of(*(("t", rank, name) for rank, name in enumerate(lists, start=1)))
     writer = prompter(history_titles=most_history, evidence_titles=most_evidence)
-    table = writer.augmented(targets_of(("t", "u", "a")), queries_of(u=history), contexts, lists)
+    titles = Titles(writer, contexts, lists)
+    table = writer.with_evidence(targets_of(("t", "u", "a")), queries_of(u=history), [titles])
     shown = segments_in(table)["t"]
     titles = [part.item_id for part in shown if part.kind == "history"]
     assert titles == history[max(0, len(history) - most_history) :]
@@ -159,7 +162,7 @@ def test_evidence_stands_in_order_of_rank() -> None:
     contexts = contexts_of(("t1", 3, "cat"), ("t1", 1, "bob"), ("t0", 1, "cat"), ("t1", 2, "ann"))
     assert ranked(contexts, "target_id") == {"t0": ["cat"], "t1": ["bob", "ann", "cat"]}
     writer = prompter()
-    text = render(segments_in(writer.augmented(ASKED, QUERY, contexts, BEHAVIOUR_ITEMS))["t1"])
+    text = render(segments_in(writer.with_evidence(ASKED, QUERY, [Titles(writer, contexts, BEHAVIOUR_ITEMS)]))["t1"])
     places = [text.index(writer.describer.behaviour(BEHAVIOUR_ITEMS[name])) for name in ("bob", "ann", "cat")]
     assert places == sorted(places)
 

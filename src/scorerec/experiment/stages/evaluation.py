@@ -130,7 +130,7 @@ def _informativeness(run: Run) -> list[Informativeness]:
         f"contexts (K_s = {counts.n_context_users})": run.table("contexts", CONTEXTS),
     }
     for method in run.config.chosen_methods:
-        for stage in (stage for stage in method.stages if CONTEXTS.name in stage.writes):
+        for stage in (one for one in method.stages if CONTEXTS.name in one.writes and one.name in run.artifacts):
             of_name[f"contexts of {method.label}"] = run.table(stage.name, CONTEXTS)
     return [
         entry

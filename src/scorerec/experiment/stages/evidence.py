@@ -27,8 +27,9 @@ from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import with_users
 from scorerec.experiment.stages.recommender import teaching
 from scorerec.nn.encoders import encode, load_encoder
-from scorerec.pipeline.chain import AskedRows, choose_contexts, item_lists, reranker_texts
+from scorerec.pipeline.chain import AskedRows, choose_contexts, reranker_texts
 from scorerec.pipeline.finding import encoder_texts
+from scorerec.pipeline.prompting import item_lists
 from scorerec.rerank.models import load_reranker
 from scorerec.rerank.sare import train_sare
 from scorerec.retrieve.anchors import prefix_neighbours, sample_prefixes

@@ -5,12 +5,13 @@ A method is a way to write the prompts; everything behind the prompts is the sam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.columns import BEHAVIOUR_ID, QUERY_ID, USER_ID
-from scorerec.core.tables import CANDIDATES, CONTEXTS, PROMPTS, SCORES
+from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
 from scorerec.llm.backbone import load_backbone
@@ -18,7 +19,7 @@ from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
-from scorerec.pipeline.chain import item_lists
+from scorerec.pipeline.forms.registry import filled
 from scorerec.pipeline.mixture import Mixture, early_rows
 from scorerec.pipeline.prompting import ranked
 
@@ -28,16 +29,15 @@ def basic_prompts(run: Run, draft: Draft) -> None:
     draft.write(PROMPTS, run.prompter.basic(run.all_targets, run.queries))
 
 
-def augmented_prompts(run: Run, draft: Draft, contexts: str) -> None:
-    """Write P^s with the contexts of a stage.
+def augmented_prompts(run: Run, draft: Draft, sources: Mapping[str, str]) -> None:
+    """Write P^s.
 
     Args:
         run: what was made so far.
         draft: of this stage.
-        contexts: the stage that chose them.
+        sources: form of evidence -> the stage that found it.
     """
-    histories, chosen = item_lists(run.behaviours), run.table(contexts, CONTEXTS)
-    draft.write(PROMPTS, run.prompter.augmented(run.all_targets, run.queries, chosen, histories))
+    draft.write(PROMPTS, run.prompter.with_evidence(run.all_targets, run.queries, filled(run, sources)))
 
 
 def given_backbone(run: Run, draft: Draft) -> None:

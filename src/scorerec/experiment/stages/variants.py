@@ -46,4 +46,4 @@ def oracle(run: Run, draft: Draft) -> None:
 def empty_prompts(run: Run, draft: Draft) -> None:
     """Take what the evidence says out of SCORE's prompts."""
     prompts = run.table("prompts-score", PROMPTS)
-    draft.write(PROMPTS, producers.without_content(prompts, run.config.prompt.words.singular))
+    draft.write(PROMPTS, producers.without_content(prompts, run.config.prompt.words))

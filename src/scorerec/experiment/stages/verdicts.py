@@ -1,0 +1,51 @@
+"""Stages of verdicts: the counts, the two controls of them, and what they say without a language model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scorerec.core.artifacts import Draft
+from scorerec.core.columns import LABEL, N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED, SPLIT
+from scorerec.core.tables import SCORES, SPLITS, VERDICTS
+from scorerec.crm.counts import fit_counts
+from scorerec.experiment.run import Run
+from scorerec.experiment.stages.judged import JUDGED, score_table
+from scorerec.pipeline.producers import shuffled_verdicts
+from scorerec.pipeline.verdicts import VerdictCounter
+
+
+def counted(run: Run, draft: Draft) -> None:
+    """Count what others thought of each target."""
+    _count(run, draft, None)
+
+
+def random(run: Run, draft: Draft) -> None:
+    """Count with raters drawn at random in place of the most similar ones."""
+    _count(run, draft, run.config.seed)
+
+
+def _count(run: Run, draft: Draft, draw: int | None) -> None:
+    config = run.config
+    counter = VerdictCounter(run.interactions, config.corpus.kind, config.verdicts.n_similar, draw)
+    draft.write(VERDICTS, counter.count(run.all_targets, run.queries))
+
+
+def shuffled(run: Run, draft: Draft) -> None:
+    """Give each row the verdict of another one."""
+    draft.write(VERDICTS, shuffled_verdicts(run.all_targets, run.table("verdicts", VERDICTS), run.config.seed))
+
+
+def scores(run: Run, draft: Draft) -> None:
+    """Score the judged rows by a logistic regression on their counts."""
+    table, targets = run.table("verdicts", VERDICTS), run.all_targets
+    of_target = np.stack([table[name].to_numpy() for name in (N_RATERS, N_LIKED, N_SIMILAR, N_SIMILAR_LIKED)], axis=1)
+    split, label = np.array(targets[SPLIT].to_pylist()), targets[LABEL].to_numpy()
+    rows = {part: np.flatnonzero(split == part) for part in SPLITS}
+    counts = {part: of_target[places].astype(np.float64) for part, places in rows.items()}
+    found, facts = fit_counts(counts, {part: label[rows[part]] for part in ("train", "valid")})
+    p_yes = np.zeros(len(split))
+    for part in JUDGED:
+        p_yes[rows[part]] = found[part]
+    judged = np.isin(split, JUDGED)
+    draft.write(SCORES, score_table(targets.filter(judged), "counts", p_yes[judged]))
+    draft.facts.update(facts)

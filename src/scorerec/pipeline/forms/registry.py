@@ -1,0 +1,97 @@
+"""The forms of evidence that there are; a new one is one line here. What fills a form is imported when it is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from scorerec.core.errors import ConfigError
+from scorerec.core.tables import TableSchema
+from scorerec.pipeline.prompting import Filled, Prompter
+
+Fill = Callable[[pa.Table, pa.Table], Filled]  # TARGETS, QUERIES -> a form of evidence for them
+
+
+class Experiment(Protocol):
+    """What a form may use of a run."""
+
+    @property
+    def config(self) -> Any: ...  # noqa: D102 - as in ``experiment.run.Run``
+    @property
+    def behaviours(self) -> pa.Table: ...  # noqa: D102
+    @property
+    def prompter(self) -> Prompter: ...  # noqa: D102
+    def table(self, stage: str, schema: TableSchema) -> pa.Table: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form.
+
+    Attributes:
+        name: in ``evidence.forms``; also the module below ``pipeline.forms``, which has ``fill(run, stage)`` and,
+            but for titles, ``live(run, interactions)``.
+        stage: that fills it, where a method has no other one.
+        settings: that decide its words, beside those of P^b.
+        control: key of the method that knows the same without an LM, a row of every table that has the form; empty:
+            there is none.
+        tokens: that it takes, about, for estimates; titles are counted there.
+    """
+
+    name: str
+    stage: str
+    settings: tuple[str, ...]
+    control: str = ""
+    tokens: int = 0
+
+
+PAPER_FORM = "titles"
+# In the order in which prompts show them.
+FORMS: dict[str, Form] = {
+    form.name: form
+    for form in (
+        Form(PAPER_FORM, "contexts", ("prompt.evidence_titles", "prompt.evidence_window")),
+        Form("verdicts", "verdicts", ("verdicts.numbers",), control="counts", tokens=25),
+    )
+}
+
+
+def choose_forms(names: Iterable[str]) -> tuple[str, ...]:
+    """Return forms in the order of prompts, each once.
+
+    Raises:
+        ConfigError: a form is not known.
+    """
+    wanted = set(names)
+    if unknown := wanted - set(FORMS):
+        raise ConfigError(f"evidence.forms: no {', '.join(sorted(unknown))}; there are {', '.join(FORMS)}")
+    return tuple(name for name in FORMS if name in wanted)
+
+
+def live(run: Experiment, interactions: pa.Table) -> list[Fill]:
+    """Return what finds the forms of a run for whatever is asked about; titles are the chain's own.
+
+    Args:
+        run: whose forms and settings count.
+        interactions: INTERACTIONS that are known by now.
+    """
+    forms = (form for form in run.config.evidence.forms if form != PAPER_FORM)
+    return [_module(form).live(run, interactions) for form in forms]
+
+
+def filled(run: Experiment, sources: Mapping[str, str]) -> list[Filled]:
+    """Return forms with what stages found for each target.
+
+    Args:
+        run: with these stages.
+        sources: form -> stage.
+    """
+    return [_module(form).fill(run, stage) for form, stage in sources.items()]
+
+
+def _module(form: str) -> Any:
+    return import_module(f"scorerec.pipeline.forms.{form}")

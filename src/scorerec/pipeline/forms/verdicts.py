@@ -1,0 +1,55 @@
+"""What others thought of the target, in counts: how many rated and liked it, and how many of the most similar ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import pyarrow as pa
+
+from scorerec.core.columns import N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED, TARGET_ID
+from scorerec.core.tables import VERDICTS
+from scorerec.pipeline.forms.registry import Experiment
+from scorerec.pipeline.prompting import Place, Prompter, Shown
+from scorerec.pipeline.verdicts import VerdictCounter
+from scorerec.text.features import Asked
+from scorerec.text.verdicts import Numbers, Verdict, verdict
+
+
+def fill(run: Experiment, stage: str) -> Verdicts:
+    """Return the verdicts that a stage counted."""
+    return Verdicts(run.prompter, run.table(stage, VERDICTS), run.config.verdicts.numbers)
+
+
+def live(run: Experiment, interactions: pa.Table) -> Callable[[pa.Table, pa.Table], Verdicts]:
+    """Return what counts the verdicts on whatever is asked about.
+
+    Args:
+        run: whose settings count.
+        interactions: INTERACTIONS that are known by now.
+    """
+    config = run.config
+    counter = VerdictCounter(interactions, config.corpus.kind, config.verdicts.n_similar)
+    return lambda targets, queries: Verdicts(run.prompter, counter.count(targets, queries), config.verdicts.numbers)
+
+
+class Verdicts:
+    """The verdict on each target.
+
+    Args:
+        prompter: has the words of the domain.
+        table: VERDICTS, with a row for each target that is asked about.
+        numbers: how they are written.
+    """
+
+    place: ClassVar[Place] = "target"
+
+    def __init__(self, prompter: Prompter, table: pa.Table, numbers: Numbers):
+        self._words, self._numbers = prompter.words, numbers
+        columns = (table[name].to_pylist() for name in (N_RATERS, N_LIKED, N_SIMILAR, N_SIMILAR_LIKED))
+        counts = map(Verdict._make, zip(*columns, strict=True))
+        self._counts = dict(zip(table[TARGET_ID].to_pylist(), counts, strict=True))
+
+    def of(self, asked: Asked) -> Shown:
+        """Return what is shown for a target."""
+        return Shown([verdict(self._counts[asked.target_id], self._words, self._numbers)])

@@ -1,0 +1,67 @@
+"""What others thought of a target, in one or two short sentences behind it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from scorerec.text.segments import Segment
+from scorerec.text.wording import DomainWords
+
+Numbers = Literal["figures", "percent"]
+
+
+class Verdict(NamedTuple):
+    """How many others rated an item and how many of them liked it; of these, the same of the most similar ones."""
+
+    n_raters: int
+    n_liked: int
+    n_similar: int
+    n_similar_liked: int
+
+
+def verdict(counts: Verdict, words: DomainWords, numbers: Numbers) -> Segment:
+    """Return what stands behind the target; the full stop of its sentence is the next segment's.
+
+    Args:
+        counts: of the target.
+        words: the words of the domain.
+        numbers: ``percent`` adds the share of those who liked it.
+
+    >>> from scorerec.text.wording import DOMAINS
+    >>> verdict(Verdict(40, 31, 8, 7), DOMAINS["movie"], "figures").text
+    '. Of 40 other viewers, 31 liked it. Of the 8 most similar, 7 liked it'
+    >>> verdict(Verdict(40, 31, 1, 0), DOMAINS["movie"], "percent").text
+    '. Of 40 other viewers, 31 (78%) liked it. The most similar one did not like it'
+    >>> verdict(Verdict(1, 1, 0, 0), DOMAINS["item"], "figures").text
+    '. One of the other users rated it and liked it. Nobody similar is known to have rated it'
+    >>> verdict(Verdict(0, 0, 0, 0), DOMAINS["game"], "figures").text
+    '. No other players are known to have rated it'
+    """
+    others = f"other {words.people}"
+    if not counts.n_raters:
+        return Segment("verdict", f". No {others} are known to have rated it")
+    if counts.n_raters == 1:
+        raters = f"One of the {others} rated it and {_liked_it(counts.n_liked)}"
+    else:
+        raters = f"Of {counts.n_raters} {others}, {_share(counts.n_liked, counts.n_raters, numbers)} liked it"
+    if not counts.n_similar:
+        similar = "Nobody similar is known to have rated it"
+    elif counts.n_similar == 1:
+        similar = f"The most similar one {_liked_it(counts.n_similar_liked)}"
+    else:
+        liked = _share(counts.n_similar_liked, counts.n_similar, numbers)
+        similar = f"Of the {counts.n_similar} most similar, {liked} liked it"
+    return Segment("verdict", f". {raters}. {similar}")
+
+
+def without_numbers(words: DomainWords) -> str:
+    """Return what a verdict leaves where it says nothing."""
+    return f". Other {words.people} have rated it"
+
+
+def _liked_it(is_liked: int) -> str:
+    return "liked it" if is_liked else "did not like it"
+
+
+def _share(part: int, whole: int, numbers: Numbers) -> str:
+    return f"{part} ({part / whole:.0%})" if numbers == "percent" else str(part)
