@@ -5,7 +5,7 @@ From here it can be read in one go how ratings become a report. The work itself 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from scorerec.core.artifacts import MODEL
@@ -22,6 +22,7 @@ from scorerec.core.tables import (
     RANKINGS,
     SCORES,
     TARGETS,
+    VERDICTS,
 )
 from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, TITLES
 from scorerec.experiment.run import EMBEDDED, INDEX, SIGNAL
@@ -198,6 +199,7 @@ _REPORTED = (
 
 
 _LEAVES = {stage.name: stage.leaves for stage in (*ALL_STAGES, SIGNAL_OF_CRM)} | {"report": _PAGES}
+_COUNTING = {stage.name for stage in ALL_STAGES if VERDICTS.name in stage.writes}
 # Stages that sent prompts to a distant LM -> the stage that wrote these.
 ASKED_AFAR = {stage.name: stage.given[0] for stage in ALL_STAGES if stage.work == "endpoint:scores"}
 
@@ -205,6 +207,16 @@ ASKED_AFAR = {stage.name: stage.given[0] for stage in ALL_STAGES if stage.work =
 def holdings(stage: str) -> Mapping[str, Holds] | None:
     """Return what a stage leaves beside tables, and what it holds of users; None for a stage that is not known."""
     return _LEAVES.get(stage)
+
+
+def tells_counts(stage: str, inputs: Collection[str]) -> bool:
+    """Whether an artifact holds or tells counts over all users, which are made anew when one of them is forgotten.
+
+    Args:
+        stage: of the artifact.
+        inputs: the stages that it was made from.
+    """
+    return stage in _COUNTING or (stage.startswith("prompts-") and not _COUNTING.isdisjoint(inputs))
 
 
 def needs(stage: str, forms: Iterable[str] = (PAPER_FORM,)) -> list[str]:

@@ -18,7 +18,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import PROMPTS
 from scorerec.data.download import cache_folder
-from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings
+from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings, tells_counts
 from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.stage import Holds
 from scorerec.pipeline.endpoint import texts_about
@@ -98,8 +98,14 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
     if not traces and not gone["added"]:
         raise DataError(f"no user {user_id!r} in the data of {folder}; user ids are text, as in the ratings")
     replies = _forget_replies(runs, traces)
-    # Reports show single users; they are cheap to make anew from what is left.
-    dropped = [found for found in artifacts if _holds(found, "page") or (drop_models and found.stage not in _LAST)]
+    # Reports show single users, verdicts count them; both are cheap to make anew from what is left.
+    dropped = [
+        found
+        for found in artifacts
+        if _holds(found, "page")
+        or tells_counts(found.stage, found.manifest["inputs"])
+        or (drop_models and found.stage not in _LAST)
+    ]
     for run in runs:
         _drop_from_record(run, {found.path for found in dropped})
     for artifact in dropped:

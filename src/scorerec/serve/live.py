@@ -78,11 +78,11 @@ def interactions_by_now(run: Run) -> pa.Table:
     added = _added(run.folder)
     if not added.height:
         return run.interactions
-    users = added[USER_ID].unique()
-    theirs = _merged(run, added, users.to_list()).with_columns(split=pl.lit("train"))
+    users = added[USER_ID].unique().to_list()
+    theirs = _merged(run, added, users).with_columns(split=pl.lit("train"))
     others = pl.DataFrame(run.interactions).filter(~pl.col(USER_ID).is_in(users))
-    rows = pl.concat([others, theirs]).sort(TIMESTAMP, maintain_order=True).drop(ROW_ID).with_row_index(ROW_ID)
-    return INTERACTIONS.check(rows.select(INTERACTIONS.columns.names).to_arrow())
+    rows = pl.concat([others.drop(ROW_ID), theirs.drop(ROW_ID)]).sort(TIMESTAMP, maintain_order=True)
+    return INTERACTIONS.check(rows.with_row_index(ROW_ID).to_arrow())
 
 
 def index_path(run: Run) -> Path:
