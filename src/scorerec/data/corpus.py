@@ -1,6 +1,7 @@
 """What can be retrieved (behaviours), what asks for it (queries), and what is to be scored (targets).
 
-A query holds its user's positives before the row, whatever the corpus. Two corpora:
+A query holds its user's positives before the row, whatever the corpus; or, where ``history`` is ``visit``, before the
+first row of the row's visit, which rows of one visit have in common. A visit ends with a pause. Two corpora:
 
 - ``train`` (the paper's): one behaviour per user, the positives of the training part. A training row may see
   other users' later behaviours.
@@ -53,6 +54,17 @@ class CorpusConfig(Config):
         default="week",
         description="as-of only: how often a snapshot is taken, at 00:00 UTC (weeks start on Monday)",
     )
+    history: Literal["row", "visit"] = Field(
+        default="row",
+        exclude_if=lambda value: value == "row",  # settings written before it was there mean the same
+        description="as of when a user's own history is known: each row, or the beginning of its visit",
+    )
+    visit_pause: int = Field(
+        default=1800,
+        ge=1,
+        exclude_if=lambda value: value == 1800,
+        description="visit only: seconds without a rating after which the user's next one begins a visit",
+    )
     max_train_targets: int | None = Field(
         default=None, ge=1, description="training rows that prompts are made for, drawn at random; None: all"
     )
@@ -72,6 +84,8 @@ def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
     """Build the three tables from INTERACTIONS; every interaction is a target, up to the limits of ``config``."""
     rows = pl.DataFrame(interactions).sort(ROW_ID)
     positives = _Positives(rows.filter(pl.col(LABEL) == 1))
+    if config.history == "visit":
+        rows = rows.with_columns(n_before=_before_the_visit(config.visit_pause))
     wanted = _drawn(rows, {"train": config.max_train_targets, "valid": config.max_valid_targets})
     if config.kind == "train":
         behaviours = training_behaviours(interactions)
@@ -89,6 +103,13 @@ def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
         QUERIES.check(queries.select(QUERY_ID, USER_ID, N_BEFORE, SNAPSHOT).to_arrow().append_column(ITEM_IDS, lists)),
         TARGETS.check(asked.select(TARGETS.columns.names).to_arrow()),
     )
+
+
+def _before_the_visit(pause: int) -> pl.Expr:
+    """Return the positives of the user before the first row of each row's visit."""
+    begins = (pl.col(TIMESTAMP).diff() > pause).fill_null(True)
+    # Row by row, the latest that began: positives only grow.
+    return pl.when(begins.over(USER_ID)).then(pl.col(N_BEFORE)).forward_fill().over(USER_ID)
 
 
 def _drawn(rows: pl.DataFrame, limits: Mapping[str, int | None]) -> pl.DataFrame:

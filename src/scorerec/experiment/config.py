@@ -156,6 +156,16 @@ class ExperimentConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _windows_start_together(self) -> ExperimentConfig:
+        step, whole = self.llm.history_step, self.prompt.history_step
+        if whole % step:
+            raise ValueError(
+                f"llm.history_step={step} counts from where prompts start, and prompt.history_step={whole} is no "
+                f"multiple of it; set prompt.history_step={step}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _methods_change_what_is_shown(self) -> ExperimentConfig:
         forms = self.evidence.forms
         for method in choose_methods(self.methods):

@@ -26,9 +26,10 @@ Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label
 
 # Settings that several stages read.
 TITLES = ("prompt.domain", "prompt.describe")  # how an item is written
-HISTORY = (*TITLES, "prompt.history_titles")  # P^b, P^r
+HISTORY = (*TITLES, "prompt.history_titles", "prompt.history_step")  # P^b, P^r
 BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads it
-BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.evidence_titles", "llm.evidence_users")  # what an LM reads
+# What an LM reads.
+BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 OF_BASIC = without("llm", "evidence_augmentation")  # of an LM whose prompts show nobody else
 

@@ -150,6 +150,7 @@ _CHAIN = (
         ("data", "corpus", "candidates-base"),
         (
             "llm.history_titles",
+            "llm.history_step",
             "llm.evidence_titles",
             "evidence.n_context_users",
             "embedded_lm",

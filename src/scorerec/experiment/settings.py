@@ -83,7 +83,8 @@ def _at_defaults(value: Any, names: Iterable[str]) -> Any:
 def identity_of(config: Config, paths: Iterable[str]) -> dict[str, Any]:
     """Return what of some settings decides a result, by path.
 
-    A section may say that some of its settings do not, or what stands for them (see ``Config.decisive``).
+    A section may say that some of its settings do not, or what stands for them (see ``Config.decisive``). One that is
+    excluded where it means what was so before it was there is left out.
 
     Args:
         config: the whole configuration.
@@ -105,5 +106,5 @@ def _identities(config: Config, paths: Iterable[str]) -> Iterator[tuple[str, Any
         value = getattr(owner, last)
         if isinstance(value, Config):
             yield path, {name: one for name, one in value.decisive.items() if name not in held_back}
-        else:
+        elif last in owner.model_dump(include={last}):
             yield path, owner.stands_for(last)

@@ -69,6 +69,13 @@ class LLMConfig(OptimiserConfig):
         512, ge=1, description="tokens of a prompt, chat template included; the oldest titles go first"
     )
     history_titles: int | None = Field(10, ge=0, description="most recent titles of the user that are shown")
+    history_step: int = Field(
+        1,
+        ge=1,
+        exclude_if=lambda value: value == 1,  # settings written before it was there mean the same
+        description="what is shown of it starts at a multiple of so many titles, and is up to step - 1 titles longer: "
+        "rows of one user begin alike",
+    )
     evidence_titles: int | None = Field(4, ge=1, description="most recent titles of each similar user that are shown")
     evidence_users: int | None = Field(None, ge=0, description="similar users that are shown; None: all in the prompt")
 
@@ -102,7 +109,12 @@ class LLMConfig(OptimiserConfig):
 
     def titles(self, users: int) -> Budget:
         """Return the titles that a prompt may show, of so many similar users, however many tokens these take."""
-        return Budget(history_titles=self.history_titles, evidence_titles=self.evidence_titles, evidence_users=users)
+        return Budget(
+            history_titles=self.history_titles,
+            history_step=self.history_step,
+            evidence_titles=self.evidence_titles,
+            evidence_users=users,
+        )
 
     @property
     def budget(self) -> Budget:
@@ -110,6 +122,7 @@ class LLMConfig(OptimiserConfig):
         return Budget(
             tokens=self.max_tokens,
             history_titles=self.history_titles,
+            history_step=self.history_step,
             evidence_titles=self.evidence_titles,
             evidence_users=self.evidence_users,
         )

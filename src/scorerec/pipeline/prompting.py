@@ -13,7 +13,7 @@ from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.tables import PROMPTS, SEGMENT
 from scorerec.text import prompts
-from scorerec.text.budget import Budget, CountTokens, fit
+from scorerec.text.budget import Budget, CountTokens, fit, window_start
 from scorerec.text.describe import DescribeConfig, Describer
 from scorerec.text.features import Asked, ChangePrompt
 from scorerec.text.segments import Segment, render
@@ -26,6 +26,12 @@ class PromptConfig(Config):
     domain: str | DomainWords = Field("movie", description="a known domain, or the words of one's own")
     describe: DescribeConfig = DescribeConfig()
     history_titles: int = Field(20, ge=0, description="most recent titles of the user's own history")
+    history_step: int = Field(
+        1,
+        ge=1,
+        exclude_if=lambda value: value == 1,  # settings written before it was there mean the same
+        description="where it may start, as llm.history_step, of which it is a multiple",
+    )
     evidence_titles: int = Field(20, ge=1, description="titles of each similar user")
     evidence_window: Literal["latest", "target"] = Field(
         "latest",
@@ -178,7 +184,7 @@ class Prompter:
         return _latest(item_ids, self.config.evidence_titles)
 
     def _history(self, item_ids: Sequence[str]) -> Sequence[str]:
-        return _latest(item_ids, self.config.history_titles)
+        return item_ids[window_start(len(item_ids), self.config.history_titles, self.config.history_step) :]
 
     def _table(self, rows: Iterable[tuple[str, list[Segment], int, int]]) -> pa.Table:
         """Build PROMPTS column by column: a struct per segment as a Python object would be ten times slower."""
@@ -227,4 +233,4 @@ def ranked(table: pa.Table, key: str) -> dict[str, list[str]]:
 
 
 def _latest(item_ids: Sequence[str], count: int) -> Sequence[str]:
-    return item_ids[max(0, len(item_ids) - count) :]
+    return item_ids[window_start(len(item_ids), count) :]

@@ -5,7 +5,8 @@ What goes, and in which order:
 1. Counted budgets: behaviours beyond ``evidence_users`` go whole, the last (least useful) first; then every
    list keeps its most recent titles. What the user did not like has no limit of its own: as many titles as
    its method tells are in the prompt.
-2. The token budget: the list that is longest in tokens loses its oldest title, again and again, so that
+2. The token budget: the list that is longest in tokens loses its oldest title (a history with a ``history_step`` so
+   many at once), again and again, so that
    history, dislikes and evidence end up with about the same room (at a tie the history keeps its title, and
    the dislikes do before the evidence). When every list is down to one title, behaviours go whole, the last
    first, then the last title of the dislikes, and then the history's.
@@ -39,8 +40,26 @@ class Budget(Config):
         description="tokens of the text; special tokens and the chat template are the caller's to subtract",
     )
     history_titles: int | None = Field(default=None, ge=0, description="most recent titles of the user's history")
+    history_step: int = Field(default=1, ge=1, description="see ``window_start``")
     evidence_titles: int | None = Field(default=None, ge=1, description="most recent titles of each other user")
     evidence_users: int | None = Field(default=None, ge=0, description="other users whose behaviour is shown")
+
+
+def window_start(length: int, most: int, step: int = 1) -> int:
+    """Return where the window of a list's latest titles starts: at a multiple of ``step``.
+
+    It holds up to ``step - 1`` more than ``most``, and keeps its beginning while the list grows by as many.
+
+    Args:
+        length: titles of the list.
+        most: titles of the window, where it could start anywhere.
+        step: places from one start to the next.
+
+    >>> [window_start(length, 10, 4) for length in (9, 13, 14, 17, 18)]
+    [0, 0, 4, 4, 8]
+    """
+    start = max(0, length - most)
+    return start - start % step
 
 
 class Fitted(NamedTuple):
@@ -94,14 +113,22 @@ class _TitleList:
     Attributes:
         places: positions of its titles among the segments, oldest first.
         frame: positions of the wording that is there for this list alone.
+        step: titles that go at once, so that it starts where other windows of the list do.
     """
 
     places: list[int] = field(default_factory=list)
     frame: list[int] = field(default_factory=list)
+    step: int = 1
 
     def keep_latest(self, count: int | None) -> None:
         if count is not None:
-            self.places = self.places[max(0, len(self.places) - count) :]
+            self.places = self.places[window_start(len(self.places), count, self.step) :]
+
+    def drop_oldest(self) -> list[int]:
+        """Take out the oldest titles up to the next start of a window; one where that is all. Return their places."""
+        count = self.step if len(self.places) > self.step else 1
+        gone, self.places = self.places[:count], self.places[count:]
+        return gone
 
 
 class _Draft:
@@ -138,7 +165,7 @@ class _Draft:
         lists = [titles for titles in (self.history, self.dislikes, *self.evidence) if len(titles.places) > 1]
         if lists:  # max returns the first of equals: compare from the last list, so that the history wins a tie
             longest = max(reversed(lists), key=lambda titles: sum(costs[place] for place in titles.places))
-            return costs[longest.places.pop(0)]
+            return sum(costs[place] for place in longest.drop_oldest())
         if self.evidence:
             gone = self.evidence.pop()
             return sum(costs[place] for place in (*gone.places, *gone.frame))
@@ -160,6 +187,7 @@ def fit(segments: Sequence[Segment], budget: Budget, count_tokens: CountTokens) 
     draft = _Draft(segments)
     if budget.evidence_users is not None:
         del draft.evidence[budget.evidence_users :]
+    draft.history.step = budget.history_step
     draft.history.keep_latest(budget.history_titles)
     for titles in draft.evidence:
         titles.keep_latest(budget.evidence_titles)

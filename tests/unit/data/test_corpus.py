@@ -235,3 +235,44 @@ def test_limits_draw_targets_and_leave_the_rest_alone():
     assert set(limited.targets["target_id"].to_pylist()) <= set(whole.targets["target_id"].to_pylist())
     assert limited.behaviours.equals(whole.behaviours)
     assert set(limited.queries["query_id"].to_pylist()) == set(limited.targets["query_id"].to_pylist())
+
+
+def test_a_visit_is_known_by_what_was_liked_before_it() -> None:
+    seconds = [0, 1000, 2800, 4601, 4602]  # pauses of 1000, 1800 and 1801 seconds
+    rows = [("u", item, 1, second) for item, second in zip("abcde", seconds, strict=True)]
+    rows += [("w", "a", 1, 3000)]
+    asked = interactions(sorted(rows, key=lambda row: row[3]))
+    visits = build_corpus(asked, CorpusConfig(history="visit"))
+    assert [query_of(visits, row)["item_ids"] for row in range(6)] == [[], [], [], [], ["a", "b", "c"], ["a", "b", "c"]]
+    shorter = build_corpus(asked, CorpusConfig(history="visit", visit_pause=1799))
+    assert query_of(shorter, 2)["item_ids"] == ["a", "b"]
+    assert visits.queries.num_rows == 3  # u's two visits, and w's
+
+
+some_row = st.tuples(st.sampled_from("uvw"), st.sampled_from("abcdef"), st.integers(0, 1), st.integers(0, 40))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.lists(some_row, min_size=4, max_size=30),
+    config=st.sampled_from(ALL),
+    pause=st.integers(1, 5),
+    ties=st.sampled_from(["file", "strict"]),
+)
+def test_a_visits_history_is_a_prefix_of_each_of_its_rows(
+    rows: list[tuple[str, str, int, int]], config: CorpusConfig, pause: int, ties: str
+) -> None:
+    rows = [*sorted(rows, key=lambda row: row[3])]
+    rows += [("u", "a", n % 2, 41 + n) for n in range(2 * len(rows) + 4)]  # both labels in every part
+    asked = interactions([(*row[:3], (row[3] + 2) * DAY) for row in rows], ties)
+    by_row = build_corpus(asked, config)
+    by_visit = build_corpus(asked, config.model_copy(update={"history": "visit", "visit_pause": pause * DAY}))
+    assert by_visit.behaviours.equals(by_row.behaviours)
+    last: dict[str, tuple[int, list[str]]] = {}
+    for place, row in enumerate(asked.to_pylist()):
+        own, visit = query_of(by_row, place)["item_ids"], query_of(by_visit, place)["item_ids"]
+        assert own[: len(visit)] == visit
+        second, before = last.get(row["user_id"], (-(10**9), own))
+        begins = row["timestamp"] - second > pause * DAY
+        assert visit == (own if begins else before)
+        last[row["user_id"]] = (row["timestamp"], visit)

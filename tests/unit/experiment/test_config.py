@@ -94,3 +94,32 @@ def test_a_setting_without_its_section_is_answered_with_the_section():
         ConfigError, match=r"--set 'n_candidates=3': n_candidates: no such .*did you mean evidence\.n_candidates or "
     ):
         load_experiment("ml-1m", ["n_candidates=3"])
+
+
+def test_windows_of_prompts_and_of_the_lm_start_together():
+    assert load_experiment("ml-1m", ["llm.history_step=4", "prompt.history_step=8"]).llm.budget.history_step == 4
+    with pytest.raises(ConfigError, match=r"prompt.history_step=1 is no multiple of it; set prompt.history_step=4"):
+        load_experiment("ml-1m", ["llm.history_step=4"])
+
+
+def test_forms_of_evidence_bring_their_controls():
+    def keys(*changes):
+        return [method.key for method in load_experiment("ml-1m", changes).chosen_methods]
+
+    assert "counts" not in keys()
+    assert "counts" in keys('evidence.forms=["verdicts"]')
+    assert load_experiment("ml-1m", ['evidence.forms=["verdicts","titles"]']).evidence.forms == ("titles", "verdicts")
+
+
+@pytest.mark.parametrize(
+    ("form", "methods", "message"),
+    [
+        ("rumours", "", "no rumours; there are titles, verdicts"),
+        ("verdicts", ',"cf"', r"cf is SCORE with other titles, and evidence.forms has none of them \(verdicts\)"),
+        ("verdicts", ',"score-at"', "score-at is SCORE with other titles"),
+    ],
+)
+def test_forms_that_are_not_there_or_not_shown_are_refused(form, methods, message):
+    chosen = f'methods=["item-mean","item+user-mean","score"{methods}]'
+    with pytest.raises(ConfigError, match=message):
+        load_experiment("ml-1m", [f'evidence.forms=["{form}"]', chosen])

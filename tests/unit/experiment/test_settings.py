@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from scorerec.experiment.config import ExperimentConfig
+from scorerec.experiment.config import ExperimentConfig, load_experiment
+from scorerec.experiment.methods import BUDGET
 from scorerec.experiment.settings import UndeclaredError, View, identity_of, without
 
 CONFIG = ExperimentConfig.model_validate(
@@ -30,10 +31,9 @@ def test_a_section_in_part_shows_its_part() -> None:
 
 def test_a_property_is_computed_from_what_may_be_read() -> None:
     assert view("prompt.domain").prompt.words == CONFIG.prompt.words
-    shown = ("llm.max_tokens", "llm.history_titles", "llm.evidence_titles", "llm.evidence_users")
-    assert view(*shown).llm.budget == CONFIG.llm.budget
+    assert view(*BUDGET).llm.budget == CONFIG.llm.budget
     with pytest.raises(UndeclaredError, match=r"llm\.evidence_users"):
-        _ = view(*shown[:3]).llm.budget
+        _ = view(*BUDGET[:-1]).llm.budget
 
 
 def test_a_setting_that_is_held_back_is_at_its_default_and_decides_nothing() -> None:
@@ -75,3 +75,28 @@ def test_the_same_files_in_another_folder_are_the_same_data(tmp_path: Any) -> No
         data = {"source": "movielens-1m", "path": str(folder)}
         found.append(identity_of(ExperimentConfig.model_validate({"data": data}), ["data"]))
     assert found[0] == found[1] != found[2]
+
+
+NEW = [
+    ("prompt.history_step", "2"),
+    ("llm.history_step", "1"),
+    ("corpus.history", "visit"),
+    ("corpus.visit_pause", "60"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), NEW)
+def test_a_setting_that_means_what_was_so_before_it_decides_nothing(path: str, value: str) -> None:
+    section, _, name = path.partition(".")
+    before = load_experiment("ml-1m")
+    assert identity_of(before, (path,)) == {}
+    assert name not in identity_of(before, (section,))[section]
+    after = load_experiment("ml-1m", [f"{path}={value}"])
+    assert (identity_of(after, (path,)) == {}) == (path == "llm.history_step")
+
+
+def test_a_section_that_is_as_before_it_was_there_is_written_nowhere() -> None:
+    assert {"verdicts", "forms"} & set(str(load_experiment("ml-1m").model_dump()).split("'")) == set()
+    changed = load_experiment("ml-1m", ["verdicts.n_similar=3", 'evidence.forms=["verdicts"]']).model_dump(mode="json")
+    assert changed["verdicts"]["n_similar"] == 3
+    assert changed["evidence"]["forms"] == ["verdicts"]

@@ -187,3 +187,18 @@ def test_short_texts_are_counted_once() -> None:
         fit(prompt(6, 4), Budget(tokens=50), counter)
     whole = [text for text in asked if text.startswith("The user has") and text.endswith("'No'.")]
     assert len(asked) - len(whole) == len(set(asked) - set(whole))
+
+
+def test_a_window_in_steps_grows_at_its_end_and_then_moves() -> None:
+    budget = Budget(history_titles=3, history_step=2)
+    windows = [shown(fit(prompt(n), budget, words).segments)[None] for n in range(3, 9)]
+    assert ["".join(window) for window in windows] == ["012", "0123", "234", "2345", "456", "4567"]
+
+
+@given(n_history=st.integers(1, 12), step=st.integers(1, 4), tokens=st.integers(40, 80))
+def test_a_budget_of_tokens_moves_a_window_by_its_steps(n_history: int, step: int, tokens: int) -> None:
+    fitted = fit(prompt(n_history, 3), Budget(tokens=tokens, history_step=step), words)
+    titles = shown(fitted.segments).get(None, [])
+    assert titles == [str(n) for n in range(n_history)][n_history - len(titles) :]
+    assert fitted.n_tokens <= tokens
+    assert fitted.dropped_history % step == 0 or len(titles) < step
