@@ -115,6 +115,13 @@ def folder(both: Any, tmp_path: Path) -> Path:
     return place
 
 
+def test_the_prompt_of_a_row_is_shown_as_it_was_read(folder: Path, both: Any) -> None:
+    target = Run.open(folder).target(None)["target_id"][0].as_py()
+    *_, shown = explain.show_prompts(folder, None)
+    assert shown.name == "P^s"
+    assert said(both, "prompts-score")[target][0] in shown.text
+
+
 def of_training(run: Run) -> tuple[str, str, list[str]]:
     """Return the item that most training rows are about, and one of its raters, and the others of them."""
     rows = [row for row in run.table("data", INTERACTIONS).to_pylist() if row["split"] == "train"]
