@@ -23,9 +23,9 @@ from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
 from scorerec.core.tables import PROMPTS
-from scorerec.llm.backbone import quiet_transformers
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.optimise import Optimiser
+from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.rows import labelled_prompts
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import choose_device

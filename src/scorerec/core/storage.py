@@ -108,7 +108,7 @@ def sync_tree(folder: Path) -> None:
 def contents(folder: Path) -> dict[str, dict[str, Any]]:
     """Return size in bytes and SHA-256 of every file below ``folder``, by its path in there."""
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -128,11 +128,12 @@ def damage(folder: Path, files: Mapping[str, Mapping[str, Any]], thorough: bool)
             return f"{name} is missing"
         if (size := path.stat().st_size) != wanted["bytes"]:
             return f"{name} has {size:,} bytes, wanted {wanted['bytes']:,}"
-        if thorough and _sha256(path) != wanted["sha256"]:
+        if thorough and sha256(path) != wanted["sha256"]:
             return f"{name} is not as it was written, its SHA-256 differs"
     return None
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,8 +18,9 @@ from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.plan import shows_others
 from scorerec.experiment.run import EMBEDDED, Run
 from scorerec.experiment.stage import Stage
-from scorerec.llm.config import LoRAConfig
+from scorerec.llm.config import SMOLLM2, LoRAConfig
 from scorerec.llm.embedded import llama_config
+from scorerec.llm.pretrained import smollm2_shape
 from scorerec.nn.effort import Shape, Work, model_shape, shape_of
 from scorerec.nn.encoders import embedded_folder
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
@@ -249,6 +250,8 @@ def _lm_shape(config: ExperimentConfig) -> Shape:
     if config.llm.backbone == EMBEDDED:
         lm = config.embedded_lm
         return shape_of(llama_config(lm, lm.vocabulary), is_causal=True)
+    if config.llm.backbone == SMOLLM2:
+        return shape_of(smollm2_shape(), is_causal=True)
     return model_shape(config.llm.backbone, is_causal=True)
 
 

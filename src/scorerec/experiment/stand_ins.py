@@ -7,6 +7,7 @@ import platform
 
 from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig
+from scorerec.llm.config import SMOLLM2
 
 
 def machine(threads: int) -> str:
@@ -19,6 +20,8 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
     found = []
     if config.llm.backbone == "embedded":
         found.append("embedded LM: a small model trained from scratch by the run, not a pretrained LLM")
+    if config.llm.backbone == SMOLLM2:
+        found.append("LLM embedded:smollm2: SmolLM2-135M-Instruct, 4-bit weights, stands in for Llama-3.1-8B-Instruct")
     if config.assess.assessor == "metadata":
         found.append("metadata assessor: item metadata in sentences, not an LLM")
     if config.car.model.startswith("embedded:"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import torch
 from peft import PeftConfig, PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as library_logging
 
 from scorerec.core.errors import ConfigError, ModelError
-from scorerec.llm.config import Precision
+from scorerec.llm.config import SMOLLM2, Precision
+from scorerec.llm.pretrained import LABEL, smollm2_folder
+from scorerec.llm.quiet import quiet_transformers
 from scorerec.nn.batching import Padded
 from scorerec.nn.processes import ALONE, Processes, join_processes
 
@@ -38,6 +38,7 @@ class Backbone:
 
     Attributes:
         name: the id or folder that it was loaded from.
+        base: the model that an adapter on it belongs to: an id, a folder, or ``embedded:smollm2``, wherever that lies.
         model: a transformers model, or a peft model around one.
         tokenizer: its tokenizer.
         device: where it computes.
@@ -45,6 +46,7 @@ class Backbone:
     """
 
     name: str
+    base: str
     model: Any
     tokenizer: Any
     device: torch.device
@@ -59,7 +61,7 @@ class Backbone:
         """Return one line for reports."""
         if self.is_embedded:
             return "embedded LM (a stand-in, not a pretrained LLM)"
-        return self.name
+        return str(getattr(self.model.config, LABEL, self.name))
 
     def last_logits(self, batch: Padded) -> Tensor:
         """Return the logits of the token that follows each sequence, (B, V); only those are computed.
@@ -84,8 +86,8 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
     """Load a causal LM.
 
     Args:
-        name: a Hugging Face id; a folder with a model; a folder with an adapter, which is loaded on its base; or
-            a folder in which ``tune`` noted that a backbone is used as it is.
+        name: a Hugging Face id; ``embedded:smollm2``; a folder with a model; a folder with an adapter, which is loaded
+            on its base; or a folder in which ``tune`` noted that a backbone is used as it is.
         precision: of the weights; "checkpoint" keeps the file's own.
         device: auto, cpu, cuda, cuda:1, ...
 
@@ -99,13 +101,16 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
         )
     processes, chosen = join_processes(device)
     base, adapter = _places(name)
+    place = str(smollm2_folder()) if base == SMOLLM2 else base
     with _told_clearly(base):
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[precision])
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=_DTYPES[precision])
     if adapter is not None:
         with _told_clearly(str(adapter)):
-            model = PeftModel.from_pretrained(model, str(adapter))
-    return Backbone(str(name), model.to(chosen).eval(), tokenizer, chosen, processes)
+            settings = PeftConfig.from_pretrained(str(adapter))
+            settings.base_model_name_or_path = place  # peft looks into it when it saves
+            model = PeftModel.from_pretrained(model, str(adapter), config=settings)
+    return Backbone(str(name), base, model.to(chosen).eval(), tokenizer, chosen, processes)
 
 
 def _places(name: str | Path) -> tuple[str, Path | None]:
@@ -138,18 +143,3 @@ def _told_clearly(name: str) -> Iterator[None]:
             "Face id that this machine can reach (log in for a gated model; without a network, fetch it elsewhere "
             "with `hf download` and give the folder)"
         ) from error
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Switch off the library's own progress bars, and what it has to say to peft rather than to us."""
-    was_enabled = library_logging.is_progress_bar_enabled()
-    library_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            # Newer releases have other names for it, which older ones lack.
-            warnings.filterwarnings("ignore", "`.*gradient_checkpointing.*` is deprecated", FutureWarning)
-            yield
-    finally:
-        if was_enabled:
-            library_logging.enable_progress_bar()

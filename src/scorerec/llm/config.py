@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scorerec.core.config import Config
 from scorerec.text.budget import Budget
 
+SMOLLM2 = "embedded:smollm2"  # the pretrained LLM that a Python package brings
 Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 Units = Literal["words", "phrases"]
 
@@ -106,6 +108,13 @@ class LLMConfig(OptimiserConfig):
     gradient_checkpointing: bool = Field(False, description="compute activations twice, to save memory")
     processes: int = Field(1, ge=1, description="that tune together, each with a GPU of its own")
     threads: int | None = Field(None, ge=1, description="processor threads; None: as torch is set already")
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, name: str) -> str:
+        if name.startswith("embedded") and name not in ("embedded", SMOLLM2) and not Path(name).exists():
+            raise ValueError(f"the embedded LLM is {SMOLLM2}, and the small LM that a run trains itself is toy")
+        return name
 
     def titles(self, users: int) -> Budget:
         """Return the titles that a prompt may show, of so many similar users, however many tokens these take."""

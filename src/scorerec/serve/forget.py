@@ -17,7 +17,8 @@ from scorerec.core.columns import BEHAVIOUR_ID, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.storage import replace_file
 from scorerec.core.tables import PROMPTS
-from scorerec.data.download import cache_folder
+from scorerec.core.wheels import cache_folder
+from scorerec.data import download
 from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings, tells_counts
 from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.stage import Holds
@@ -141,7 +142,7 @@ def _runs(root: Path, data: str) -> tuple[list[Run], list[Path]]:
         run = Run.open(path.parent)
         runs.append(run)
         own = run.config.data.path  # or what was fetched for the run
-        others += [own] if own else sorted(cache_folder().glob("*/*"))
+        others += [own] if own else sorted((cache_folder() / download.FOLDER).glob("*"))
         others += sorted(entry for entry in path.parent.iterdir() if entry.name not in (RECORD, PAGE, RESULTS, LIVE))
     return runs, list(dict.fromkeys(others))
 

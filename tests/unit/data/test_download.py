@@ -75,10 +75,3 @@ def test_pip_that_fails_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(DataError, match=r"no route to host.*data\.path.*u\.data"):
         download.fetch_movielens_100k(tmp_path)
-
-
-def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert download.cache_folder() == tmp_path / "scorerec"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert download.cache_folder() == Path.home() / ".cache" / "scorerec"

@@ -63,6 +63,16 @@ def test_texts_for_an_embedded_lm_are_estimated_and_for_another_they_are_not_mad
     assert {"candidates-base", "backbone", "tuned-score"} <= found
 
 
+def test_the_llm_of_a_package_is_estimated_before_it_is_fetched(
+    tmp_path: Path, models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    own = runner(tmp_path, *models, "llm.backbone=embedded:smollm2", "llm.tune=lora")
+    found = {part.stage: part.work for part in estimate_run(own, None, lambda _: None)}
+    assert found["tuned-score"].shape.parameters == 134_515_008
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_policy_has_no_estimate_but_its_scores_have(tmp_path: Path, models: list[str]) -> None:
     methods = 'methods=["item-mean", "item+user-mean", "score", "coral"]'
     found = {part.stage for part in estimate_run(runner(tmp_path, *models, methods), None, lambda _: None)}

@@ -21,6 +21,6 @@ def test_the_papers_adapter_is_the_default() -> None:
 def test_an_empty_adapter_and_unknown_layers_are_errors(tiny_lm: Path, tmp_path: Path) -> None:
     untrained = attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig())
     with pytest.raises(ModelError, match="the adapter is empty"):
-        save_adapter(untrained, tmp_path)
+        save_adapter(untrained, tmp_path, str(tiny_lm))
     with pytest.raises(ModelError, match="no adapter can be attached"):
         attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig(modules=("c_attn",)))

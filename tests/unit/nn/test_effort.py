@@ -63,7 +63,7 @@ def test_memory_is_counted_as_by_hand() -> None:
 def test_time_follows_the_speed_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(TINY, 5, 3, 0, 8, 0)
     assert 0 < work.seconds(torch.device("cpu")) < 60
-    monkeypatch.setattr(effort, "_matrix_rate", lambda *_: 1e3)
+    monkeypatch.setattr(effort, "matrix_rate", lambda *_: 1e3)
     assert work.seconds(torch.device("cpu")) == 3 * 8800 / (1e3 * 0.5)
 
 

@@ -10,8 +10,9 @@ import polars as pl
 
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
+from scorerec.core.wheels import cache_folder
 from scorerec.data.delimited import scan_lines, split_lines
-from scorerec.data.download import cache_folder, fetch_movielens_100k
+from scorerec.data.download import fetch_movielens_100k
 from scorerec.data.origin import Origin
 from scorerec.data.raw import RawTables, parse_ratings, require_file
 from scorerec.data.sources.recbole import RecBoleFiles

