@@ -53,7 +53,7 @@ _SETTINGS = (
     "car.learning_rate=0.01",
     "assess.n_targets=200",
     "sare.epochs=1",
-    "embedded_lm={vocabulary=600, width=16, layers=1, heads=1, inner_width=32}",
+    "toy_lm={vocabulary=600, width=16, layers=1, heads=1, inner_width=32}",
     "reading.n_texts=300",
     "llm.epochs=1",
     "llm.max_train_rows=300",

@@ -85,7 +85,7 @@ def fixed_data() -> ReportData:
         title="SCORE on a tiny world",
         comparison=comparison,
         summary={"data": "12 rows", "split": "per user by time"},
-        stand_ins=["embedded LM: a stand-in, not a pretrained LLM", "metadata assessor: not an LLM"],
+        stand_ins=["toy LM: a stand-in, not a pretrained LLM", "metadata assessor: not an LLM"],
         verdict=verdict(comparison, REFERENCES, ["LLM without CI"]),
         warnings=["SARE is no better than the untuned reranker."],
         informativeness=[

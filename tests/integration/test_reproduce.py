@@ -60,7 +60,7 @@ def test_a_table_is_made_kept_and_written(job: Reproduction, told: list[Progress
     assert page.count("**Verdict.** SCORE ") == 2  # under each block
     assert "| failed |" in page
     assert "- broken: failed (seed 0): " in page
-    assert "Stand-in: embedded LM" in page
+    assert "Stand-in: toy LM" in page
     with (job.kept / "table2.csv").open(encoding="utf-8", newline="") as file:
         by_key = {row["key"]: row for row in csv.DictReader(file)}
     minus = record.measured.auc - records["item-mean", 0].measured.auc  # type: ignore[operator]

@@ -107,7 +107,7 @@ def test_models_are_where_later_stages_look(outcome: Any) -> None:
 
 def test_the_report_names_what_stands_in(outcome: Any) -> None:
     page = write_report(outcome.root / outcome.config.folder_name).read_text(encoding="utf-8")
-    assert "embedded LM: a small model trained from scratch by the run" in page
+    assert "toy LM (0.0 million weights that this run trained itself; no pretrained LLM)" in page
     assert "metadata assessor: item metadata in sentences, not an LLM" in page
     for method in outcome.config.chosen_methods:
         assert method.label in page
@@ -149,7 +149,7 @@ def test_a_run_is_read_back_from_its_folder(outcome: Any) -> None:
 
 
 def test_another_number_of_context_users_redoes_what_depends_on_it(outcome: Any, experiment: Any) -> None:
-    """The embedded LM reads prompts of as many users, so both methods get another backbone; P^b is kept."""
+    """The toy LM reads prompts of as many users, so both methods get another backbone; P^b is kept."""
     changed = experiment.run(outcome.root, "evidence.n_context_users=3", "name=three")
     assert set(changed.ran) == BEHIND_CONTEXTS
     contexts = ranked(changed.artifacts["contexts"].table(CONTEXTS), "target_id")
@@ -202,7 +202,7 @@ def test_the_same_seed_elsewhere_gives_the_same_weights(outcome: Any, elsewhere:
 def test_the_command_line_prints_the_results(outcome: Any, elsewhere: Any) -> None:
     for method in outcome.config.chosen_methods:
         assert method.label in elsewhere.printed
-    assert "Stand-in: embedded LM" in elsewhere.printed
+    assert "Stand-in: toy LM" in elsewhere.printed
     lines = [line for line in elsewhere.printed.splitlines() if line.startswith("Signal: ")]
     signal = outcome.made.signal()
     sources = dict.fromkeys(entry.source for entry in signal.counts)

@@ -37,7 +37,7 @@ class ReportData:
         title: such as "SCORE on MovieLens-100K".
         comparison: the methods on the test rows.
         summary: what was run, and on what: label -> text, shown first (data, split, backbone, seed, date).
-        stand_ins: what is not what the paper used, shown before any number, such as "embedded LM: a stand-in,
+        stand_ins: what is not what the paper used, shown before any number, such as "toy LM: a stand-in,
             not a pretrained LLM".
         warnings: what a reader must know before trusting the numbers.
         verdict: what the table of methods allows to be said, shown below it.

@@ -21,7 +21,7 @@ from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose_methods
-from scorerec.llm.config import EmbeddedConfig, LLMConfig
+from scorerec.llm.config import LLMConfig, ToyConfig
 from scorerec.pipeline.config import FindingConfig, VerdictConfig
 from scorerec.pipeline.endpoint import EndpointConfig
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, choose_forms
@@ -133,7 +133,7 @@ class ExperimentConfig(Config):
     car: CARConfig = CARConfig()
     assess: AssessConfig = AssessConfig()
     sare: SAREConfig = SAREConfig()
-    embedded_lm: EmbeddedConfig = EmbeddedConfig()
+    toy_lm: ToyConfig = ToyConfig()
     recommending: RecommendingConfig = RecommendingConfig()
     reading: MixtureConfig = MixtureConfig()
     llm: LLMConfig = LLMConfig()

@@ -16,17 +16,17 @@ from scorerec.assess.limits import estimate_tokens
 from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.plan import shows_others
-from scorerec.experiment.run import EMBEDDED, Run
+from scorerec.experiment.run import Run
 from scorerec.experiment.stage import Stage
-from scorerec.llm.config import SMOLLM2, LoRAConfig
-from scorerec.llm.embedded import llama_config
+from scorerec.llm.config import SMOLLM2, TOY, LoRAConfig
 from scorerec.llm.pretrained import smollm2_shape
+from scorerec.llm.toy import llama_config
 from scorerec.nn.effort import Shape, Work, model_shape, shape_of
 from scorerec.nn.encoders import embedded_folder
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 _TOKENS_OF_WORDING = 120
-_TOKENS_OF_EMBEDDED_WORDING, _TOKENS_OF_EMBEDDED_TITLE = 12, 2  # its vocabulary has whole titles and sentences
+_TOKENS_OF_TOY_WORDING, _TOKENS_OF_TOY_TITLE = 12, 2  # its vocabulary has whole titles and sentences
 _MOST_TOKENS_OF_ENCODERS = 512
 _READ_AT_ONCE = 64  # texts
 _VALUE_BYTES = {"bf16": 2}
@@ -139,10 +139,10 @@ def contexts(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
 
 
 def backbone(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
-    """Return the work of the embedded LM on its mixture; any other is used as it is."""
-    if config.llm.backbone != EMBEDDED:
+    """Return the work of the toy LM on its mixture; any other is used as it is."""
+    if config.llm.backbone != TOY:
         return None
-    shape, lm = _lm_shape(config), config.embedded_lm
+    shape, lm = _lm_shape(config), config.toy_lm
     tokens = min((_prompt(config, sizes, False) + _prompt(config, sizes, True)) / 2, lm.max_text_tokens)
     rows = config.reading.n_texts * lm.epochs
     return Work(shape, tokens, 0, rows, lm.batch_size, shape.parameters, logits_per_row=tokens)
@@ -237,9 +237,9 @@ def _lm_tokens(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> float:
 
 def _prompt(config: ExperimentConfig, sizes: Sizes, has_evidence: bool) -> float:
     """Return the tokens of P^b or P^s before the budget."""
-    is_embedded = config.llm.backbone == EMBEDDED
-    wording = _TOKENS_OF_EMBEDDED_WORDING if is_embedded else _TOKENS_OF_WORDING
-    title = float(_TOKENS_OF_EMBEDDED_TITLE) if is_embedded else sizes.title
+    is_toy = config.llm.backbone == TOY
+    wording = _TOKENS_OF_TOY_WORDING if is_toy else _TOKENS_OF_WORDING
+    title = float(_TOKENS_OF_TOY_TITLE) if is_toy else sizes.title
     forms = config.evidence.forms if has_evidence else ()
     shown = config.evidence.n_context_users * sizes.evidence if PAPER_FORM in forms else 0
     wording += sum(FORMS[form].tokens for form in forms)
@@ -247,8 +247,8 @@ def _prompt(config: ExperimentConfig, sizes: Sizes, has_evidence: bool) -> float
 
 
 def _lm_shape(config: ExperimentConfig) -> Shape:
-    if config.llm.backbone == EMBEDDED:
-        lm = config.embedded_lm
+    if config.llm.backbone == TOY:
+        lm = config.toy_lm
         return shape_of(llama_config(lm, lm.vocabulary), is_causal=True)
     if config.llm.backbone == SMOLLM2:
         return shape_of(smollm2_shape(), is_causal=True)
@@ -256,7 +256,7 @@ def _lm_shape(config: ExperimentConfig) -> Shape:
 
 
 def _lm_bytes(config: ExperimentConfig) -> int:
-    return 4 if config.llm.backbone == EMBEDDED or config.llm.precision == "fp32" else 2
+    return 4 if config.llm.backbone == TOY or config.llm.precision == "fp32" else 2
 
 
 def _encoder_shape(name: str) -> Shape | None:

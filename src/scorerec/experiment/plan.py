@@ -25,9 +25,10 @@ from scorerec.core.tables import (
     VERDICTS,
 )
 from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, TITLES
-from scorerec.experiment.run import EMBEDDED, INDEX, SIGNAL
+from scorerec.experiment.run import INDEX, SIGNAL
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import Holds, Stage, ancestors
+from scorerec.llm.config import TOY
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 if TYPE_CHECKING:
@@ -153,11 +154,11 @@ _CHAIN = (
             "llm.history_step",
             "llm.evidence_titles",
             "evidence.n_context_users",
-            "embedded_lm",
+            "toy_lm",
             "reading",
             *TITLES,
         ),
-        "language_model:embedded_backbone",
+        "language_model:toy_backbone",
         leaves=_MODEL,
         effort="backbone",
     ),
@@ -250,8 +251,8 @@ def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
     forms = config.evidence.forms
     report = report_stage(name for method in config.chosen_methods for name in needs(method.stage, forms))
-    is_embedded = config.llm.backbone == EMBEDDED
-    every = (_GIVEN_BACKBONE if stage.name == "backbone" and not is_embedded else stage for stage in ALL_STAGES)
+    is_toy = config.llm.backbone == TOY
+    every = (_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES)
     stages = [stage.showing(forms) for stage in every]
     wanted = set(report.reads)
     for stage in reversed(stages):

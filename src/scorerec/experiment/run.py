@@ -22,6 +22,7 @@ from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, PROMPTS, QUERI
 from scorerec.evaluate.results import Signal
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.settings import UndeclaredError
+from scorerec.llm.config import TOY
 from scorerec.pipeline.prompting import Prompter
 from scorerec.retrieve.index import BehaviourIndex
 
@@ -36,7 +37,6 @@ RECORD = "run.json"
 REPLIES = "replies.sqlite"  # below the folder of all runs, since paid replies outlive a run
 SIGNAL = "signal.json"
 INDEX = "index.sqlite"
-EMBEDDED = "embedded"  # the LM that the run itself trains
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,9 +271,9 @@ class Run:
 
     @property
     def backbone(self) -> str:
-        """The LM that is tuned: an id or folder, or the embedded LM of this run."""
+        """The LM that is tuned: an id or folder, or the toy LM of this run."""
         name = self.config.llm.backbone
-        return str(self.model("backbone")) if name == EMBEDDED else name
+        return str(self.model("backbone")) if name == TOY else name
 
     @property
     def replies_path(self) -> Path:

@@ -7,7 +7,7 @@ import platform
 
 from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.llm.config import SMOLLM2
+from scorerec.llm.config import SMOLLM2, TOY, toy_name
 
 
 def machine(threads: int) -> str:
@@ -18,8 +18,8 @@ def machine(threads: int) -> str:
 def stand_ins(config: ExperimentConfig) -> list[str]:
     """Say which parts of this experiment are small stand-ins for what the paper used."""
     found = []
-    if config.llm.backbone == "embedded":
-        found.append("embedded LM: a small model trained from scratch by the run, not a pretrained LLM")
+    if config.llm.backbone == TOY:
+        found.append(toy_name(config.toy_lm.parameters))
     if config.llm.backbone == SMOLLM2:
         found.append("LLM embedded:smollm2: SmolLM2-135M-Instruct, 4-bit weights, stands in for Llama-3.1-8B-Instruct")
     if config.assess.assessor == "metadata":

@@ -16,13 +16,13 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scorerec.core.errors import ConfigError, ModelError
-from scorerec.llm.config import SMOLLM2, Precision
+from scorerec.llm.config import SMOLLM2, TOY, Precision, toy_name
 from scorerec.llm.pretrained import LABEL, smollm2_folder
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.nn.batching import Padded
 from scorerec.nn.processes import ALONE, Processes, join_processes
 
-EMBEDDED_MARK = "scorerec_embedded"  # an entry of config.json
+TOY_MARK = "scorerec_toy"  # an entry of config.json
 TUNING = "tuning.json"  # written by ``tune``: the backbone and the settings behind a folder
 _DTYPES: dict[str, str | torch.dtype] = {
     "checkpoint": "auto",
@@ -53,14 +53,14 @@ class Backbone:
     processes: Processes = ALONE
 
     @property
-    def is_embedded(self) -> bool:
+    def is_toy(self) -> bool:
         """Whether this is the small LM that a run trains itself."""
-        return bool(getattr(self.model.config, EMBEDDED_MARK, False))
+        return bool(getattr(self.model.config, TOY_MARK, False))
 
     def describe(self) -> str:
         """Return one line for reports."""
-        if self.is_embedded:
-            return "embedded LM (a stand-in, not a pretrained LLM)"
+        if self.is_toy:
+            return toy_name(self.model.num_parameters())
         return str(getattr(self.model.config, LABEL, self.name))
 
     def last_logits(self, batch: Padded) -> Tensor:
@@ -95,9 +95,9 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
         ModelError: the model is not there, or is no causal LM.
         ConfigError: there is no such device, or the backbone was not resolved to a model.
     """
-    if str(name) == "embedded":
+    if str(name) == TOY:
         raise ConfigError(
-            "backbone 'embedded': wanted the folder that scorerec.llm.embedded.pretrain wrote, came the word itself"
+            "backbone 'toy': wanted the folder that scorerec.llm.toy.pretrain wrote, came the word itself"
         )
     processes, chosen = join_processes(device)
     base, adapter = _places(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -10,6 +9,7 @@ from pydantic import Field, field_validator
 from scorerec.core.config import Config
 from scorerec.text.budget import Budget
 
+TOY = "toy"  # the LM that a run trains itself
 SMOLLM2 = "embedded:smollm2"  # the pretrained LLM that a Python package brings
 Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 Units = Literal["words", "phrases"]
@@ -38,8 +38,8 @@ class LoRAConfig(Config):
     )
 
 
-class EmbeddedConfig(OptimiserConfig):
-    """The size of the embedded LM and how it is trained."""
+class ToyConfig(OptimiserConfig):
+    """The size of the toy LM and how it is trained."""
 
     vocabulary: int = Field(8000, ge=300, description="tokens of the vocabulary")
     units: Units = Field("phrases", description="what a token may span: words, or phrases such as whole titles")
@@ -55,12 +55,30 @@ class EmbeddedConfig(OptimiserConfig):
     learning_rate: float = Field(3e-3, gt=0, description="peak")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's")
 
+    @property
+    def parameters(self) -> int:
+        """How many weights it has where the texts fill its vocabulary."""
+        attention, feed_forward, norms = 4 * self.width**2, 3 * self.width * self.inner_width, 2 * self.width
+        embeddings = self.vocabulary * self.width * (1 if self.is_tied else 2)
+        return embeddings + self.layers * (attention + feed_forward + norms) + self.width
+
+
+def toy_name(parameters: int) -> str:
+    """Return what reports call a toy LM of so many parameters.
+
+    >>> toy_name(611_000)
+    'toy LM (0.6 million weights that this run trained itself; no pretrained LLM)'
+    """
+    return f"toy LM ({parameters / 1e6:.1f} million weights that this run trained itself; no pretrained LLM)"
+
 
 class LLMConfig(OptimiserConfig):
     """One language model: what it reads, and how it is tuned."""
 
     backbone: str = Field(
-        "embedded", description="a Hugging Face id or a folder; embedded: the small LM that the run itself trains"
+        TOY,
+        description=f"a Hugging Face id or a folder; {SMOLLM2}: the pretrained LLM of a package; {TOY}: the small LM "
+        "that the run itself trains",
     )
     tune: Literal["lora", "full", "none"] = Field(
         "full", description="adapters, all weights (for small models), or none: the backbone is used as it is"
@@ -112,8 +130,10 @@ class LLMConfig(OptimiserConfig):
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, name: str) -> str:
-        if name.startswith("embedded") and name not in ("embedded", SMOLLM2) and not Path(name).exists():
-            raise ValueError(f"the embedded LLM is {SMOLLM2}, and the small LM that a run trains itself is toy")
+        if name == "embedded" or (name.startswith("embedded:") and name != SMOLLM2):
+            raise ValueError(
+                f"wanted {SMOLLM2}, a pretrained LLM, or {TOY}, the small LM that the run trains itself, got {name!r}"
+            )
         return name
 
     def titles(self, users: int) -> Budget:

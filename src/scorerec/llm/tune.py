@@ -61,7 +61,7 @@ def tune(
     encoder = PromptEncoder(backbone.tokenizer, config.budget)
     facts: dict[str, Any] = {
         "backbone": backbone.describe(),
-        "is_embedded": backbone.is_embedded,
+        "is_toy": backbone.is_toy,
         "tune": config.tune,
         "answers": encoder.answers.describe(),
         "chat_template": encoder.has_template,

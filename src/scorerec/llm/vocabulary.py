@@ -1,4 +1,4 @@
-"""The tokenizer of the embedded LM: byte-level BPE learned from the run's own texts."""
+"""The tokenizer of the toy LM: byte-level BPE learned from the run's own texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the embedded LM reads before it is tuned: a mixture of texts that favours no method.
+"""What the toy LM reads before it is tuned: a mixture of texts that favours no method.
 
 Plain behaviours, prompts without collaborative information and prompts with it, whose evidence comes from producers or
 from random users in turn. All of it stems from an early block of the training rows: what happened
@@ -40,7 +40,7 @@ def early_rows(targets: pa.Table, share: float) -> pa.Table:
 
 
 class Mixture:
-    """Draws texts for the embedded LM.
+    """Draws texts for the toy LM.
 
     Args:
         prompter: writes the texts.

@@ -11,8 +11,8 @@ import pytest
 from scorerec.baselines.soft import Material
 from scorerec.baselines.virtual_tokens import mark
 from scorerec.core.tables import PROMPTS
-from scorerec.llm.config import EmbeddedConfig
-from scorerec.llm.embedded import pretrain
+from scorerec.llm.config import ToyConfig
+from scorerec.llm.toy import pretrain
 from scorerec.text.describe import Describer
 from scorerec.text.features import featured, marked
 from scorerec.text.prompts import basic
@@ -21,7 +21,7 @@ from scorerec.text.wording import DOMAINS
 
 N_ITEMS = 24
 ITEMS = {str(number): {"title": "Film"} for number in range(N_ITEMS)}
-TINY = EmbeddedConfig(vocabulary=350, width=32, inner_width=64, heads=2, epochs=2, batch_size=16)
+TINY = ToyConfig(vocabulary=350, width=32, inner_width=64, heads=2, epochs=2, batch_size=16)
 WORDS, DESCRIBER = DOMAINS["movie"], Describer(ITEMS)
 
 

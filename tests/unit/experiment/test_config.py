@@ -34,6 +34,17 @@ def test_games_paper_names_the_papers_models():
     assert (config.llm.tune, config.assess.assessor) == ("lora", "openai")
 
 
+def test_the_presets_of_the_toy_say_so():
+    for name in ("ml-1m-toy", "quickstart-toy"):
+        assert load_experiment(name).llm.backbone == "toy"
+
+
+@pytest.mark.parametrize("name", ["embedded", "embedded:smollm3"])
+def test_a_backbone_that_no_package_brings_is_refused(name):
+    with pytest.raises(ConfigError, match=f"wanted embedded:smollm2, a pretrained LLM, or toy, .* got '{name}'"):
+        load_experiment("ml-1m", [f"llm.backbone={name}"])
+
+
 def test_overrides_reach_into_sections():
     assert load_experiment("ml-1m", ["evidence.n_candidates=20", "seed=3"]).evidence.n_candidates == 20
 

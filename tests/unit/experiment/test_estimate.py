@@ -52,14 +52,12 @@ def test_every_stage_with_a_transformer_is_estimated(tmp_path: Path, models: lis
     assert "parameters" in found["car"].line
 
 
-def test_texts_for_an_embedded_lm_are_estimated_and_for_another_they_are_not_made(
-    tmp_path: Path, models: list[str]
-) -> None:
+def test_texts_for_a_toy_lm_are_estimated_and_for_another_they_are_not_made(tmp_path: Path, models: list[str]) -> None:
     own = runner(tmp_path, *models)
     assert "candidates-base" not in own.stages
     assert own.stages["backbone"].reads == ()
-    embedded = runner(tmp_path, *models, "llm.backbone=embedded", "llm.tune=full")
-    found = {part.stage for part in estimate_run(embedded, None, lambda _: None)}
+    toy = runner(tmp_path, *models, "llm.backbone=toy", "llm.tune=full")
+    found = {part.stage for part in estimate_run(toy, None, lambda _: None)}
     assert {"candidates-base", "backbone", "tuned-score"} <= found
 
 

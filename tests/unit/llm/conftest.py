@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 
 from scorerec.core.tables import PROMPTS
-from scorerec.llm.config import EmbeddedConfig
-from scorerec.llm.embedded import pretrain
+from scorerec.llm.config import ToyConfig
+from scorerec.llm.toy import pretrain
 from scorerec.text import prompts
 from scorerec.text.describe import Describer
 from scorerec.text.segments import Segment, render, to_rows
 from scorerec.text.wording import DOMAINS
 
 TITLES = {str(n): {"title": f"{'Good' if n % 2 else 'Poor'} Film {n} ({1980 + n})"} for n in range(12)}
-TINY = EmbeddedConfig(vocabulary=400, width=32, inner_width=64, heads=2, epochs=1, batch_size=16)
+TINY = ToyConfig(vocabulary=400, width=32, inner_width=64, heads=2, epochs=1, batch_size=16)
 
 
 def written(history: list[str], target: str, evidence: tuple[str, ...] = ()) -> list[Segment]:

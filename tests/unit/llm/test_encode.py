@@ -69,7 +69,7 @@ def test_a_budget_below_wording_and_target_is_an_error(tokenizer: Any, write: Wr
         PromptEncoder(tokenizer, Budget(tokens=5)).encode([write(["1"], "2")])
 
 
-def test_the_embedded_tokenizer_has_an_answer_without_a_space(tokenizer: Any) -> None:
+def test_the_toy_tokenizer_has_an_answer_without_a_space(tokenizer: Any) -> None:
     answers = PromptEncoder(tokenizer, Budget()).answers
     assert tokenizer.convert_ids_to_tokens([answers.yes, answers.no]) == ["Yes", "No"]
     assert answers.is_whole

@@ -43,7 +43,7 @@ def test_it_learns_what_the_labels_follow(tiny_lm: Path, world: World, tmp_path:
     assert facts["training_rows"] == 80
     assert facts["validation_auc"] == max(facts["validation_aucs"])
     assert len(facts["validation_aucs"]) == 8
-    assert facts["backbone"] == "embedded LM (a stand-in, not a pretrained LLM)"
+    assert facts["backbone"] == "toy LM (0.0 million weights that this run trained itself; no pretrained LLM)"
     assert facts["answers"].startswith("'Yes' is token")
     assert auc_on_test(score(tmp_path, world[0], config), world[1]) > 0.9
 
@@ -114,4 +114,4 @@ def test_what_cannot_be_learned_from_is_refused(tiny_lm: Path, world: World, tmp
     with pytest.raises(DataError, match="20 of 20 rows have no prompt"):
         tune(load_backbone(tiny_lm, device="cpu"), prompts.slice(0, 80), labels, FULL, tmp_path, seed=0)
     with pytest.raises(ConfigError, match="the word itself"):
-        load_backbone("embedded")
+        load_backbone("toy")

@@ -1,4 +1,4 @@
-"""What the embedded LM reads: early rows only, no label, other users only, the same for the same seed."""
+"""What the toy LM reads: early rows only, no label, other users only, the same for the same seed."""
 
 from __future__ import annotations
 

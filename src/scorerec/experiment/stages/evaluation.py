@@ -147,7 +147,7 @@ def _summary(run: Run, rows: JudgedRows) -> dict[str, str]:
         "label": str(notes[LABEL]),
         "rows": f"{len(rows.labels):,} of {len(set(rows.user_ids)):,} users",
         "corpus of behaviours": config.corpus.kind,
-        "language model": config.llm.backbone,
+        "language model": run.artifact("tuned-score").facts["backbone"],
         "seed": str(config.seed),
         "machine": machine(config.threads),
         "date": datetime.now(UTC).date().isoformat(),

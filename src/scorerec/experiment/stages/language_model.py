@@ -1,4 +1,4 @@
-"""Stages of the language model: prompts, the embedded backbone, tuning (Eq. 13) and scoring (Eq. 14).
+"""Stages of the language model: prompts, the toy LM, tuning (Eq. 13) and scoring (Eq. 14).
 
 A method is a way to write the prompts; everything behind the prompts is the same for all methods.
 """
@@ -16,10 +16,10 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, with_method
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import SMOLLM2
-from scorerec.llm.embedded import pretrain
 from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.pretrained import smollm2_facts, smollm2_folder
 from scorerec.llm.score import score
+from scorerec.llm.toy import pretrain
 from scorerec.llm.tune import tune
 from scorerec.pipeline.forms.registry import filled
 from scorerec.pipeline.mixture import Mixture, early_rows
@@ -50,8 +50,8 @@ def given_backbone(run: Run, draft: Draft) -> None:
         draft.facts.update(smollm2_facts(smollm2_folder()))
 
 
-def embedded_backbone(run: Run, draft: Draft) -> None:
-    """Let the embedded LM read its mixture.
+def toy_backbone(run: Run, draft: Draft) -> None:
+    """Let the toy LM read its mixture.
 
     The evidence in it comes from a retriever that has seen no CRM, and from chance: so the LM is the same whichever CRM
     is behind Eq. 4, and what differs between CRMs is not the LM.
@@ -64,7 +64,7 @@ def embedded_backbone(run: Run, draft: Draft) -> None:
     budget = config.llm.titles(config.evidence.n_context_users)
     mixture = Mixture(run.prompter, early, run.queries, producers, budget)
     texts = mixture.draw(config.reading, config.seed)
-    draft.facts.update(pretrain(texts, config.embedded_lm, draft.path / MODEL, config.seed, run.device))
+    draft.facts.update(pretrain(texts, config.toy_lm, draft.path / MODEL, config.seed, run.device))
 
 
 def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The embedded LM is an ordinary model folder, made the same way every time, and says what it is."""
+"""The toy LM is an ordinary model folder, made the same way every time, and says what it is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.config import EmbeddedConfig
-from scorerec.llm.embedded import pretrain
+from scorerec.llm.config import ToyConfig
+from scorerec.llm.toy import pretrain
 from scorerec.llm.vocabulary import train_tokenizer
 
-TINY = EmbeddedConfig(vocabulary=400, width=16, inner_width=32, heads=2, epochs=4, batch_size=16)
+TINY = ToyConfig(vocabulary=400, width=16, inner_width=32, heads=2, epochs=4, batch_size=16)
 
 
 def test_it_learns_and_is_loaded_as_any_model(tmp_path: Path, texts: list[str]) -> None:
@@ -23,8 +23,9 @@ def test_it_learns_and_is_loaded_as_any_model(tmp_path: Path, texts: list[str]) 
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "lm").num_parameters() == facts["parameters"]
     assert len(AutoTokenizer.from_pretrained(tmp_path / "lm")) == facts["vocabulary"]
     loaded = load_backbone(tmp_path / "lm", device="cpu")
-    assert loaded.is_embedded
-    assert loaded.describe() == "embedded LM (a stand-in, not a pretrained LLM)"
+    assert loaded.is_toy
+    assert facts["parameters"] == TINY.model_copy(update={"vocabulary": facts["vocabulary"]}).parameters
+    assert loaded.describe() == "toy LM (0.0 million weights that this run trained itself; no pretrained LLM)"
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path, texts: list[str]) -> None:
@@ -74,4 +75,4 @@ def test_phrases_make_titles_and_sentences_single_tokens(texts: list[str]) -> No
 
 def test_it_computes_where_it_is_told_to(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="got 'abacus'"):
-        pretrain(["a text"], EmbeddedConfig(vocabulary=300, width=8, heads=1), tmp_path, seed=0, device="abacus")
+        pretrain(["a text"], ToyConfig(vocabulary=300, width=8, heads=1), tmp_path, seed=0, device="abacus")

@@ -1,7 +1,7 @@
-"""The embedded LM: a small Llama whose tokenizer and weights the run itself trains, where no model hub is at hand.
+"""The toy LM: a small Llama whose tokenizer and weights the run itself trains, where no model hub is at hand.
 
 It is saved as an ordinary Hugging Face folder and used like any other backbone. It knows nothing but the texts
-that it was given, so it stands in for a pretrained LLM without being one.
+that it was given: it is for tests and for trying things out, and says nothing about what a pretrained LLM would do.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.llm.backbone import EMBEDDED_MARK
-from scorerec.llm.config import EmbeddedConfig
+from scorerec.llm.backbone import TOY_MARK
+from scorerec.llm.config import ToyConfig
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.vocabulary import train_tokenizer
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import choose_device
 
+_STREAM = "embedded-lm"  # its name of once: under another, every weight would be another
 _IGNORED = -100  # a label that cross-entropy leaves out
 
 
-def pretrain(
-    texts: Sequence[str], config: EmbeddedConfig, out: Path, seed: int, device: str = "auto"
-) -> dict[str, Any]:
+def pretrain(texts: Sequence[str], config: ToyConfig, out: Path, seed: int, device: str = "auto") -> dict[str, Any]:
     """Train tokenizer and LM on texts by next-token prediction, and save both in ``out``.
 
     Args:
@@ -51,11 +50,11 @@ def pretrain(
         ModelError: the loss is not a number.
     """
     if not texts:
-        raise DataError("the embedded LM needs texts to read, and came none; raise the number of texts")
+        raise DataError("the toy LM needs texts to read, and came none; raise the number of texts")
     start = time.perf_counter()
     tokenizer = train_tokenizer(texts, config.vocabulary, config.units)
     with torch.random.fork_rng():
-        torch.manual_seed(derived_seed(seed, "embedded-lm"))
+        torch.manual_seed(derived_seed(seed, _STREAM))
         special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
         model = LlamaForCausalLM(llama_config(config, len(tokenizer), **special)).to(choose_device(device))
         losses, n_tokens = _read(model, tokenizer, texts, config, seed)
@@ -64,7 +63,7 @@ def pretrain(
         tokenizer.save_pretrained(str(out))
     tenth = max(1, len(losses) // 10)
     return {
-        "is_embedded": True,
+        "is_toy": True,
         "parameters": model.num_parameters(),
         "vocabulary": len(tokenizer),
         "texts": len(texts),
@@ -76,7 +75,7 @@ def pretrain(
     }
 
 
-def llama_config(config: EmbeddedConfig, n_tokens: int, **special: int) -> LlamaConfig:
+def llama_config(config: ToyConfig, n_tokens: int, **special: int) -> LlamaConfig:
     """Return the library's configuration of the model.
 
     Args:
@@ -95,12 +94,12 @@ def llama_config(config: EmbeddedConfig, n_tokens: int, **special: int) -> Llama
         tie_word_embeddings=config.is_tied,
         **special,
     )
-    setattr(settings, EMBEDDED_MARK, True)
+    setattr(settings, TOY_MARK, True)
     return settings
 
 
 def _read(
-    model: LlamaForCausalLM, tokenizer: Any, texts: Sequence[str], config: EmbeddedConfig, seed: int
+    model: LlamaForCausalLM, tokenizer: Any, texts: Sequence[str], config: ToyConfig, seed: int
 ) -> tuple[list[float], int]:
     """Train ``model`` in place; return the loss of each step and the number of tokens read."""
     rows = [
@@ -109,14 +108,14 @@ def _read(
     ]
     lengths = [len(row) for row in rows]
     plans = [
-        batches_by_length(lengths, batch_size=config.batch_size, rng=generator(seed, "embedded-lm", epoch))
+        batches_by_length(lengths, batch_size=config.batch_size, rng=generator(seed, _STREAM, epoch))
         for epoch in range(config.epochs)
     ]
     steps = [batch for plan in plans for batch in plan]
     optimiser = Optimiser(model, config, len(steps))
     losses = []
     model.train()
-    for batch in progress(steps, "pre-training the embedded LM", len(steps), unit="step"):
+    for batch in progress(steps, "pre-training the toy LM", len(steps), unit="step"):
         padded = pad([rows[index] for index in batch])  # on the right: no token looks at what comes later
         tokens = torch.from_numpy(padded.tokens).to(model.device)  # (B, T)
         following = tokens.masked_fill(torch.from_numpy(~padded.mask).to(model.device), _IGNORED)[:, 1:]  # (B, T - 1)
