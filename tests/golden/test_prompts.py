@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scorerec.text import prompts
-from scorerec.text.describe import Describer
+from scorerec.text.describe import DescribeConfig, Describer
 from scorerec.text.segments import render
 from scorerec.text.wording import DOMAINS
 
@@ -57,7 +57,10 @@ HISTORY = {
     "11": "Deer Hunter, The (1978)",
 }
 TARGET = {"12": "Edward Scissorhands (1990)"}
-DESCRIBER = Describer({item_id: {"title": title} for item_id, title in {**HISTORY, **TARGET}.items()})
+DESCRIBER = Describer(
+    {item_id: {"title": title} for item_id, title in {**HISTORY, **TARGET}.items()},
+    DescribeConfig(title_order="catalogue"),
+)
 
 PAPER = Path(__file__).resolve().parents[2].parent / "shared" / "paper" / "score.txt"
 needs_paper = pytest.mark.skipif(not PAPER.is_file(), reason="the paper's text is not beside the repository")

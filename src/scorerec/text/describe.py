@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import Field
 
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.text.cleaning import bare, clean, one_kind_of_quotes, quote, shorten
+from scorerec.text.titles import prose_order
 
 Items = Mapping[str, Mapping[str, object]]
 
@@ -22,14 +24,24 @@ class DescribeConfig(Config):
     max_title_characters: int = Field(
         default=200, ge=20, description="longer titles and metadata values end in an ellipsis"
     )
+    title_order: Literal["prose", "catalogue"] = Field(
+        default="prose",
+        description="where an article stands: The Matrix, as prose has it, or Matrix, The, as catalogues file it",
+    )
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What decides a result; the order of catalogues is not said, which was the only one once."""
+        found = super().decisive
+        return {name: value for name, value in found.items() if (name, value) != ("title_order", "catalogue")}
 
 
 class Describer:
     """Writes the items of one catalogue.
 
-    A title is cleaned once (see ``text.cleaning``) and quoted like a Python string, as in Appendix D of the
-    paper. An item with an empty title is called ``Untitled item`` and its id. Metadata that an item lacks is
-    left out.
+    A title is cleaned once (see ``text.cleaning``), put into prose's order (see ``text.titles``), and quoted like a
+    Python string, as in Appendix D of the paper. An item with an empty title is called ``Untitled item`` and its id.
+    Metadata that an item lacks is left out.
 
     Args:
         items: item_id -> its row of the items table (``title`` and metadata).
@@ -98,6 +110,8 @@ class Describer:
             )
         title = row.get("title")
         cleaned = "" if title is None else one_kind_of_quotes(clean(str(title)))
+        if self.config.title_order == "prose":
+            cleaned = prose_order(cleaned)
         return cleaned or f"Untitled item {one_kind_of_quotes(clean(item_id))}".strip()
 
     def _details(self, item_id: str) -> str:

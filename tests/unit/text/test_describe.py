@@ -41,6 +41,19 @@ def test_a_title_is_unquoted_where_it_is_asked_for_as_a_title() -> None:
     assert Describer({"1": {"title": " Schindler's  List "}}).title("1") == "Schindler's List"
 
 
+def test_articles_stand_where_prose_has_them_unless_the_catalogue_is_to_be_followed() -> None:
+    title = "Shawshank Redemption, The (1994)"
+    assert item(title) == "'The Shawshank Redemption (1994)'"
+    assert item(title, DescribeConfig(title_order="catalogue")) == f"'{title}'"
+
+
+def test_the_order_of_catalogues_decides_what_it_did_before_it_was_named() -> None:
+    catalogue = DescribeConfig(title_order="catalogue")
+    assert catalogue.decisive == {"metadata": [], "max_title_characters": 200}
+    assert DescribeConfig().decisive == {**catalogue.decisive, "title_order": "prose"}
+    assert DescribeConfig.model_validate(catalogue.model_dump()) == catalogue  # a run that was kept reads as it was
+
+
 def test_a_pathological_title_is_shortened_after_a_word_and_counted() -> None:
     long = "word " * 1000
     describer = Describer({"1": {"title": long}, "2": {"title": "x" * 5000}, "3": {"title": "Up"}})

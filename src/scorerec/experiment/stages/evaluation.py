@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import Draft, package_versions
-from scorerec.core.columns import LABEL, N_BEFORE, ROW_ID, SCORE, SPLIT, TARGET_ID, TITLE
+from scorerec.core.columns import LABEL, N_BEFORE, ROW_ID, SCORE, SPLIT, TARGET_ID
 from scorerec.core.tables import (
     CANDIDATES,
     CONTEXTS,
@@ -156,7 +156,6 @@ def _summary(run: Run, rows: JudgedRows) -> dict[str, str]:
 
 
 def _examples(run: Run, rows: JudgedRows) -> list[Example]:
-    items = run.items
     chosen = choose_examples(rows, METHODS[SCORE].label, run.config.evaluation.n_examples)
     prompts = run.table("prompts-score", PROMPTS)
     mine = prompts.filter(pc.is_in(prompts[TARGET_ID], pa.array(chosen, pa.string())))
@@ -167,6 +166,6 @@ def _examples(run: Run, rows: JudgedRows) -> list[Example]:
         run.table("candidates", CANDIDATES),
         run.table("contexts", CONTEXTS),
         run.lm("tuned-score").as_read(mine),
-        dict(zip(run.item_ids, items[TITLE].to_pylist(), strict=True)),
+        {item: run.prompter.describer.title(item) for item in run.item_ids},
     )
     return read_examples(tables, rows, chosen)
