@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from scorerec.assess.assessor import NOTHING, Assessor, Reply, ReplyError, Tokens
 from scorerec.assess.limits import Budget, spent_on
-from scorerec.assess.plan import Prompt
+from scorerec.assess.local import LocalAssessor
+from scorerec.assess.plan import Plan, Prompt
 from scorerec.assess.store import ReplyStore
 from scorerec.core.errors import AssessmentError
 from scorerec.core.progress import progress
@@ -56,6 +57,34 @@ def named(failures: Mapping[str, int]) -> str:
     '2 x empty, 1 x timeout'
     """
     return ", ".join(f"{count} x {kind}" for kind, count in sorted(failures.items())) or "none"
+
+
+def ask_in_batches(assessor: LocalAssessor, store: ReplyStore | None, plan: Plan) -> Answers:
+    """Ask an LLM of this process what the store has no reply to, prompts of like length together.
+
+    Which prompts share a batch depends on all of the plan, also on those that have a reply: so the replies are the same
+    however often it was interrupted. The longest come first, since memory and time are theirs.
+
+    Args:
+        assessor: whom to ask.
+        store: where replies are kept, batch by batch; None keeps none.
+        plan: the prompts, and the replies that are there.
+    """
+    answers, pending, size = Answers(), plan.pending, assessor.config.batch_size
+    keys = sorted(plan.prompts, key=lambda key: (-len(plan.prompts[key].text), key))
+    batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+    wanted = [batch for batch in batches if not pending.keys().isdisjoint(batch)]
+    for batch in progress(wanted, f"assessing ({assessor.name})", len(wanted), "batch"):
+        found = assessor.ask_together([plan.prompts[key].segments for key in batch])
+        for key, reply in ((key, reply) for key, reply in zip(batch, found, strict=True) if key in pending):
+            prompt = plan.prompts[key]
+            if isinstance(reply, ReplyError):
+                answers.add_failure(reply)
+                continue
+            answers.add(key, prompt, reply)
+            if store is not None:
+                store.keep(key, assessor.name, prompt.text, reply)
+    return answers
 
 
 class Questioning:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from scorerec.assess.asking import Answers, Questioning, named
+from scorerec.assess.asking import Answers, Questioning, ask_in_batches, named
 from scorerec.assess.assessor import NOTHING, Assessor, BudgetError, Tokens
 from scorerec.assess.client import ChatAssessor, ChatConfig
 from scorerec.assess.limits import Budget, Prices
+from scorerec.assess.local import LocalAssessor, LocalConfig, Write
 from scorerec.assess.metadata import MetadataAssessor
 from scorerec.assess.plan import AssessmentRequest, Plan, make_plan
 from scorerec.assess.store import ReplyStore
@@ -85,9 +86,11 @@ _INDECISIVE: dict[str, Any] = {
 class AssessConfig(AskingConfig):
     """Who assesses, and how much."""
 
-    assessor: Literal["metadata", "openai"] = Field(
-        default="metadata", description="item metadata (not an LLM), or an OpenAI-compatible endpoint"
+    assessor: Literal["metadata", "local", "openai"] = Field(
+        default="metadata",
+        description="item metadata (not an LLM), an LLM in this process, or one behind an OpenAI-compatible endpoint",
     )
+    local: LocalConfig = Field(default=LocalConfig(), description="the LLM in this process")
     n_targets: int = Field(default=10_000, ge=1, description="training targets to assess (Appendix B); all when fewer")
 
     @property
@@ -95,24 +98,38 @@ class AssessConfig(AskingConfig):
         """The settings that decide which replies there are."""
         if self.assessor == "metadata":
             return self.model_dump(mode="json", include={"assessor", "n_targets"})
-        return super().decisive
+        if self.assessor == "local":
+            return self.model_dump(mode="json", include={"assessor", "n_targets", "max_unanswered", "local"})
+        return {name: value for name, value in super().decisive.items() if name != "local"}
+
+    @model_validator(mode="after")
+    def _a_budget_is_for_an_endpoint(self) -> Self:
+        if self.assessor == "local" and (self.budget_tokens or self.budget_money):
+            raise ValueError("a budget is for an endpoint; a model of this process costs nothing: take the budget out")
+        return self
 
 
 _DEFAULT = AssessConfig()
 
 
-def make_assessor(config: AssessConfig, describer: Describer, words: DomainWords) -> Assessor:
+def make_assessor(
+    config: AssessConfig, describer: Describer, words: DomainWords, name: str, load: Callable[[], Write]
+) -> Assessor:
     """Return the assessor that ``config`` names.
 
     Args:
         config: whom to ask.
         describer: of the catalogue; item metadata is read from it, an LLM does not need it.
         words: of the domain, likewise.
+        name: of the LLM in this process.
+        load: loads that LLM, and returns what writes replies with it.
 
     Raises:
         ConfigError: an LLM is to be asked, and the environment names no endpoint or key.
     """
-    return MetadataAssessor(describer, words) if config.assessor == "metadata" else ChatAssessor(config.chat)
+    if config.assessor == "metadata":
+        return MetadataAssessor(describer, words)
+    return LocalAssessor(config.local, name, load) if config.assessor == "local" else ChatAssessor(config.chat)
 
 
 def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:
@@ -161,7 +178,10 @@ def collect(
     plan = make_plan(requests, assessor.identity, kept)
     budget = config.budget(plan.spent) if assessor.is_llm else Budget()
     try:
-        asked = Questioning(assessor, kept, budget).ask(plan.pending, config.n_rounds, config.patience)
+        if isinstance(assessor, LocalAssessor):
+            asked = ask_in_batches(assessor, kept, plan)
+        else:
+            asked = Questioning(assessor, kept, budget).ask(plan.pending, config.n_rounds, config.patience)
     except BudgetError as stop:
         n_kept = len(make_plan(requests, assessor.identity, kept).replies)
         raise BudgetError(_resumable(stop, n_kept, len(plan.prompts))) from None

@@ -88,7 +88,7 @@ def cost(source: Source, changes: Changes = None, root: Root = Path("runs"), as_
         shown = {name: value for name, value in dataclasses.asdict(found.assessments).items() if value is not None}
         print_rows(["assessments", "estimate"], [[name.replace("_", " "), value] for name, value in shown.items()])
     else:
-        say("Assessments: by item metadata, which costs nothing; --set assess.assessor=openai shows what an LLM would")
+        say("Assessments: no endpoint is asked, which costs nothing; --set assess.assessor=openai shows what one would")
 
 
 @app.command()

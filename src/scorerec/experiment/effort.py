@@ -103,6 +103,16 @@ def searched(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
     return Work(shape, tokens, rows, 0, _READ_AT_ONCE, 0, _VALUE_BYTES.get(own.precision, 4))
 
 
+def assessments(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of the LLM in this process that assesses; other assessors compute nothing here."""
+    if config.assess.assessor != "local":
+        return None
+    local, rows = config.assess.local, min(config.assess.n_targets, sizes.train)
+    tokens = _TOKENS_OF_WORDING + sizes.history * sizes.title + local.max_new_tokens
+    shape = _causal_shape(local.model)
+    return Work(shape, tokens, rows, 0, local.batch_size, 0, 2, logits_per_row=local.max_new_tokens)
+
+
 def rankings(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
     """Return the work of Eq. 8: behaviours and assessments, or the titles of the catalogue where these teach."""
     shape = _encoder_shape(config.evidence.text_embedder)
@@ -250,9 +260,11 @@ def _lm_shape(config: ExperimentConfig) -> Shape:
     if config.llm.backbone == TOY:
         lm = config.toy_lm
         return shape_of(llama_config(lm, lm.vocabulary), is_causal=True)
-    if config.llm.backbone == SMOLLM2:
-        return shape_of(smollm2_shape(), is_causal=True)
-    return model_shape(config.llm.backbone, is_causal=True)
+    return _causal_shape(config.llm.backbone)
+
+
+def _causal_shape(name: str) -> Shape:
+    return shape_of(smollm2_shape(), is_causal=True) if name == SMOLLM2 else model_shape(name, is_causal=True)
 
 
 def _lm_bytes(config: ExperimentConfig) -> int:

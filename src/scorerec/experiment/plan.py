@@ -101,7 +101,14 @@ _CHAIN = (
         leaves=_INDEX,
         seeded=False,
     ),
-    Stage("assessments", ("data", "corpus"), ("assess", *HISTORY), "evidence:assessments", writes=(ASSESSMENTS.name,)),
+    Stage(
+        "assessments",
+        ("data", "corpus"),
+        ("assess", *HISTORY),
+        "evidence:assessments",
+        writes=(ASSESSMENTS.name,),
+        effort="assessments",
+    ),
     Stage(
         "rankings",
         ("data", "corpus", "candidates", "assessments"),

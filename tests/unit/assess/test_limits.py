@@ -142,7 +142,7 @@ def test_every_setting_decides_what_is_assessed_or_only_how_it_is_asked() -> Non
     decides, asks = AssessConfig.model_validate(DECISIVE), AssessConfig(assessor="openai", **INDECISIVE)
     assert decides.decisive == DECISIVE
     assert asks.decisive == AssessConfig(assessor="openai").decisive
-    assert DECISIVE.keys() | INDECISIVE.keys() == AssessConfig.model_fields.keys()
+    assert DECISIVE.keys() | INDECISIVE.keys() | {"local"} == AssessConfig.model_fields.keys()
     assert DECISIVE["chat"].keys() | INDECISIVE["chat"].keys() == ChatConfig.model_fields.keys()
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from scorerec.core.errors import ConfigError
 from scorerec.experiment.config import load_experiment, presets
+from scorerec.experiment.stand_ins import stand_ins
 
 
 @pytest.mark.parametrize("name", presets())
@@ -37,6 +38,14 @@ def test_games_paper_names_the_papers_models():
 def test_the_presets_of_the_toy_say_so():
     for name in ("ml-1m-toy", "quickstart-toy"):
         assert load_experiment(name).llm.backbone == "toy"
+
+
+def test_what_stands_in_says_what_it_is():
+    llm = load_experiment("ml-1m", ["llm.backbone=embedded:smollm2", "llm.tune=lora", "assess.assessor=local"])
+    name = "SmolLM2-135M-Instruct (4-bit weights, dequantised)"
+    assert stand_ins(llm)[:2] == [f"LLM {name}: stands in for Llama-3.1-8B-Instruct", f"assessor {name}: a small LLM"]
+    toy = "toy LM (0.6 million weights that this run trained itself; no pretrained LLM)"
+    assert stand_ins(load_experiment("ml-1m-toy"))[0] == toy
 
 
 @pytest.mark.parametrize("name", ["embedded", "embedded:smollm3"])

@@ -65,9 +65,9 @@ def test_the_llm_of_a_package_is_estimated_before_it_is_fetched(
     tmp_path: Path, models: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    own = runner(tmp_path, *models, "llm.backbone=embedded:smollm2", "llm.tune=lora")
+    own = runner(tmp_path, *models, "llm.backbone=embedded:smollm2", "llm.tune=lora", "assess.assessor=local")
     found = {part.stage: part.work for part in estimate_run(own, None, lambda _: None)}
-    assert found["tuned-score"].shape.parameters == 134_515_008
+    assert found["tuned-score"].shape.parameters == found["assessments"].shape.parameters == 134_515_008
     assert not (tmp_path / "cache").exists()
 
 

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sentence_transformers import SentenceTransformer
 
+from scorerec.assess.assessor import Reply
 from scorerec.assess.collect import collect, make_assessor, sample_targets
+from scorerec.assess.local import Write
 from scorerec.assess.plan import AssessmentRequest
 from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.core.artifacts import MODEL, Draft, read_table
@@ -26,6 +28,9 @@ from scorerec.core.tables import (
 from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import with_users
 from scorerec.experiment.stages.recommender import teaching
+from scorerec.experiment.stand_ins import local_assessor_name
+from scorerec.llm.backbone import load_backbone
+from scorerec.llm.generate import Writer
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.pipeline.chain import AskedRows, choose_contexts, reranker_texts
 from scorerec.pipeline.finding import encoder_texts
@@ -83,11 +88,19 @@ def assessment_requests(run: Run) -> Sequence[AssessmentRequest]:
 def assessments(run: Run, draft: Draft) -> None:
     """Ask what evidence would help (Eq. 7)."""
     config, writer = run.config.assess, run.prompter
-    assessor = make_assessor(config, writer.describer, writer.words)
+    name = local_assessor_name(config.local.model)
+    assessor = make_assessor(config, writer.describer, writer.words, name, lambda: _local_writer(run))
     with run.replies() as store:
         assessments, facts = collect(assessment_requests(run), assessor, store, config)
     draft.write(ASSESSMENTS, assessments)
     draft.facts.update(facts)
+
+
+def _local_writer(run: Run) -> Write:
+    """Load the LLM in this process that writes assessments."""
+    local = run.config.assess.local
+    writer = Writer(load_backbone(local.model, device=run.device), local.max_new_tokens)
+    return lambda prompts: [Reply(*written) for written in writer.write(prompts)]
 
 
 def rankings(run: Run, draft: Draft) -> None:
