@@ -50,6 +50,7 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     """
     trained = get_peft_model_state_dict(model)
     model.save_pretrained(str(folder))
+    (folder / "README.md").unlink(missing_ok=True)  # a form to fill in, which names the base by where it lies
     note = folder / "adapter_config.json"
     settings = {**json.loads(note.read_text(encoding="utf-8")), "base_model_name_or_path": base}
     note.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
