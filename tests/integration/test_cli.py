@@ -289,7 +289,7 @@ def test_the_shell_offers_what_is_there(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "run.json").touch()
     (tmp_path / "mine.toml").touch()
-    assert complete.sources("ml-1m") == ["ml-1m", "ml-1m-paper"]
+    assert complete.sources("ml-1m") == ["ml-1m", "ml-1m-paper", "ml-1m-toy"]
     assert complete.sources("mi") == ["mine.toml"]
     assert complete.runs("r") == ["runs/"]
     assert complete.runs("runs/") == ["runs/one"]
