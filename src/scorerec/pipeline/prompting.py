@@ -32,6 +32,11 @@ class PromptConfig(Config):
         exclude_if=lambda value: value == 1,  # settings written before it was there mean the same
         description="where it may start, as llm.history_step, of which it is a multiple",
     )
+    question: prompts.Question = Field(
+        "paper",
+        exclude_if=lambda value: value == "paper",
+        description="wording of what is asked of the LM: the paper's, or a short one to be gone on with",
+    )
     evidence_titles: int = Field(20, ge=1, description="titles of each similar user")
     evidence_window: Literal["latest", "target"] = Field(
         "latest",
@@ -141,7 +146,10 @@ class Prompter:
         def show(asked: Asked, basic: list[Segment]) -> Shown:
             shown = [(form.place, form.of(asked)) for form in forms]
             places = ([part for at, one in shown if at == place for part in one.segments] for place in get_args(Place))
-            return Shown(prompts.with_evidence(basic, *places), sum(one.n_titles for _, one in shown))
+            return Shown(
+                prompts.with_evidence(basic, *places, question=self.config.question),
+                sum(one.n_titles for _, one in shown),
+            )
 
         return self._written(targets, queries, show)
 
@@ -161,7 +169,7 @@ class Prompter:
         query_ids = targets[QUERY_ID].to_pylist()
         rows = []
         for query_id, (target_id, history, item) in zip(query_ids, requests(targets, queries), strict=True):
-            basic = prompts.basic(self._history(history), item, self.describer, self.words)
+            basic = prompts.basic(self._history(history), item, self.describer, self.words, self.config.question)
             segments, n_titles = write(Asked(target_id, query_id, item), basic)
             rows.append((target_id, segments, len(history), n_titles))
         return self._table(rows)

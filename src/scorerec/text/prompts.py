@@ -1,13 +1,19 @@
-"""The three prompts of the paper, in its words: P^r and P^b (Section 3.3), P^s (Section 3.4)."""
+"""The three prompts of the paper, in its words: P^r and P^b (Section 3.3), P^s (Section 3.4).
+
+The question at the end of P^b and P^s has a second, shorter wording, which small models understand sooner.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 from scorerec.core.errors import DataError
 from scorerec.text.describe import Describer
 from scorerec.text.segments import Segment, place_of_target
 from scorerec.text.wording import DomainWords
+
+Question = Literal["paper", "short"]
 
 
 def self_assessing(history: Sequence[str], target: str, describer: Describer, words: DomainWords) -> list[Segment]:
@@ -38,7 +44,9 @@ def self_assessing(history: Sequence[str], target: str, describer: Describer, wo
     ]
 
 
-def basic(history: Sequence[str], target: str, describer: Describer, words: DomainWords) -> list[Segment]:
+def basic(
+    history: Sequence[str], target: str, describer: Describer, words: DomainWords, question: Question = "paper"
+) -> list[Segment]:
     """Return P^b, the recommendation prompt without collaborative information.
 
     Args:
@@ -46,35 +54,48 @@ def basic(history: Sequence[str], target: str, describer: Describer, words: Doma
         target: item id.
         describer: writes the titles.
         words: the words of the domain.
+        question: its wording.
 
     Raises:
         DataError: an item has no description.
     """
+    if question == "short":
+        opening, closing = f". Did the user like the {words.singular} ", "? Answer:"
+    else:
+        opening = (
+            f". Based on this information, predict whether the user would {words.enjoy} the {words.singular} titled "
+        )
+        closing = ". Respond with either 'Yes' or 'No'."
     return [
         _wording(f"The user has {words.liked} the following {words.plural}: ["),
         *_titles("history", history, describer),
         _wording("]"),
-        _wording(
-            f". Based on this information, predict whether the user would {words.enjoy} the {words.singular} titled "
-        ),
+        _wording(opening),
         _target(target, describer),
-        _wording(". Respond with either 'Yes' or 'No'."),
+        _wording(closing),
     ]
 
 
 def with_evidence(
-    segments: Sequence[Segment], behind_history: Sequence[Segment], behind_target: Sequence[Segment] = ()
+    segments: Sequence[Segment],
+    behind_history: Sequence[Segment],
+    on_target: Sequence[Segment] = (),
+    question: Question = "paper",
 ) -> list[Segment]:
-    """Return P^b with evidence behind the history, and behind the target.
+    """Return P^b with evidence behind the history, and with evidence on the target.
 
     Args:
         segments: P^b.
         behind_history: as ``others_titles`` returns it.
-        behind_target: as ``verdicts.verdict`` returns it.
+        on_target: as ``verdicts.verdict`` returns it; it stands behind the target, and before a short question, which
+            ends with the target.
+        question: wording of ``segments``.
     """
     place = place_of_target(segments)
     before, asked, after = segments[: place - 1], segments[place - 1 : place + 1], segments[place + 1 :]
-    return [*before, *behind_history, *asked, *behind_target, *after]
+    if question == "short":
+        return [*before, *behind_history, *on_target, *asked, *after]
+    return [*before, *behind_history, *asked, *on_target, *after]
 
 
 def augmented(
