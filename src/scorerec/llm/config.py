@@ -16,6 +16,11 @@ Precision = Literal["checkpoint", "fp32", "bf16", "fp16"]
 Units = Literal["words", "phrases"]
 
 
+def _is_none(value: object) -> bool:
+    """Whether a setting stands for what was before it was there, and so is left out of what names a result."""
+    return value is None
+
+
 class OptimiserConfig(Config):
     """How fast weights change."""
 
@@ -36,6 +41,18 @@ class LoRAConfig(Config):
         ("k_proj", "v_proj", "q_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         min_length=1,
         description="layers that get an adapter",
+    )
+    last_layers: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=_is_none,
+        description="transformer blocks, from the top, that get one; None: all",
+    )
+    plus_ratio: float | None = Field(
+        None,
+        gt=0,
+        exclude_if=_is_none,
+        description="LoRA+: learning rate of B as a multiple of that of A; None: the same, as in LoRA",
     )
 
 
@@ -121,6 +138,22 @@ class LLMConfig(OptimiserConfig):
     selections_per_epoch: int = Field(1, ge=1, description="how often validation AUC is computed; the best is kept")
     max_valid_rows: int | None = Field(None, ge=2, description="validation rows, drawn at random; None: all")
     patience: int | None = Field(None, ge=1, description="selections without gain before it stops; None: no early stop")
+
+    share_prefixes: bool = Field(
+        False,
+        exclude_if=lambda value: not value,
+        description="compute what prompts begin with alike once, where the model can; steps then consist of packs",
+    )
+    pack_branches: int = Field(16, ge=1, exclude_if=lambda value: value == 16, description="most prompts in a pack")
+    pack_tokens: int = Field(
+        384, ge=1, exclude_if=lambda value: value == 384, description="most tokens in a pack, shared ones counted once"
+    )
+    kept_gib: float = Field(
+        2.0,
+        ge=0,
+        exclude_if=lambda value: value == 2.0,
+        description="memory for the states below the lowest trained layer of prompts that come again; with packs",
+    )
 
     score_batch_size: int = Field(128, ge=1, description="prompts at once in scoring")
     precision: Precision = Field("checkpoint", description="of the weights; checkpoint: as they were saved")

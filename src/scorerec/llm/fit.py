@@ -1,4 +1,4 @@
-"""The training loop of Eq. 13: steps over batches of similar length, selection on validation AUC."""
+"""The training loop of Eq. 13: steps over batches or packs of prompts, selection on validation AUC."""
 
 from __future__ import annotations
 
@@ -16,18 +16,15 @@ from torch.nn.functional import cross_entropy
 from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
-from scorerec.llm.augment import sample_evidence, sample_history
+from scorerec.llm.augment import sample_alike, sample_evidence, sample_history
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import Encoded
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
-from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.checkpoints import Checkpoint, TrainingTensors
 from scorerec.nn.selection import Best
-
-Batch = npt.NDArray[np.int64]  # positions of rows
 
 
 @dataclass
@@ -83,7 +80,9 @@ class Trainer:
         self.valid_rows = self.scorer.encoder.encode(valid.prompts).tokens
         self.valid_labels = valid.labels
         rows_per_step = config.batch_size * config.gradient_accumulation
-        self.optimiser = Optimiser(backbone.model, config, config.epochs * -(-len(train.prompts) // rows_per_step))
+        n_steps = config.epochs * -(-len(train.prompts) // rows_per_step)
+        plus_ratio = config.lora.plus_ratio if config.tune == "lora" else None
+        self.optimiser = Optimiser(backbone.model, config, n_steps, plus_ratio)
         weights = {str(index): weight for index, weight in enumerate(self.optimiser.weights)}
         self.best = Best(weights, config.patience)
         self.course, self.place = Course(), Place()
@@ -121,7 +120,7 @@ class Trainer:
         place = self.place
         rows = self._encoded(place.epoch)
         self.course.mean_tokens = float(rows.lengths.mean())
-        steps = self._steps(rows, place.epoch)
+        steps = self.scorer.reading.steps(rows.tokens, generator(self.seed, "llm", "order", place.epoch))
         select_after = {
             round(len(steps) * (part + 1) / self.config.selections_per_epoch)
             for part in range(self.config.selections_per_epoch)
@@ -165,50 +164,57 @@ class Trainer:
         """The training rows as this epoch sees them."""
         encoder = self.scorer.encoder
         prompts, config = self.train.prompts, self.config
+        alike = self.scorer.why_whole is None  # were each row to draw titles of its own, rows would share nothing
         if config.history_augmentation:
             rng = generator(self.seed, "llm", "augmentation", epoch)
-            prompts = [sample_history(segments, config.history_titles, rng) for segments in prompts]
+            if alike:
+                prompts = sample_alike(prompts, "history", config.history_titles, rng)
+                prompts = sample_alike(prompts, "dislike", None, rng)
+            else:
+                prompts = [sample_history(segments, config.history_titles, rng) for segments in prompts]
         if config.evidence_augmentation:
             rng = generator(self.seed, "llm", "evidence augmentation", epoch)
-            prompts = [sample_evidence(segments, config.evidence_titles, rng) for segments in prompts]
+            if alike:
+                prompts = sample_alike(prompts, "evidence", config.evidence_titles, rng)
+            else:
+                prompts = [sample_evidence(segments, config.evidence_titles, rng) for segments in prompts]
         if prompts is not self.train.prompts:
             return encoder.encode(prompts)
         if self._whole is None:
             self._whole = encoder.encode(prompts)
         return self._whole
 
-    def _steps(self, rows: Encoded, epoch: int) -> list[list[Batch]]:
-        rng = generator(self.seed, "llm", "order", epoch)
-        batches = batches_by_length(rows.lengths, batch_size=self.config.batch_size, rng=rng)
-        size = self.config.gradient_accumulation
-        return [batches[start : start + size] for start in range(0, len(batches), size)]
-
-    def _step(self, rows: Encoded, step: Sequence[Batch]) -> float:
+    def _step(self, rows: Encoded, step: Any) -> float:
         self.backbone.model.train()
-        processes, n_rows = self.backbone.processes, sum(len(batch) for batch in step)
+        n_rows = self.scorer.reading.n_rows(step)
         total = torch.zeros((), device=self.backbone.device)
-        for batch in step:
-            share = processes.share(batch)
-            if len(share):
-                loss = self._loss(rows, share) / n_rows
-                loss.backward()
-                total += loss.detach()
-        processes.sum([total, *self.optimiser.gradients()])
+        for batch in self.scorer.reading.batches(step):
+            loss = self._loss(rows, batch) / n_rows
+            loss.backward()
+            total += loss.detach()
+        self.backbone.processes.sum([total, *self.optimiser.gradients()])
         self.course.rows_seen += n_rows
         return self.optimiser.step(total.item())
 
-    def _loss(self, rows: Encoded, batch: Batch) -> Tensor:
+    def _loss(self, rows: Encoded, batch: Any) -> Tensor:
         """The summed cross-entropy of the answers of one batch."""
-        logits = self.backbone.last_logits(pad([rows.tokens[row] for row in batch], side="left")).float()
-        labels = torch.from_numpy(self.train.labels[batch]).to(logits.device)  # (B,)
+        places, logits = self.scorer.reading.logits(rows.tokens, batch, again=self._comes_again)
+        logits = logits.float()
+        labels = torch.from_numpy(self.train.labels[places]).to(logits.device)  # (B,)
         answers = self.scorer.encoder.answers
         pair = torch.tensor([answers.no, answers.yes], device=logits.device)
         if self.config.loss == "two-logit":
             return cross_entropy(logits[:, pair], labels, reduction="sum")
         return cross_entropy(logits, pair[labels], reduction="sum")
 
+    @property
+    def _comes_again(self) -> bool:
+        """Whether each epoch shows the same rows, and embeds them alike."""
+        config = self.config
+        return not (config.history_augmentation or config.evidence_augmentation or config.embedding_dropout)
+
     def _select(self, losses: Sequence[float]) -> None:
-        quality = auc(self.valid_labels, self.scorer.p_yes(self.valid_rows))
+        quality = auc(self.valid_labels, self.scorer.p_yes(self.valid_rows, again=True))
         self.course.losses.append(float(np.mean(losses)))
         self.course.aucs.append(quality)
         if self.best.offer(quality):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from scorerec.core.errors import ModelError
 from scorerec.llm.config import LoRAConfig
+from scorerec.llm.lower import layers_of
 from scorerec.llm.quiet import quiet_transformers
 
 
@@ -19,14 +20,21 @@ def attach_lora(model: Any, config: LoRAConfig) -> PeftModel:
     """Return ``model`` with a fresh adapter; only the adapter can be trained.
 
     Raises:
-        ModelError: the model has none of the layers.
+        ModelError: the model has none of the layers, or fewer blocks than are to get an adapter.
     """
+    blocks = None
+    if config.last_layers is not None:
+        count = len(layers_of(model))
+        if config.last_layers > count:
+            raise ModelError(f"lora.last_layers: this model has {count} blocks, got {config.last_layers}; lower it")
+        blocks = list(range(count - config.last_layers, count))
     settings = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=list(config.modules),
+        layers_to_transform=blocks,
     )
     try:
         with quiet_transformers():

@@ -19,12 +19,13 @@ class Optimiser:
         model: the model that is trained.
         config: how fast.
         n_steps: steps that will be made.
+        plus_ratio: LoRA+: B of an adapter learns so many times as fast as the rest.
 
     Raises:
         ModelError: the model has nothing to train.
     """
 
-    def __init__(self, model: Any, config: OptimiserConfig, n_steps: int):
+    def __init__(self, model: Any, config: OptimiserConfig, n_steps: int, plus_ratio: float | None = None):
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         if not self.weights:
             raise ModelError("nothing to train: no weight of the model requires a gradient")
@@ -32,7 +33,10 @@ class Optimiser:
         self._n_warmup = max(1, math.ceil(n_steps * config.warmup_share))
         self._n_steps = max(n_steps, self._n_warmup + 1)
         self.adam = torch.optim.AdamW(
-            self.weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            _groups(model, config.learning_rate, plus_ratio),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self.adam, self._share)
         self._n_done = 0
@@ -85,3 +89,15 @@ class Optimiser:
         if self._config.schedule == "constant":
             return 1.0
         return max(0.0, (self._n_steps - step) / (self._n_steps - self._n_warmup))
+
+
+def _groups(model: Any, rate: float, plus_ratio: float | None) -> list[dict[str, Any]]:
+    """Return the weights that require gradients, those of LoRA's B apart where they learn at a rate of their own."""
+    named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    if plus_ratio is None:
+        return [{"params": [weight for _, weight in named]}]
+    fast = [weight for name, weight in named if "lora_B" in name]
+    return [
+        {"params": [weight for name, weight in named if "lora_B" not in name]},
+        {"params": fast, "lr": rate * plus_ratio},
+    ]

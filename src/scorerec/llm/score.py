@@ -18,12 +18,11 @@ from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.columns import METHOD, N_TOKENS, P_YES, SEGMENTS, TARGET_ID
 from scorerec.core.config import validate
 from scorerec.core.errors import ArtifactError, ModelError
-from scorerec.core.progress import progress
 from scorerec.core.tables import PROMPTS, SCORES, SEGMENT
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder, TokenIds, read_prompts
-from scorerec.nn.batching import batches_by_length, pad
+from scorerec.llm.reading import Reading, Trees, WholeRows, why_whole
 from scorerec.nn.devices import use_threads
 from scorerec.text.segments import Segment, to_rows
 
@@ -54,13 +53,18 @@ class Scorer:
 
     Args:
         backbone: the model.
-        config: budget and batch size.
+        config: budget, sizes of batches, and whether what prompts share is computed once.
+
+    Attributes:
+        why_whole: why each prompt is computed whole; None where they are read as trees.
+        reading: how rows of token ids go through the model.
     """
 
     def __init__(self, backbone: Backbone, config: LLMConfig):
         self.backbone = backbone
         self.encoder = PromptEncoder(backbone.tokenizer, config.budget)
-        self.batch_size = config.score_batch_size
+        self.why_whole = why_whole(backbone) if config.share_prefixes else "they were not asked for"
+        self.reading: Reading[Any, Any] = (WholeRows if self.why_whole else Trees)(backbone, config)
 
     @classmethod
     def load(cls, model: str | Path, config: LLMConfig, device: str = "auto") -> Scorer:
@@ -105,7 +109,7 @@ class Scorer:
     def score_groups(self, groups: Sequence[PromptGroup]) -> list[Scores]:
         """Score each prompt of each group.
 
-        Every prompt is computed whole; what a group shares is known here, so that it can be computed once later.
+        What prompts begin with alike, of one group or of several, is computed once where they are read as trees.
 
         Raises:
             ModelError: a score is not a number.
@@ -117,23 +121,22 @@ class Scorer:
         return [Scores(p_yes[start:end], n_tokens[start:end]) for start, end in pairwise(ends)]
 
     @torch.inference_mode()
-    def p_yes(self, rows: Sequence[TokenIds]) -> npt.NDArray[np.float64]:
+    def p_yes(self, rows: Sequence[TokenIds], again: bool = False) -> npt.NDArray[np.float64]:
         """Return the probability of Yes for each row of token ids, (N,) float64.
+
+        Args:
+            rows: N rows.
+            again: whether the same rows will be asked for again, of the same model.
 
         Raises:
             ModelError: a probability is not a number.
         """
         self.backbone.model.eval()
-        answers = self.encoder.answers
-        processes, lengths = self.backbone.processes, [len(row) for row in rows]
+        pair = self.encoder.answers.yes, self.encoder.answers.no
         found = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
-        batches = batches_by_length(lengths, batch_size=self.batch_size)
-        own = processes.share(batches)
-        for batch in progress(own, "scoring", len(own), unit="batch") if len(own) > 1 else own:
-            logits = self.backbone.last_logits(pad([rows[index] for index in batch], side="left"))
-            pair = logits[:, [answers.yes, answers.no]].double()  # (B, 2)
-            found[batch] = torch.softmax(pair, dim=1)[:, 0]
-        processes.sum([found])
+        for batch, logits in self.reading.answers(rows, pair, again):  # (B, 2)
+            found[batch] = torch.softmax(logits.double(), dim=1)[:, 0]
+        self.backbone.processes.sum([found])
         result: npt.NDArray[np.float64] = found.cpu().numpy()
         if not np.isfinite(result).all():
             raise ModelError(

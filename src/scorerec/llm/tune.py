@@ -27,6 +27,7 @@ from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
 from scorerec.llm.lora import attach_lora, save_adapter
 from scorerec.llm.quiet import quiet_transformers
+from scorerec.llm.reading import why_whole
 from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import tuned_backbone, tuned_config
 from scorerec.nn.checkpoints import Checkpoint
@@ -67,6 +68,9 @@ def tune(
         "chat_template": encoder.has_template,
         "parameters": backbone.model.num_parameters(),
     }
+    if config.share_prefixes:
+        why = why_whole(backbone)
+        facts["shared_prefixes"] = f"no, because {why}" if why else "yes"
     if backbone.processes.is_first:
         note_settings(backbone.name, config, out)
     if config.tune == "none":

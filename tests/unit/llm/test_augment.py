@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorerec.llm.augment import sample_evidence, sample_history
+from scorerec.llm.augment import sample_alike, sample_evidence, sample_history
 from scorerec.text.segments import Segment
 
 HEAD, TAIL, TARGET = Segment("wording", "["), Segment("wording", "]"), Segment("target", "'T'", "t")
@@ -83,3 +83,50 @@ def test_each_similar_user_keeps_some_titles_and_the_rest_of_the_prompt_stays() 
 
 def test_a_prompt_without_evidence_stays_as_it_is() -> None:
     assert sample_evidence([HEAD, TAIL, TARGET], 3, np.random.default_rng(0)) == [HEAD, TAIL, TARGET]
+
+
+def titles(kind: str, names: str, user: str | None = None) -> list[Segment]:
+    return [Segment(kind, f"'{name}'", name, user) for name in names]
+
+
+@settings(deadline=None)
+@given(n=st.integers(1, 8), most=st.none() | st.integers(1, 8), seed=st.integers(0, 99))
+def test_prompts_that_begin_alike_keep_the_same_titles(n: int, most: int | None, seed: int) -> None:
+    history = titles("history", "abcdefgh")
+    stranger = titles("history", "xyz")
+    prompts = [
+        [HEAD, *history[:n], TAIL, TARGET],
+        [HEAD, *stranger, TAIL],
+        [HEAD, *history, TAIL],
+        [HEAD, *history[:n]],
+    ]
+    sampled = sample_alike(prompts, "history", most, np.random.default_rng(seed))
+    kept = [[part.item_id for part in prompt if part.kind == "history"] for prompt in sampled]
+    assert sampled[0][0] == HEAD
+    assert sampled[0][-2:] == [TAIL, TARGET]
+    assert kept[0] == kept[3]
+    assert all(kept)
+    assert set(kept[1]) <= set("xyz")
+    if set(kept[2]) & set("abcdefgh"[:n]):  # else the shorter one would have lost all
+        assert kept[2][: len(kept[0])] == kept[0]
+
+
+def test_every_number_of_titles_occurs_about_as_often_and_draws_differ() -> None:
+    prompts = [titles("history", chr(200 + n) + "bcdef") for n in range(1200)]
+    counts = np.bincount([len(prompt) for prompt in sample_alike(prompts, "history", None, np.random.default_rng(0))])
+    assert len(counts) == 7
+    assert counts[0] == 0
+    assert counts[2:].min() > 120
+    assert counts[1] < 480  # 0 and 1 of evenly 0 to 6
+
+
+def test_evidence_stays_alike_behind_the_same_history_alone() -> None:
+    def prompt(history: str, user: str, target: str) -> list[Segment]:
+        return [*titles("history", history), *titles("evidence", "abcdefgh", user), Segment("target", target, target)]
+
+    prompts = [prompt(h, user, t) for h in map(chr, range(65, 85)) for user in "uv" for t in "12"]
+    sampled = sample_alike(prompts, "evidence", None, np.random.default_rng(0))
+    shown = [tuple(part.item_id for part in one if part.kind == "evidence") for one in sampled]
+    assert shown[::2] == shown[1::2]
+    assert len(set(shown)) > 20
+    assert [one[-1] for one in sampled] == [one[-1] for one in prompts]

@@ -24,3 +24,10 @@ def test_an_empty_adapter_and_unknown_layers_are_errors(tiny_lm: Path, tmp_path:
         save_adapter(untrained, tmp_path, str(tiny_lm))
     with pytest.raises(ModelError, match="no adapter can be attached"):
         attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig(modules=("c_attn",)))
+
+
+def test_the_last_layers_alone_get_an_adapter(tiny_lm: Path) -> None:
+    model = attach_lora(load_backbone(tiny_lm, device="cpu").model, LoRAConfig(last_layers=1))
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert len(trained) == 2 * 7
+    assert all(".layers.1." in name for name in trained)

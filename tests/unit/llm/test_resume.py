@@ -28,6 +28,12 @@ LORA = LLMConfig(
     lora=LoRAConfig(dropout=0.2),
 )
 FULL = LORA.model_copy(update={"tune": "full", "history_augmentation": True, "patience": 2, "learning_rate": 3e-2})
+# Packs, lower layers that are kept, and a second rate.
+UPPER = LoRAConfig(dropout=0.2, last_layers=1, plus_ratio=4.0)
+PACKS = LORA.model_copy(
+    update={"tune": "lora", "share_prefixes": True, "pack_branches": 4, "embedding_dropout": 0.0, "lora": UPPER}
+)
+PACKS_FULL = FULL.model_copy(update={"share_prefixes": True, "evidence_augmentation": True})
 
 
 class Killed(BaseException):
@@ -60,7 +66,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("config", [LORA, FULL], ids=["lora", "full"])
+@pytest.mark.parametrize("config", [LORA, FULL, PACKS, PACKS_FULL], ids=["lora", "full", "packs", "packs-full"])
 def test_killed_after_every_step(
     tiny_lm: Path, world: World, tmp_path: Path, config: LLMConfig, request: pytest.FixtureRequest
 ) -> None:

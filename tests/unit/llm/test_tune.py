@@ -115,3 +115,52 @@ def test_what_cannot_be_learned_from_is_refused(tiny_lm: Path, world: World, tmp
         tune(load_backbone(tiny_lm, device="cpu"), prompts.slice(0, 80), labels, FULL, tmp_path, seed=0)
     with pytest.raises(ConfigError, match="the word itself"):
         load_backbone("toy")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"history_augmentation": True},
+        {"tune": "lora", "loss": "two-logit", "lora": LoRAConfig(dropout=0, plus_ratio=2.0), "learning_rate": 5e-3},
+    ],
+    ids=["full", "lora+"],
+)
+def test_it_learns_from_packs(tiny_lm: Path, world: World, tmp_path: Path, changes: dict[str, object]) -> None:
+    config = FULL.model_copy(update={"share_prefixes": True, **changes})
+    facts = tune(load_backbone(tiny_lm, device="cpu"), *world, config, tmp_path, seed=0)
+    assert facts["shared_prefixes"] == "yes"
+    assert facts["rows_seen"] == 8 * 80
+    assert auc_on_test(score(tmp_path, world[0], config), world[1]) > 0.9
+
+
+def test_a_step_of_packs_is_the_step_of_their_rows(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    """One step of all rows: the same gradient, however they are read."""
+    config = LORA.model_copy(update={"epochs": 2, "batch_size": 80})
+    results = []
+    for name, shares in (("whole", False), ("packs", True)):
+        own = config.model_copy(update={"share_prefixes": shares})
+        facts = tune(load_backbone(tiny_lm, device="cpu"), *world, own, tmp_path / name, seed=0)
+        assert ("shared_prefixes" in facts) == shares
+        results.append(score(tmp_path / name, world[0], own)["p_yes"].to_numpy())
+    assert np.ptp(results[0]) > 1e-3
+    np.testing.assert_allclose(*results, atol=1e-5)
+
+
+def test_a_model_that_takes_no_packs_is_tuned_whole_and_says_so(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    loaded = load_backbone(tiny_lm, device="cpu")
+    loaded.model.set_attn_implementation("eager")
+    config = FULL.model_copy(update={"share_prefixes": True, "epochs": 1})
+    facts = tune(loaded, *world, config, tmp_path / "eager", seed=0)
+    assert facts["shared_prefixes"] == "no, because its attention is computed by 'eager', and trees need 'sdpa'"
+    plain = config.model_copy(update={"share_prefixes": False})
+    other = load_backbone(tiny_lm, device="cpu")
+    other.model.set_attn_implementation("eager")
+    assert facts["training_losses"] == tune(other, *world, plain, tmp_path / "plain", seed=0)["training_losses"]
+
+
+def test_settings_of_before_are_written_as_before() -> None:
+    new = {"share_prefixes", "pack_branches", "pack_tokens", "kept_gib"}
+    assert new & LLMConfig().model_dump().keys() == set()
+    assert {"last_layers", "plus_ratio"} & LoRAConfig().model_dump().keys() == set()
+    asked = LLMConfig(share_prefixes=True, lora=LoRAConfig(last_layers=10, plus_ratio=8.0))
+    assert LLMConfig.model_validate(asked.model_dump()) == asked
