@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from scorerec.baselines.config import LLaRAConfig
 from scorerec.baselines.soft import Material, SoftConfigs, note_shape, read_shape, width
@@ -21,7 +21,7 @@ from scorerec.core.randomness import generator
 from scorerec.llm.backbone import Backbone, load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import Encoded
-from scorerec.llm.fit import Batch, Trainer
+from scorerec.llm.fit import Trainer
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
 from scorerec.llm.tune import embedding_dropout, own_randomness, ready, save, told
@@ -47,7 +47,7 @@ def train_llara(
         material: prompts with a mark behind each title, labels, and the vectors of items.
         configs: how the LM is tuned, and the schedule.
         out: folder of the result.
-        seed: decides first weights, the order of the rows, and which batches have vectors.
+        seed: decides first weights, the order of the rows, and which steps have vectors.
         device: where it computes: auto, cpu, cuda, cuda:1, ...
 
     Returns:
@@ -83,7 +83,7 @@ def load_llara(folder: Path, config: LLMConfig, device: str = "auto") -> Scorer:
 
 
 class _Curriculum(Trainer):
-    """Reads each batch with vectors or without; the chance of vectors grows."""
+    """Reads each step with vectors or without; the chance of vectors grows."""
 
     def __init__(
         self,
@@ -96,16 +96,16 @@ class _Curriculum(Trainer):
         super().__init__(backbone, configs.lm, train, valid, seed)
         self._schedule = configs.own.schedule
         self._rng = generator(seed, "llara", "curriculum")
-        self._n_batches = -(-len(train.prompts) // self.config.batch_size)
+        self._n_steps = -(-len(train.prompts) // (self.config.batch_size * self.config.gradient_accumulation))
         self._n_done = 0
         self._text: Encoded | None = None
 
     @property
     def chance(self) -> float:
-        """The chance that the next batch is read with vectors."""
+        """The chance that the next step is read with vectors."""
         if self._schedule == "paper":
-            return self._n_done / (self._n_batches * self.config.epochs)
-        return self._n_done % self._n_batches / self._n_batches / self.config.epochs
+            return self._n_done / (self._n_steps * self.config.epochs)
+        return self._n_done % self._n_steps / self._n_steps / self.config.epochs
 
     def _encoded(self, epoch: int) -> Encoded:
         hybrid = super()._encoded(epoch)
@@ -114,8 +114,8 @@ class _Curriculum(Trainer):
         self._text = hybrid._replace(tokens=[row[row < first] for row in hybrid.tokens])
         return hybrid
 
-    def _loss(self, rows: Encoded, batch: Batch) -> Tensor:
+    def _step(self, rows: Encoded, step: Any) -> float:
         is_hybrid = self._rng.random() < self.chance
         self._n_done += 1
         assert self._text is not None
-        return super()._loss(rows if is_hybrid else self._text, batch)
+        return super()._step(rows if is_hybrid else self._text, step)

@@ -21,7 +21,7 @@ from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import TokenIds
 from scorerec.llm.lower import LowerLayers, base_of, decoder_of, n_frozen
-from scorerec.llm.trees import Bundle, Integers, Pack, bundles, pack_rows
+from scorerec.llm.trees import Bundle, Integers, Pack, bundles, pack_of, pack_rows
 from scorerec.nn.batching import batches_by_length, pad
 
 Step = TypeVar("Step")
@@ -47,7 +47,7 @@ class Reading(Protocol[Step, Batch]):
         """Return how many rows a step has."""
 
     def batches(self, step: Step) -> list[Batch]:
-        """Return what this process reads of a step, one batch per pass through the model."""
+        """Return what this process reads of a step: one batch per pass through the model."""
 
     def logits(self, rows: Sequence[TokenIds], batch: Batch, again: bool) -> Logits:
         """Return the logits behind the rows of a batch, for training.
@@ -95,11 +95,23 @@ class WholeRows:
         return [share for share in shares if len(share)]
 
     def logits(self, rows: Sequence[TokenIds], batch: Integers, again: bool) -> Logits:  # noqa: ARG002
-        """Return the logits behind a batch, (B, V); nothing is kept for another time."""
+        """Return the logits behind a batch, (B, V).
+
+        Args:
+            rows: all rows.
+            batch: of them.
+            again: nothing is kept for another time.
+        """
         return Logits(batch, self._backbone.last_logits(pad([rows[row] for row in batch], side="left")))
 
     def answers(self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool) -> Iterator[Logits]:
-        """Yield logits batch by batch, the shortest rows first."""
+        """Yield logits batch by batch, the shortest rows first.
+
+        Args:
+            rows: all rows.
+            tokens: whose logits.
+            again: nothing is kept for another time.
+        """
         batches = batches_by_length([len(row) for row in rows], batch_size=self._config.score_batch_size)
         for batch in _shown(self._backbone.processes.share(batches)):
             yield Logits(batch, self.logits(rows, batch, again).values[:, list(tokens)])
@@ -145,27 +157,42 @@ class Trees:
         """Return this process's packs of a step: whole ones, so that nothing is shared between processes."""
         return self._together(self._backbone.processes.share(step), self._config.batch_size)
 
-    def logits(self, rows: Sequence[TokenIds], batch: Sequence[Pack], again: bool) -> Logits:  # noqa: ARG002
-        """Return the logits behind the rows of some packs, (B, V)."""
-        given = _Tensors.of(batch, 0, self._backbone.device)
-        if self._lower is None:
-            states = self._decoder(**given.as_ids(), use_cache=False).last_hidden_state
-        else:
-            below = self._lower.states(list(map(_name, batch)), given.lengths, again, **given.as_ids())
-            states = self._lower.above(**given.as_states(below), use_cache=False).last_hidden_state
-        return given.behind_leaves(states, self._head)
+    def logits(self, rows: Sequence[TokenIds], batch: Sequence[Pack], again: bool) -> Logits:
+        """Return the logits behind the rows of some packs, (B, V).
+
+        Args:
+            rows: all rows; they may say something else than those that were packed.
+            batch: packs.
+            again: whether the states below the lowest trained layer are kept.
+        """
+        return self._read([pack_of(rows, pack.rows) for pack in batch], again)
 
     def answers(self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool) -> Iterator[Logits]:
-        """Yield logits of packs, those of a bundle behind its trunk."""
+        """Yield logits of packs, those of a bundle behind its trunk.
+
+        Args:
+            rows: all rows.
+            tokens: whose logits.
+            again: whether the states below the lowest trained layer are kept; then no trunk is read apart.
+        """
         packs = pack_rows(rows, self._config.pack_branches, self._config.pack_tokens)
         is_kept = again and self._lower is not None
         found = [Bundle(0, [pack]) for pack in packs] if is_kept else bundles(packs)
         alone = self._together([bundle.packs[0] for bundle in found if not bundle.trunk], self._config.score_batch_size)
         work = [*(Bundle(0, batch) for batch in alone), *(bundle for bundle in found if bundle.trunk)]
         for bundle in _shown(self._backbone.processes.share(work)):
-            read = self._behind_trunk(bundle) if bundle.trunk else [self.logits(rows, bundle.packs, again)]
+            read = self._behind_trunk(bundle) if bundle.trunk else [self._read(bundle.packs, again)]
             for batch, values in read:
                 yield Logits(batch, values[:, list(tokens)])
+
+    def _read(self, packs: Sequence[Pack], again: bool) -> Logits:
+        given = _Tensors.of(packs, 0, self._backbone.device)
+        if self._lower is None:
+            states = self._decoder(**given.as_ids(), use_cache=False).last_hidden_state
+        else:
+            below = self._lower.states(list(map(_name, packs)), given.lengths, again, **given.as_ids())
+            states = self._lower.above(**given.as_states(below), use_cache=False).last_hidden_state
+        return given.behind_leaves(states, self._head)
 
     def _behind_trunk(self, bundle: Bundle) -> Iterator[Logits]:
         """Read a trunk once, and yield the logits of each batch of packs behind it."""

@@ -90,6 +90,12 @@ def pack_rows(rows: Sequence[npt.NDArray[np.integer]], branches: int, tokens: in
     return [*packs, _tree(rows, members)] if members else []
 
 
+def pack_of(rows: Sequence[npt.NDArray[np.integer]], places: Integers) -> Pack:
+    """Return some of the rows as one pack."""
+    (pack,) = pack_rows([rows[place] for place in places], len(places), sum(len(rows[place]) for place in places))
+    return pack._replace(rows=places[pack.rows])
+
+
 def bundles(packs: Sequence[Pack]) -> list[Bundle]:
     """Divide packs, as ``pack_rows`` returns them, into runs whose trunk is worth being read once for all."""
     found: list[Bundle] = []

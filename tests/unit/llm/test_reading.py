@@ -195,6 +195,18 @@ def test_an_epoch_has_the_steps_that_rows_alone_would_make() -> None:
     assert order[0] == order[1] != order[2]
 
 
+def test_rows_may_say_something_else_than_when_they_were_packed() -> None:
+    """As those of LLaRA do, in steps that it reads without vectors."""
+    model = llama()
+    shorter = [row[row < 50] if (row < 50).any() else row for row in ROWS]
+    way, whole = Trees(backbone(model), CONFIG), WholeRows(backbone(model), CONFIG)
+    with torch.no_grad():
+        for step in way.steps(ROWS, np.random.default_rng(0)):
+            for batch in way.batches(step):
+                rows, logits = way.logits(shorter, batch, again=False)
+                torch.testing.assert_close(logits, whole.logits(shorter, rows, again=False).values, atol=2e-5, rtol=0)
+
+
 def test_in_less_precision_scores_are_near() -> None:
     model = llama().to(torch.bfloat16)
     assert why_whole(backbone(model)) is None
