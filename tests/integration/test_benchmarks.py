@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from scorerec.llm.vocabulary import train_tokenizer
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -21,3 +25,24 @@ def test_the_steps_that_are_measured_on_a_gpu_run_anywhere() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("LLM:") == done.stdout.count("reranker:") == 2
+
+
+@pytest.mark.slow
+def test_what_sharing_saves_is_measured_at_equal_results(tmp_path: Path) -> None:
+    """On a synthetic world, with a model of seconds."""
+    model = LlamaForCausalLM(
+        LlamaConfig(vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)
+    )
+    model.save_pretrained(tmp_path)
+    train_tokenizer(["Respond with either 'Yes' or 'No'.", "Yes No"] * 2, 600, "words").save_pretrained(tmp_path)
+    world = 'data.source={name="synthetic", n_users=60, n_items=50}'
+    split = 'data.split={by="months", train=[0, 9], valid=[10, 10], test=[11, 11]}'
+    changes = [f"--set={world}", f"--set={split}", "--rows=40", "--naive-rows=20", "--json", f"--model={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "prefix.py"), *changes], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert {"score_speedup", "train_speedup"} <= result.keys()
+    assert 0 <= result["max_score_difference"] < 1e-5
+    assert result["tokens_per_row_train"] < result["tokens_per_row"]

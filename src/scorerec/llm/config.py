@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -169,6 +169,11 @@ class LLMConfig(OptimiserConfig):
                 f"wanted {SMOLLM2}, a pretrained LLM, or {TOY}, the small LM that the run trains itself, got {name!r}"
             )
         return name
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that decide what is learned; memory for what would be computed again decides nothing."""
+        return {name: value for name, value in super().decisive.items() if name != "kept_gib"}
 
     def titles(self, users: int) -> Budget:
         """Return the titles that a prompt may show, of so many similar users, however many tokens these take."""

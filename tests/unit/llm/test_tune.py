@@ -164,3 +164,4 @@ def test_settings_of_before_are_written_as_before() -> None:
     assert {"last_layers", "plus_ratio"} & LoRAConfig().model_dump().keys() == set()
     asked = LLMConfig(share_prefixes=True, lora=LoRAConfig(last_layers=10, plus_ratio=8.0))
     assert LLMConfig.model_validate(asked.model_dump()) == asked
+    assert LLMConfig(kept_gib=9).decisive == LLMConfig().decisive != asked.decisive
