@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gpu_shapes import matrix_rate
 from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
@@ -74,7 +73,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=600, help="rows that are read as trees")
     parser.add_argument("--naive-rows", type=int, default=64, help="of them, rows that the slower loops read")
     parser.add_argument(
-        "--batch", type=int, default=16, help="rows of a step; the naive loop takes 13 GiB for 16 of 300 tokens"
+        "--batch",
+        type=int,
+        default=16,
+        help="rows together in the slower loops; the naive loop takes 13 GiB for 16 of 300 tokens",
     )
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--threads", type=int, default=1)
@@ -110,15 +112,7 @@ class Measurement:
     def __init__(self, given: argparse.Namespace, config: LLMConfig, rows: LabelledPrompts, places: np.ndarray):
         self.given, self.device = given, choose_device(given.device)
         lora = config.lora if config.tune == "lora" else LoRAConfig(rank=16, dropout=0)
-        self.config = config.model_copy(
-            update={
-                "tune": "lora",
-                "lora": lora,
-                "loss": "two-logit",
-                "batch_size": given.batch,
-                "score_batch_size": given.batch,
-            }
-        )
+        self.config = config.model_copy(update={"tune": "lora", "lora": lora, "loss": "two-logit"})
         self.tokenizer, self.model = loaded(given.model, rows)
         self.rows = LabelledPrompts([rows.prompts[place] for place in places], rows.labels[places])
         scorer = self.trainer(torch.float32, share=True).scorer
@@ -133,7 +127,8 @@ class Measurement:
 
     def trainer(self, dtype: torch.dtype, *, share: bool) -> Trainer:
         """Return the trainer of a fresh adapter on a copy of the model."""
-        config = self.config.model_copy(update={"share_prefixes": share})
+        sizes = {} if share else dict.fromkeys(("batch_size", "score_batch_size"), self.given.batch)
+        config = self.config.model_copy(update={"share_prefixes": share, **sizes})
         model = copy.deepcopy(self.model).to(self.device, dtype)
         backbone = ready(Backbone(self.given.model, model, self.tokenizer, self.device), config)
         return Trainer(backbone, config, self.rows, LabelledPrompts(self.rows.prompts[:2], np.arange(2)), seed=0)
@@ -142,7 +137,7 @@ class Measurement:
         """Measure, print, and return the numbers."""
         result = self.saved(console)
         per_token = 2 * shape_of(self.model.config, is_causal=True).weights_per_token
-        rates = {name: matrix_rate(self.device, 2048, dtype) for name, dtype in DTYPES.items()}
+        rates = {name: matrix_rate(self.device, dtype) for name, dtype in DTYPES.items()}
         table = Table("", "rows", "seconds", "rows/s", "tokens/s", "TFLOP/s", "of the matrix rate")
         some = [self.tokens[row] for batch in self.batches for row in batch]
         n_rows = {"naive": len(some), "batches": len(some), "trees": len(self.tokens)}
@@ -151,11 +146,14 @@ class Measurement:
             "batches": sum(map(len, some)),
             "trees": n_nodes(self.tokens, self.config),
         }
+        n_whole = sum(
+            map(len, self.tokens)
+        )  # the slower loops read a part, which may be longer or shorter than the rest
         found = {}
         for what, passes in (("score", 1), ("train", 2)):  # backward, frozen weights are multiplied once more
             for way, label in WAYS.items():
                 seconds = timed(self.act(what, way), self.device)
-                speed = n_rows[way] / seconds
+                speed = n_tokens[way] / seconds * n_rows["trees"] / (n_tokens["trees"] if way == "trees" else n_whole)
                 rate = passes * per_token * n_tokens[way] / seconds
                 share = rate / rates[self.given.precision]
                 found[what, way] = speed
@@ -274,6 +272,13 @@ def timed(act: Callable[[], object], device: torch.device) -> float:
     act()
     torch.cuda.synchronize(device)
     return time.perf_counter() - start
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Return operations per second of a large matrix product, the best of ten."""
+    size = 8192 if device.type == "cuda" else 2048
+    one = torch.ones(size, size, dtype=dtype, device=device)
+    return 2 * size**3 / min(timed(lambda: one @ one, device) for _ in range(10))
 
 
 if __name__ == "__main__":
