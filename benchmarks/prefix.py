@@ -130,7 +130,7 @@ class Measurement:
         sizes = {} if share else dict.fromkeys(("batch_size", "score_batch_size"), self.given.batch)
         config = self.config.model_copy(update={"share_prefixes": share, **sizes})
         model = copy.deepcopy(self.model).to(self.device, dtype)
-        backbone = ready(Backbone(self.given.model, model, self.tokenizer, self.device), config)
+        backbone = ready(Backbone(self.given.model, self.given.model, model, self.tokenizer, self.device), config)
         return Trainer(backbone, config, self.rows, LabelledPrompts(self.rows.prompts[:2], np.arange(2)), seed=0)
 
     def told(self, console: Console) -> dict[str, float]:

@@ -20,10 +20,11 @@ from transformers import (
 
 from scorerec.core.errors import ModelError
 from scorerec.llm import reading
-from scorerec.llm.backbone import Backbone, quiet_transformers
+from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.lora import attach_lora
 from scorerec.llm.lower import LowerLayers, decoder_of, n_frozen
+from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.reading import Trees, WholeRows, why_whole
 from scorerec.nn.processes import Processes
 
@@ -47,7 +48,7 @@ def llama(attention: str = "sdpa", **sizes: Any) -> LlamaForCausalLM:
 
 
 def backbone(model: Any, processes: Processes | None = None) -> Backbone:
-    return Backbone("tiny", model, None, CPU, processes or Processes())
+    return Backbone("tiny", "tiny", model, None, CPU, processes or Processes())
 
 
 def adapted(model: Any, **lora: Any) -> Any:
