@@ -31,7 +31,8 @@ def fit_counts(
         labels: of train and valid, (N,).
 
     Returns:
-        Probabilities of the other splits, (N,), and facts: the prior and its validation AUC.
+        Probabilities of every split, (N,), of the training rows by a model that saw them; and facts: the prior and its
+        validation AUC.
 
     Raises:
         DataError: the training rows, or the validation rows, are not of both labels.
@@ -46,7 +47,7 @@ def fit_counts(
     for prior in _PRIORS:
         known = {split: _features(part, average, prior) for split, part in counts.items()}
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(known["train"], labels["train"])
-        logits = {split: _log_odds(model, part) for split, part in known.items() if split != "train"}
+        logits = {split: _log_odds(model, part) for split, part in known.items()}
         tried.append((auc(labels["valid"], logits["valid"]), prior, logits))
     best, prior, logits = max(tried, key=lambda one: one[0])
     slope, offset = platt_scaling(logits["valid"], labels["valid"].astype(np.float32))

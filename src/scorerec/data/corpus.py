@@ -69,6 +69,19 @@ class CorpusConfig(Config):
         default=None, ge=1, description="training rows that prompts are made for, drawn at random; None: all"
     )
     max_valid_targets: int | None = Field(default=None, ge=1, description="validation rows, likewise")
+    max_test_users: int | None = Field(
+        default=None,
+        ge=2,
+        exclude_if=lambda value: value is None,  # settings written before it was there mean the same
+        description="users, drawn at random, whose test rows are judged; None: all",
+    )
+
+
+def _of_drawn_users(rows: pl.DataFrame, most_users: int) -> pl.DataFrame:
+    """Return the rows without the test rows of all but so many users; the same ones whatever the run's seed."""
+    users = rows.filter(pl.col(SPLIT) == "test")[USER_ID].unique().sort()
+    drawn = users[np.sort(generator(0, "targets", "test", "users").permutation(len(users))[:most_users])]
+    return rows.filter((pl.col(SPLIT) != "test") | pl.col(USER_ID).is_in(drawn.implode()))
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,8 @@ def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
     if config.history == "visit":
         rows = rows.with_columns(n_before=_before_the_visit(config.visit_pause))
     wanted = _drawn(rows, {"train": config.max_train_targets, "valid": config.max_valid_targets})
+    if config.max_test_users is not None:
+        wanted = _of_drawn_users(wanted, config.max_test_users)
     if config.kind == "train":
         behaviours = training_behaviours(interactions)
         asked = wanted.with_columns(snapshot=pl.lit(0, dtype=pl.Int64))

@@ -21,6 +21,7 @@ from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose_methods
+from scorerec.experiment.stage import TEACHER
 from scorerec.llm.config import LLMConfig, ToyConfig
 from scorerec.pipeline.config import FindingConfig, VerdictConfig
 from scorerec.pipeline.endpoint import EndpointConfig
@@ -166,6 +167,12 @@ class ExperimentConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _one_process_is_taught(self) -> ExperimentConfig:
+        if self.llm.teacher and self.llm.processes > 1:
+            raise ValueError("llm.teacher: several processes learn from labels alone; set llm.processes=1 or teacher=0")
+        return self
+
+    @model_validator(mode="after")
     def _methods_change_what_is_shown(self) -> ExperimentConfig:
         forms = self.evidence.forms
         for method in choose_methods(self.methods):
@@ -186,6 +193,11 @@ class ExperimentConfig(Config):
         """The methods of this experiment, those that its forms of evidence ask for too, in the order of tables."""
         controls = (FORMS[form].control for form in self.evidence.forms)
         return choose_methods((*self.methods, *filter(None, controls)), self.crm.label)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The forms of evidence, and the teacher where there is one: what stages read that not every experiment has."""
+        return (*self.evidence.forms, TEACHER) if self.llm.teacher else self.evidence.forms
 
     @property
     def folder_name(self) -> str:

@@ -18,7 +18,7 @@ from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES, VERDICTS
 from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.registry import MODULES, model_kind
 from scorerec.experiment.settings import without
-from scorerec.experiment.stage import Stage
+from scorerec.experiment.stage import TEACHER, Stage
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 MethodKind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
@@ -64,7 +64,7 @@ class Method:
     @property
     def changes(self) -> set[str]:
         """The forms of evidence that it fills otherwise than SCORE does; where none is shown, it is SCORE."""
-        sources = (source for stage in self.stages for source in stage.forms.items())
+        sources = (source for stage in self.stages for source in stage.forms.items() if source[0] in FORMS)
         return {form for form, stage in sources if stage != FORMS[form].stage}
 
 
@@ -74,7 +74,14 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
     return (
         prompts,
         Stage(
-            tuned, reads, (llm,), "language_model:tuned", (prompts.name,), leaves={MODEL: "model"}, effort="tuned_lm"
+            tuned,
+            reads,
+            (llm,),
+            "language_model:tuned",
+            (prompts.name,),
+            leaves={MODEL: "model"},
+            forms={TEACHER: TEACHER},
+            effort="tuned_lm",
         ),
         Stage(
             f"scores-{key}",

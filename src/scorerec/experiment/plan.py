@@ -27,7 +27,7 @@ from scorerec.core.tables import (
 from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, TITLES
 from scorerec.experiment.run import INDEX, SIGNAL
 from scorerec.experiment.settings import EVERYTHING
-from scorerec.experiment.stage import Holds, Stage, ancestors
+from scorerec.experiment.stage import TEACHER, Holds, Stage, ancestors
 from scorerec.llm.config import TOY
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
@@ -51,6 +51,7 @@ _CHAIN = (
         seeded=False,
     ),
     COUNTED,
+    Stage(TEACHER, ("corpus", COUNTED.name), (), "verdicts:teacher", writes=(SCORES.name,), seeded=False),
     Stage("references", ("data", "corpus"), (), "tables:references", writes=(SCORES.name,), seeded=False),
     Stage("simple", ("data", "corpus"), ("evidence.text_embedder",), "tables:simple", writes=(SCORES.name,)),
     Stage("crm", ("data",), ("crm",), "recommender:crm", leaves=_MODEL),
@@ -189,7 +190,7 @@ def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 
     def visit(name: str) -> None:
         if name not in found:
-            for above in by_name[name].showing(FORMS).reads:
+            for above in by_name[name].showing((*FORMS, TEACHER)).reads:
                 visit(above)
             found[name] = by_name[name]
 
@@ -256,7 +257,7 @@ def report_stage(needed: Iterable[str]) -> Stage:
 
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
-    forms = config.evidence.forms
+    forms = config.shown
     report = report_stage(name for method in config.chosen_methods for name in needs(method.stage, forms))
     is_toy = config.llm.backbone == TOY
     every = (_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES)

@@ -17,6 +17,8 @@ from scorerec.pipeline.forms.registry import FORMS
 Holds: TypeAlias = Literal["index", "model", "page", "nobody"]
 _WORK = "scorerec.experiment.stages"
 
+TEACHER = "teacher"  # stands beside the forms of evidence
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -34,8 +36,9 @@ class Stage:
         leaves: files and folders that it leaves beside them, and what they hold of users. It can leave nothing else.
         seeded: whether the seed decides the result too.
         version: raise it when the code changes the result.
-        forms: form of evidence -> the stage that fills it. Of these ``evidence.forms`` chooses; they and their settings
-            are what it reads beyond ``reads`` and ``settings``, and the last thing that it is given.
+        forms: form of evidence -> the stage that fills it; or ``teacher`` -> the stage that teaches beside the labels.
+            Of these ``ExperimentConfig.shown`` chooses; they and their settings are what it reads beyond ``reads``
+            and ``settings``, and the last thing that it is given.
         effort: the function of ``experiment.effort`` that says what its transformer will do; empty: it has none.
     """
 
@@ -52,11 +55,11 @@ class Stage:
     effort: str = ""
 
     def showing(self, forms: Iterable[str]) -> Stage:
-        """Return the stage as it is where prompts show these forms of evidence."""
+        """Return the stage as it is where these forms of evidence are shown, and where there is a teacher."""
         if not self.forms:
             return self
         sources = {form: self.forms[form] for form in forms if form in self.forms}
-        settings = (setting for form in sources for setting in FORMS[form].settings)
+        settings = (setting for form in sources if form in FORMS for setting in FORMS[form].settings)
         return replace(
             self,
             reads=tuple(dict.fromkeys((*self.reads, *sources.values()))),

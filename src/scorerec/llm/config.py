@@ -133,11 +133,29 @@ class LLMConfig(OptimiserConfig):
     epochs: int = Field(3, ge=1, description="passes over the training rows")
     batch_size: int = Field(64, ge=1, description="prompts at once in training")
     gradient_accumulation: int = Field(1, ge=1, description="batches per step")
-    max_train_rows: int | None = Field(None, ge=2, description="training rows, drawn at random; None: all")
+    max_train_rows: int | None = Field(
+        None,
+        ge=2,
+        description="training rows, drawn at random (by whole histories where prompts share them); None: all",
+    )
 
     selections_per_epoch: int = Field(1, ge=1, description="how often validation AUC is computed; the best is kept")
-    max_valid_rows: int | None = Field(None, ge=2, description="validation rows, drawn at random; None: all")
+    max_valid_rows: int | None = Field(None, ge=2, description="validation rows, likewise; None: all")
     patience: int | None = Field(None, ge=1, description="selections without gain before it stops; None: no early stop")
+
+    chat_template: bool = Field(
+        True,
+        exclude_if=lambda value: value,  # settings written before it was there mean the same
+        description="whether prompts are dressed in the tokenizer's chat template, where it has one",
+    )
+    teacher: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: not value,
+        description="share of the answer that is learned from a regression on the counts of verdicts, which says how "
+        "probable Yes is, and not from the label: few rows then teach an LM to read",
+    )
 
     share_prefixes: bool = Field(
         False,

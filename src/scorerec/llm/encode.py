@@ -44,18 +44,19 @@ class Encoded(NamedTuple):
 class PromptEncoder:
     """Turns prompts into token ids for one tokenizer and one budget.
 
-    The chat template is used if and only if the tokenizer has one; otherwise a prompt is plain text behind the
-    tokenizer's own opening token, where it has one.
+    The chat template is used where the tokenizer has one; otherwise a prompt is plain text behind the tokenizer's own
+    opening token, where it has one.
 
     Args:
         tokenizer: of the backbone.
         budget: titles and users that are shown; ``tokens`` counts everything, template included.
+        chat_template: False leaves the template of the tokenizer alone.
     """
 
-    def __init__(self, tokenizer: Any, budget: Budget):
+    def __init__(self, tokenizer: Any, budget: Budget, chat_template: bool = True):
         self.tokenizer = tokenizer
         self.budget = budget
-        self.has_template = bool(getattr(tokenizer, "chat_template", None))
+        self.has_template = chat_template and bool(getattr(tokenizer, "chat_template", None))
         self._opening = [] if self.has_template else _opening_tokens(tokenizer)
 
     @cached_property

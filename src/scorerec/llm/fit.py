@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from scorerec.core.errors import ConfigError
 from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
@@ -93,6 +95,8 @@ class Trainer:
     def identity(self) -> dict[str, Any]:
         """What decides the training, for its checkpoint."""
         read: list[npt.NDArray[Any]] = [self.train.labels, self.valid_labels, *self.valid_rows]
+        if self.config.teacher:
+            read.append(np.round(1e6 * self._expected))
         return {
             "backbone": self.backbone.name,
             "config": self.config.model_dump(mode="json"),
@@ -199,13 +203,28 @@ class Trainer:
     def _loss(self, rows: Encoded, batch: Any) -> Tensor:
         """The summed cross-entropy of the answers of one batch."""
         places, logits = self.scorer.reading.logits(rows.tokens, batch, again=self._comes_again)
-        logits = logits.float()
-        labels = torch.from_numpy(self.train.labels[places]).to(logits.device)  # (B,)
         answers = self.scorer.encoder.answers
-        pair = torch.tensor([answers.no, answers.yes], device=logits.device)
+        pair = [answers.no, answers.yes]
         if self.config.loss == "two-logit":
-            return cross_entropy(logits[:, pair], labels, reduction="sum")
-        return cross_entropy(logits, pair[labels], reduction="sum")
+            logits, pair = logits[:, pair], [0, 1]
+        logits = logits.float()
+        if not self.config.teacher:
+            right = torch.tensor(pair, device=logits.device)[torch.from_numpy(self.train.labels[places])]  # (B,)
+            return cross_entropy(logits, right, reduction="sum")
+        p_yes = torch.from_numpy(self._expected[places]).to(logits)  # (B,)
+        wanted = torch.stack([1 - p_yes, p_yes], dim=1)  # (B, 2)
+        return -(wanted * logits.log_softmax(dim=1)[:, pair]).sum()
+
+    @cached_property
+    def _expected(self) -> npt.NDArray[np.float64]:
+        """How probable Yes is for each training row, by its label and its teacher together, (N,)."""
+        share, (_, labels, expected) = self.config.teacher, self.train
+        if expected is None:
+            raise ConfigError(
+                "llm.teacher: wanted what a teacher expects of each training row, and nobody told; show verdicts "
+                "(evidence.forms), tune in one process, or set llm.teacher=0"
+            )
+        return (1 - share) * labels + share * expected
 
     @property
     def _comes_again(self) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import LABEL, SPLIT, TARGET_ID
+from scorerec.core.columns import EXPECTED, LABEL, QUERY_ID, SPLIT, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.llm.encode import read_prompts
@@ -17,31 +17,40 @@ from scorerec.text.segments import Segment
 
 
 class LabelledPrompts(NamedTuple):
-    """Attributes: ``prompts``: segments of N prompts; ``labels``: 1 = Yes, 0 = No, (N,) int64."""
+    """Rows with their answers.
+
+    Attributes:
+        prompts: segments of N prompts.
+        labels: 1 = Yes, 0 = No, (N,) int64.
+        expected: how probable Yes is to a teacher, (N,) float64; None where there is none.
+    """
 
     prompts: list[list[Segment]]
     labels: npt.NDArray[np.int64]
+    expected: npt.NDArray[np.float64] | None = None
 
 
 def labelled_prompts(
-    prompts: pa.Table, labels: pa.Table, split: str, most_rows: int | None, seed: int
+    prompts: pa.Table, labels: pa.Table, split: str, most_rows: int | None, seed: int, together: bool = False
 ) -> LabelledPrompts:
     """Return the rows of one part, in the order of ``labels``.
 
     Args:
         prompts: PROMPTS.
-        labels: target_id, label and split.
+        labels: target_id, label and split; ``expected``, where a teacher has answered the rows of this part.
         split: the part.
         most_rows: if there are more, so many are drawn; the same ones for every method.
         seed: of the draw.
+        together: draw all rows of a query or none (``labels`` then tell it), so that those drawn share their histories.
 
     Raises:
         DataError: a row has no prompt, or one of the classes has no row.
     """
     rows = labels.filter(pc.equal(labels[SPLIT], split))
     if most_rows is not None and rows.num_rows > most_rows:
-        drawn = generator(seed, "llm", split, "rows").permutation(rows.num_rows)[:most_rows]
-        rows = rows.take(np.sort(drawn))
+        rng = generator(seed, "llm", split, "rows")
+        order = _whole_queries(rows, rng) if together else rng.permutation(rows.num_rows)
+        rows = rows.take(np.sort(order[:most_rows]))
     answers = rows[LABEL].to_numpy().astype(np.int64)
     if set(answers.tolist()) != {0, 1}:
         raise DataError(
@@ -56,4 +65,11 @@ def labelled_prompts(
             f"part {split!r}: {len(missing)} of {len(names)} rows have no prompt, such as {missing[0]!r}; "
             "write the prompts of all training and validation targets"
         )
-    return LabelledPrompts(read_prompts(prompts.take([place[name] for name in names])), answers)
+    expected = rows[EXPECTED].to_numpy() if split == "train" and EXPECTED in rows.column_names else None
+    return LabelledPrompts(read_prompts(prompts.take([place[name] for name in names])), answers, expected)
+
+
+def _whole_queries(rows: pa.Table, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return the places of the rows, those of a query one behind the other, the queries in an order that is drawn."""
+    query = rows[QUERY_ID].combine_chunks().dictionary_encode().indices.to_numpy()
+    return np.argsort(rng.permutation(query.max() + 1)[query], kind="stable")

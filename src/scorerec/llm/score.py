@@ -62,7 +62,7 @@ class Scorer:
 
     def __init__(self, backbone: Backbone, config: LLMConfig):
         self.backbone = backbone
-        self.encoder = PromptEncoder(backbone.tokenizer, config.budget)
+        self.encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template)
         self.why_whole = why_whole(backbone) if config.share_prefixes else "they were not asked for"
         self.reading: Reading[Any, Any] = (WholeRows if self.why_whole else Trees)(backbone, config)
 

@@ -44,7 +44,8 @@ def tune(
     Args:
         backbone: as ``load_backbone`` returns it; tuned in place, where it is. ``config.backbone`` is not read.
         prompts: PROMPTS; rows without a label of the training or validation part are left alone.
-        labels: target_id, label (0 or 1) and split ("train", "valid", ...).
+        labels: target_id, query_id, label (0 or 1) and split ("train", "valid", ...); ``expected`` of training rows
+            where ``config.teacher`` has a share.
         config: how.
         out: folder of the result: an adapter or a whole model, and the settings; the settings alone where
             ``config.tune`` is "none". What an interrupted call with the same arguments left there is gone on from.
@@ -59,7 +60,7 @@ def tune(
     """
     if config.threads is not None:
         use_threads(config.threads)
-    encoder = PromptEncoder(backbone.tokenizer, config.budget)
+    encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template)
     facts: dict[str, Any] = {
         "backbone": backbone.describe(),
         "is_toy": backbone.is_toy,
@@ -76,8 +77,10 @@ def tune(
     if config.tune == "none":
         return facts
     table = PROMPTS.check(prompts)
-    train = labelled_prompts(table, labels, "train", config.max_train_rows, seed)
-    valid = labelled_prompts(table, labels, "valid", config.max_valid_rows, seed)
+    train, valid = (
+        labelled_prompts(table, labels, split, most_rows, seed, together=config.share_prefixes)
+        for split, most_rows in (("train", config.max_train_rows), ("valid", config.max_valid_rows))
+    )
     with own_randomness(backbone, seed):
         trained = ready(backbone, config)
         if not backbone.processes.is_first:  # the same fresh adapter everywhere, but dropout of each process's own

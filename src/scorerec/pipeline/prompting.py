@@ -145,11 +145,11 @@ class Prompter:
 
         def show(asked: Asked, basic: list[Segment]) -> Shown:
             shown = [(form.place, form.of(asked)) for form in forms]
-            places = ([part for at, one in shown if at == place for part in one.segments] for place in get_args(Place))
-            return Shown(
-                prompts.with_evidence(basic, *places, question=self.config.question),
-                sum(one.n_titles for _, one in shown),
+            behind_history, on_target = (
+                [part for at, one in shown if at == place for part in one.segments] for place in get_args(Place)
             )
+            segments = prompts.with_evidence(basic, behind_history, on_target, self.config.question)
+            return Shown(segments, sum(one.n_titles for _, one in shown))
 
         return self._written(targets, queries, show)
 

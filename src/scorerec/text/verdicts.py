@@ -61,8 +61,8 @@ def verdict(counts: Verdict, words: DomainWords, numbers: Numbers) -> Segment:
         return Segment("verdict", f". No {others} are known to have rated it")
     if numbers == "words":
         usual = (counts.n_liked + _PRIOR * _USUAL) / (counts.n_raters + _PRIOR)
-        similar = (counts.n_similar_liked + _PRIOR * usual) / (counts.n_similar + _PRIOR)
-        told = f"The most similar ones {_feeling(similar)}" if counts.n_similar else _NOBODY_SIMILAR
+        of_similar = (counts.n_similar_liked + _PRIOR * usual) / (counts.n_similar + _PRIOR)
+        told = f"The most similar ones {_feeling(of_similar)}" if counts.n_similar else _NOBODY_SIMILAR
         return Segment("verdict", f". {others.capitalize()} {_feeling(usual)}. {told}")
     if counts.n_raters == 1:
         raters = f"One of the {others} rated it and {_liked_it(counts.n_liked)}"

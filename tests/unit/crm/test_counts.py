@@ -28,7 +28,7 @@ def fitted(similar_tell: bool, told: slice = slice(None)) -> float:
     parts = {"train": slice(0, 1500), "valid": slice(1500, 2200), "test": slice(2200, None)}
     labels = {name: label[part] for name, part in parts.items() if name != "test"}
     p_yes, facts = fit_counts({name: shown[part] for name, part in parts.items()}, labels)
-    assert set(p_yes) == {"valid", "test"}
+    assert set(p_yes) == {"train", "valid", "test"}
     assert facts["valid_auc"] == pytest.approx(auc(label[parts["valid"]], p_yes["valid"]))
     assert abs(p_yes["valid"].mean() - label[parts["valid"]].mean()) < 0.03
     return auc(label[parts["test"]], p_yes["test"])

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from scorerec.core.artifacts import MODEL, Draft
-from scorerec.core.columns import BEHAVIOUR_ID, QUERY_ID, USER_ID
+from scorerec.core.columns import BEHAVIOUR_ID, EXPECTED, P_YES, QUERY_ID, TARGET_ID, USER_ID
 from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
+from scorerec.experiment.stage import TEACHER
 from scorerec.experiment.stages.judged import JUDGED, with_method
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import SMOLLM2
@@ -67,7 +70,7 @@ def toy_backbone(run: Run, draft: Draft) -> None:
     draft.facts.update(pretrain(texts, config.toy_lm, draft.path / MODEL, config.seed, run.device))
 
 
-def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, Any]:
+def tune_on(run: Run, prompts: str, model: str | Path, out: Path, teacher: str | None = None) -> dict[str, Any]:
     """Tune an LM on the prompts of a stage, in as many processes as configured; return facts.
 
     Args:
@@ -75,25 +78,32 @@ def tune_on(run: Run, prompts: str, model: str | Path, out: Path) -> dict[str, A
         prompts: the stage that wrote them.
         model: what is tuned: a folder, or an id of the hub.
         out: folder of the result.
+        teacher: the stage that says how probable Yes is for each training row; None: the labels teach alone.
     """
     config = run.config
     if config.llm.processes > 1:
         tables = TableFolders(run.artifact(prompts).path, run.artifact("corpus").path)
         return tune_together(model, tables, config.llm, out, config.seed, config.device)
     labels = run.targets("train", "valid")
+    if teacher is not None:
+        expected = run.table(teacher, SCORES)
+        p_yes = dict(zip(expected[TARGET_ID].to_pylist(), expected[P_YES].to_pylist(), strict=True))
+        column = pa.array([p_yes.get(name) for name in labels[TARGET_ID].to_pylist()], pa.float64())
+        labels = labels.append_column(EXPECTED, column)
     loaded = load_backbone(model, config.llm.precision, config.device)
     return tune(loaded, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
 
 
-def tuned(run: Run, draft: Draft, prompts: str) -> None:
+def tuned(run: Run, draft: Draft, prompts: str, chosen: Mapping[str, str]) -> None:
     """Tune the LM on the prompts of a stage.
 
     Args:
         run: what was made so far.
         draft: of this stage.
         prompts: the stage that wrote them.
+        chosen: ``teacher`` -> the stage that teaches beside the labels, where one does.
     """
-    draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL))
+    draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL, chosen.get(TEACHER)))
 
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from scorerec.core.artifacts import Draft
@@ -37,6 +39,15 @@ def shuffled(run: Run, draft: Draft) -> None:
 
 def scores(run: Run, draft: Draft) -> None:
     """Score the judged rows by a logistic regression on their counts."""
+    _regression(run, draft, JUDGED)
+
+
+def teacher(run: Run, draft: Draft) -> None:
+    """Say how probable Yes is for each training row, by the same regression: what an LM may learn from."""
+    _regression(run, draft, ("train",))
+
+
+def _regression(run: Run, draft: Draft, told: Collection[str]) -> None:
     table, targets = run.table("verdicts", VERDICTS), run.all_targets
     of_target = np.stack([table[name].to_numpy() for name in (N_RATERS, N_LIKED, N_SIMILAR, N_SIMILAR_LIKED)], axis=1)
     split, label = np.array(targets[SPLIT].to_pylist()), targets[LABEL].to_numpy()
@@ -44,8 +55,8 @@ def scores(run: Run, draft: Draft) -> None:
     counts = {part: of_target[places].astype(np.float64) for part, places in rows.items()}
     found, facts = fit_counts(counts, {part: label[rows[part]] for part in ("train", "valid")})
     p_yes = np.zeros(len(split))
-    for part in JUDGED:
+    for part in told:
         p_yes[rows[part]] = found[part]
-    judged = np.isin(split, JUDGED)
-    draft.write(SCORES, score_table(targets.filter(judged), "counts", p_yes[judged]))
+    chosen = np.isin(split, list(told))
+    draft.write(SCORES, score_table(targets.filter(chosen), "counts", p_yes[chosen]))
     draft.facts.update(facts)
