@@ -167,9 +167,9 @@ def _by_endpoint(key: str, label: str, prompts: str) -> Method:
     return Method(key, label, "llm", (stage,))
 
 
-def _of_titles(stages: Iterable[Stage]) -> Iterator[Stage]:
-    """Yield stages as they are where prompts show titles alone, whatever ``evidence.forms`` says."""
-    return (stage.showing((PAPER_FORM,)) for stage in stages)
+def _of_titles(prompts: Stage, *others: Stage) -> tuple[Stage, ...]:
+    """Return the stages of a method whose prompts show titles alone, whatever ``evidence.forms`` says."""
+    return prompts.showing((PAPER_FORM,)), *others
 
 
 _REFERENCES, _CONVENTIONAL, _LLM, _OURS = "References", "Conventional models", "LLM-based models", "Ours"
@@ -266,7 +266,7 @@ METHODS: dict[str, Method] = {
             ),
         ),
         _by_endpoint("endpoint-score", "endpoint LLM with CI", "prompts-score"),
-        Method("titles", "SCORE, the paper's titles", "llm", tuple(_of_titles(_augmented("titles")))),
+        Method("titles", "SCORE, the paper's titles", "llm", _of_titles(*_augmented("titles"))),
         Method("score", "SCORE", "llm", _augmented("score"), heading=_OURS),
     )
 }
