@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -35,7 +36,7 @@ def job(
     """Return a reproduction in which Table 2 has three rows and one that fails, and Fig. 4 one point."""
     shutil.copytree(outcome.root, tmp_path / "runs")
     rows = {"table2": (ITEM_MEAN, ITEM_USER_MEAN, BROKEN, SCORE), "fig4": (SCORE, FEWER)}
-    monkeypatch.setattr(command, "rows_of", lambda table, retune: rows.get(table, ()))
+    monkeypatch.setattr(command, "rows_of", lambda table, retune, forms: rows.get(table, ()))
     monkeypatch.setattr(command, "TABLE_2", (ITEM_MEAN, SASREC))
     page = tmp_path / "docs" / "results.md"
     return Reproduction("ml-1m", experiment.settings(), tmp_path / "runs", page, told.append)
@@ -78,6 +79,24 @@ def test_a_table_is_made_kept_and_written(job: Reproduction, told: list[Progress
     assert told == []
     assert b"not run" in job.page.read_bytes()  # a failure is not kept
     assert len(job.page.read_bytes()) < len(before)
+
+
+def test_records_of_another_folder_are_shown_and_not_made_again(job: Reproduction, told: list[Progress]) -> None:
+    command.reproduce("table2", job, (0,))
+    mine = dataclasses.replace(job, page=job.page.parent / "mine.md", also=[job.kept])
+    (job.kept / "score-seed0.json").rename(job.page.parent / "aside.json")
+    told.clear()
+    command.reproduce("table2", mine, (0,), run=False)
+    page = mine.page.read_text(encoding="utf-8")
+    assert "- **Not run yet**, Table 2: broken; SCORE\n" in page
+    assert "from the records in `mine/` and `results/`, one" in page
+    assert "Stand-in: toy LM" in page  # as the settings say: no row that reads with it is there
+    command.reproduce("table2", mine, (0,))
+    assert begun(told) == ["broken, seed 0", "score, seed 0"]
+    assert [path.name for path in mine.kept.glob("*-seed0.json")] == ["score-seed0.json"]
+    assert "Not run yet" not in mine.page.read_text(encoding="utf-8")
+    with pytest.raises(ArtifactError, match="nowhere: no such folder"):
+        command.reproduce("table2", dataclasses.replace(job, also=[Path("nowhere")]), (0,))
 
 
 def test_other_settings_are_other_records(job: Reproduction, told: list[Progress], experiment: Any) -> None:
@@ -168,7 +187,7 @@ def test_the_signal_of_every_recommender_and_of_every_step_is_kept_and_shown(job
     done = command.reproduce("signal", job, (0,))
     assert not done.failures
     assert done.texts() == {}  # nothing that fits a terminal
-    kept = read_signals(job.kept)
+    kept = read_signals([job.kept])
     assert {key: [one.seed for one in found] for key, found in kept.items()} == {"sasrec": [0], "score": [0]}
     whole, alone = kept["score"][0].signal, kept["sasrec"][0].signal
     assert whole == outcome.made.signal()
@@ -195,7 +214,7 @@ def test_a_signal_that_is_refused_takes_nothing_down(job: Reproduction, monkeypa
     command.reproduce("table2", job, (0,))
     done = command.reproduce("signal", job, (0,))
     assert list(done.failures) == ["signal of sasrec"]
-    assert list(read_signals(job.kept)) == ["score"]
+    assert list(read_signals([job.kept])) == ["score"]
 
 
 def test_nothing_to_show_and_nonsense_are_errors(job: Reproduction) -> None:

@@ -99,13 +99,16 @@ def reproduce(
     lm_seeds: Annotated[bool, typer.Option(help="rows with a language model over all seeds, too")] = False,
     retune: Annotated[bool, typer.Option(help="Fig. 4: tune anew for each number of users")] = False,
     run: Annotated[bool, typer.Option(help="make what is missing; --no-run only writes the page again")] = True,
+    also: Annotated[
+        list[Path] | None, typer.Option(help="a folder of further records that are shown, but never written")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Reproduce a table or figure of the paper, method by method; what is kept is not made again."""
     from scorerec.reproduce import command
     from scorerec.reproduce.run import Reproduction
 
-    job = Reproduction(source, changes or [], root, page, tell)
+    job = Reproduction(source, changes or [], root, page, tell, also or [])
     done = command.reproduce(what, job, command.read_seeds(seeds), lm_seeds=lm_seeds, retune=retune, run=run)
     if as_json:
         print_json({"page": str(done.page), "failures": done.failures, "tables": done.tables()})

@@ -5,7 +5,7 @@ Everything else follows from these records: which rows tables have, what is comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -46,6 +46,7 @@ class Method:
         scores: the stage that writes its scores, where that is not the last of its own.
         heading: of its row in Table 2; empty: it has none there.
         knows: what of the user it reads beside the rows that it was trained on.
+        forms: of evidence that its prompts show, whatever ``evidence.forms`` says; empty: those that it says.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Method:
     scores: str = ""
     heading: str = ""
     knows: Knowledge = "own likes"
+    forms: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -66,6 +68,15 @@ class Method:
         """The forms of evidence that it fills otherwise than SCORE does; where none is shown, it is SCORE."""
         sources = (source for stage in self.stages for source in stage.forms.items() if source[0] in FORMS)
         return {form for form, stage in sources if stage != FORMS[form].stage}
+
+    def differs(self, forms: Collection[str]) -> bool:
+        """Whether it says something of its own in a table whose prompts show these forms of evidence.
+
+        The control of a form that is not shown does not; nor SCORE with other forms of which none is shown, or with the
+        very forms that are.
+        """
+        controlled = {name for name, form in FORMS.items() if form.control == self.key}
+        return all(not of or of & set(forms) for of in (controlled, self.changes)) and set(self.forms) != set(forms)
 
 
 def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
@@ -266,7 +277,14 @@ METHODS: dict[str, Method] = {
             ),
         ),
         _by_endpoint("endpoint-score", "endpoint LLM with CI", "prompts-score"),
-        Method("titles", "SCORE, the paper's titles", "llm", _of_titles(*_augmented("titles"))),
+        Method(
+            "titles",
+            "SCORE, the paper's titles",
+            "llm",
+            _of_titles(*_augmented("titles")),
+            heading=_OURS,
+            forms=(PAPER_FORM,),
+        ),
         Method("score", "SCORE", "llm", _augmented("score"), heading=_OURS),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from scorerec.experiment.attention import Attention
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.methods import recommenders
 from scorerec.experiment.runner import Progress
+from scorerec.experiment.stand_ins import stand_ins
 from scorerec.reproduce.attention import (
     attention_figure,
     attention_models,
@@ -20,7 +22,7 @@ from scorerec.reproduce.attention import (
 )
 from scorerec.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
 from scorerec.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
-from scorerec.reproduce.records import read_records, record_path
+from scorerec.reproduce.records import record_path
 from scorerec.reproduce.run import Job, Reproduction
 from scorerec.reproduce.signals import (
     OF_CRM,
@@ -101,14 +103,16 @@ def reproduce(
         ArtifactError: nothing is kept, and nothing shall be run.
     """
     wanted = TABLES if what == "all" else (what,)
-    plans = {table: rows_of(table, retune) for table in dict.fromkeys((*wanted, *TABLES))}
+    config = load_experiment(job.source, job.changes)
+    forms = config.evidence.forms
+    plans = {table: rows_of(table, retune, forms) for table in dict.fromkeys((*wanted, *TABLES))}
     kept, page = job.kept, job.page
     failures = job.make(_jobs(wanted, plans, seeds, lm_seeds)) if run else {}
     if run and "signal" in wanted:
         failures |= _signals(job, seeds, kept)
     if run and "fig5" in wanted:
         failures |= _attention(job, seeds[0], kept)
-    records = read_records(kept)
+    records = job.records()
     checked = True
     try:
         records, others = job.current(records, [row for rows in plans.values() for row in rows])
@@ -125,22 +129,24 @@ def reproduce(
     if about is None:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in failures.items()) or "run without --no-run"
         raise ArtifactError(f"{kept}: there are no records to make a page of ({reasons})")
-    config = load_experiment(job.source, job.changes)
     sections = []
     for table in TABLES:
         lines = summarise(table, plans[table], _seeds_of(table, seeds), records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
             sections.append(Section(table, lines))
-    measured = _measured(job, read_signals(kept)) if checked else read_signals(kept)
+    signals = read_signals(job.folders)
+    measured = _measured(job, signals) if checked else signals
     sections = _with_others(sections, measured, _looked(job, seeds[0], kept, checked))
     notes = page.parent / f"{page.stem}-notes.md"
     Page(
         title=config.name,
         command=f"scorerec reproduce all {job.source}",
         record=about,
+        stand_ins=stand_ins(job.config(Job(SCORE, seeds[0]))),
         sections=sections,
         notes=notes.read_text(encoding="utf-8") if notes.is_file() else "",
         folder=page.stem,
+        also=[os.path.relpath(folder, page.parent) for folder in job.also],
         checked=checked,
     ).write(page)
     return Reproduced([part for part in sections if part.name in wanted], page, failures)

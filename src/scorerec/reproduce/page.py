@@ -71,18 +71,22 @@ class Page:
         title: of the page: the experiment.
         command: that makes it.
         record: of any row, for what all have in common.
+        stand_ins: what the experiment has in the place of what the paper used.
         sections: in their order.
         notes: what the numbers say, in somebody's words; Markdown.
-        folder: where pictures and CSV lie, relative to the page.
+        folder: where records, pictures and CSV lie, relative to the page.
+        also: where further records lie.
         checked: whether all records are known to be made with the present settings.
     """
 
     title: str
     command: str
     record: Record
+    stand_ins: Sequence[str]
     sections: Sequence[Section]
     notes: str = ""
     folder: str = "results"
+    also: Sequence[str] = ()
     checked: bool = True
 
     def write(self, path: Path) -> None:
@@ -106,12 +110,14 @@ class Page:
 
     def _head(self) -> str:
         record, measured = self.record, self.record.measured
+        folders = " and ".join(f"`{folder}/`" for folder in (self.folder, *self.also))
         lines = [
             f"# Results: {self.title}\n",
-            f"_Written by `{self.command}` from the records in `{self.folder}/`, one per row and seed. Do not edit._\n",
+            f"_Written by `{self.command}` from the records in {folders}, one per row and seed. Do not edit._\n",
             f"{measured.n_rows:,} {record.split} rows of {measured.n_users:,} users. {users_left_out(measured)}.\n",
-            *(f"- Stand-in: {line}" for line in record.stand_ins),
+            *(f"- Stand-in: {line}" for line in self.stand_ins),
             *([] if self.checked else ["- **Not checked**: whether all records were made with the same settings"]),
+            *self._not_run(),
             f"- Machine: {record.machine}",
             "- Brackets: 95% intervals that know of chance between seeds and of users (a row of one seed: of users "
             "alone). Differences are SCORE minus the row, on the same rows, seeds and draws of users; p is two-sided, "
@@ -124,6 +130,14 @@ class Page:
             "- The paper's numbers are those of its 8B backbone on its own run of the same data.\n",
         ]
         return "\n".join(lines)
+
+    def _not_run(self) -> list[str]:
+        """Say plainly which rows the page lacks."""
+        rows = {
+            section.title.partition(":")[0]: [line.row.name for line in section.lines if line.failure == NOT_RUN]
+            for section in self.sections
+        }
+        return [f"- **Not run yet**, {title}: {'; '.join(names)}" for title, names in rows.items() if names]
 
 
 def _tables(section: Section) -> list[str]:
@@ -250,7 +264,9 @@ def _failures(section: Section) -> list[str]:
 
 
 def _drawn(section: Section) -> list[Picture]:
-    """Draw what a section shows as a figure in the paper."""
+    """Draw what a section shows as a figure in the paper, once there is more than the references."""
+    if not any(line.seeds for line in section.lines if line.row not in REFERENCES):
+        return []
     if section.name == "fig3":
         return [variants_figure([line for line in section.lines if line.mean("auc") is not None])]
     if section.name == "fig4":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
 from scorerec.core.errors import ConfigError
 from scorerec.experiment.methods import ALWAYS, HEADINGS, METHODS, Knowledge, recommenders
 from scorerec.experiment.plan import reads_text, shows_others
+from scorerec.pipeline.forms.registry import PAPER_FORM
 
 # What a method may know, and hence what it can fairly be compared with.
 Group = Literal["frozen", "as-of", "dislikes"]
@@ -147,8 +148,13 @@ TABLES = ("table2", "table3", "fig3", "fig4", "signal", "fig5", "checks")
 OVER_SEEDS = ("table2", "fig3")  # every row of the others has the first seed alone
 
 
-def rows_of(table: str, retune: bool = False) -> tuple[Row, ...]:
+def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FORM,)) -> tuple[Row, ...]:
     """Return the rows of one table or figure; none for Fig. 5, which shows one prompt.
+
+    Args:
+        table: its name.
+        retune: whether Fig. 4 is tuned anew at each of its points.
+        forms: of evidence that prompts of SCORE show; rows that say nothing of their own about them are left out.
 
     Raises:
         ConfigError: there is no such table.
@@ -164,4 +170,4 @@ def rows_of(table: str, retune: bool = False) -> tuple[Row, ...]:
     }
     if table not in known:
         raise ConfigError(f"no {table!r} to reproduce; there are {', '.join([*known, 'all'])}")
-    return known[table]
+    return tuple(row for row in known[table] if METHODS[row.method].differs(forms))

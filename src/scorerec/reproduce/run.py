@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scorerec.core.artifacts import fingerprint
-from scorerec.core.errors import ScorerecError
+from scorerec.core.errors import ArtifactError, ScorerecError
 from scorerec.evaluate.rows import judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.methods import ALWAYS, METHODS
@@ -38,6 +38,8 @@ class Reproduction:
         root: of runs and artifacts.
         page: Markdown that is written; it has every table that anything is kept for.
         tell: hears what happens.
+        also: folders of further records, which are read and never written: of another page whose rows have the same
+            settings, such as those without a language model.
     """
 
     source: str
@@ -45,11 +47,32 @@ class Reproduction:
     root: Path
     page: Path
     tell: Callable[[Progress], None] = lambda _: None
+    also: Sequence[Path] = ()
 
     @property
     def kept(self) -> Path:
         """The folder of records: called as the page without its ending."""
         return self.page.parent / self.page.stem
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that records are read from; what is in a later one counts.
+
+        Raises:
+            ArtifactError: one of the further ones is not there.
+        """
+        for folder in self.also:
+            if not folder.is_dir():
+                raise ArtifactError(f"{folder}: no such folder; give one that `scorerec reproduce` keeps records in")
+        return [*self.also, self.kept]
+
+    def records(self) -> dict[tuple[str, int], Record]:
+        """Return all records by row and seed.
+
+        Raises:
+            ArtifactError: a folder is not there, or a file is no record.
+        """
+        return {place: record for folder in self.folders for place, record in read_records(folder).items()}
 
     def config(self, job: Job) -> ExperimentConfig:
         """Return the settings of one row and seed."""
@@ -89,7 +112,7 @@ class Reproduction:
 
     def make(self, jobs: Iterable[Job]) -> dict[str, str]:
         """Make the records of these jobs that are not kept; return row -> why it failed."""
-        records = read_records(self.kept)
+        records = self.records()
         wanted = [job for job in dict.fromkeys(jobs) if not self.is_kept(job, records)]
         known = {key: record.seconds for (key, _), record in records.items()}
         failures: dict[str, str] = {}
@@ -123,7 +146,7 @@ class Reproduction:
         )
         about = {
             "seconds": method_seconds(run.artifacts, [method])[method.key],
-            "stand_ins": stand_ins(config),
+            "stand_ins": stand_ins(config) if job.row.reads_text else [],
             "machine": machine(config.threads),
         }
         return make_record(job.row.key, job.seed, run.artifact(method.stage).fingerprint, rows, method.key, about)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +61,14 @@ def _measuring(runner: Runner) -> Runner:
     return Runner((*runner.stages.values(), SIGNAL_OF_CRM), runner.config, runner.store.root.parent)
 
 
-def read_signals(kept: Path) -> dict[str, list[KeptSignal]]:
-    """Return row -> what is kept of it, in order of seeds.
+def read_signals(folders: Iterable[Path]) -> dict[str, list[KeptSignal]]:
+    """Return row -> what some folders of records keep of it, in order of folders and seeds.
 
     Raises:
         ArtifactError: a file cannot be read.
     """
     found: dict[str, list[KeptSignal]] = {}
-    for path in sorted((kept / _FOLDER).glob("*.json")):
+    for path in (path for folder in folders for path in sorted((folder / _FOLDER).glob("*.json"))):
         try:
             one = KeptSignal.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError:

@@ -52,12 +52,30 @@ def test_what_a_method_may_know() -> None:
     assert by_key["sasrec-item"].knows == by_key["sasrec-bce"].knows == "own likes"
     assert by_key["sasrec"].knows == by_key["score"].knows == "own likes"
     assert by_key["dislikes"].knows == "own likes and dislikes"
-    assert {row.key for row in TABLE_2 if row.reads_others} == {"score", "score-as-of", "coral", "encoder-score"}
+    of_others = {row.key for row in TABLE_2 if row.reads_others}
+    assert of_others == {"titles", "score", "score-as-of", "coral", "encoder-score"}
     assert (by_key["score"].group, by_key["score-as-of"].group, by_key["dislikes"].group) == (
         "frozen",
         "as-of",
         "dislikes",
     )
+
+
+def test_a_table_has_the_rows_that_say_something_of_their_own_of_its_forms() -> None:
+    def keys(table: str, *forms: str) -> set[str]:
+        return {row.key for row in rows_of(table, forms=forms)}
+
+    both = keys("table2", "titles", "verdicts")
+    assert {"llm", "titles", "score", "counts"} <= both
+    assert both - keys("table2", "titles") == {"titles", "counts"}  # SCORE is the titles then, and nothing is counted
+    assert both - keys("table2", "verdicts") == set()
+    assert keys("fig3", "titles", "verdicts") >= {"random", "shuffled", "empty", "base", "oracle", "score"}
+    lost = keys("fig3", "titles") - keys("fig3", "verdicts")
+    assert lost == {"base", "cf", "rerank", "oracle", "oracle-shown"}  # other titles than SCORE's
+    for table in TABLES:
+        for row in rows_of(table, forms=["verdicts"]):
+            load_experiment("ml-1m", [f'methods=["item-mean","item+user-mean","{row.method}","score"]',
+                                      'evidence.forms=["verdicts"]', *row.changes])  # fmt: skip
 
 
 def test_a_table_that_is_not_there() -> None:

@@ -60,11 +60,11 @@ def kept(key: str, seed: int, value: float, n_users: tuple[int, ...] = (2, 10)) 
 
 
 def test_what_is_kept_is_read_in_order(tmp_path: Path) -> None:
-    assert read_signals(tmp_path) == {}
+    assert read_signals([tmp_path]) == {}
     (tmp_path / "signal").mkdir()
     for one in (kept("mf", 1, 0.4), kept("sasrec", 0, 0.5), kept("mf", 0, 0.2)):
         (tmp_path / "signal" / f"{one.key}-{one.seed}.json").write_text(one.model_dump_json(), encoding="utf-8")
-    found = read_signals(tmp_path)
+    found = read_signals([tmp_path])
     assert {key: [one.seed for one in signals] for key, signals in found.items()} == {"mf": [0, 1], "sasrec": [0]}
     assert found["mf"][1] == kept("mf", 1, 0.4)
 
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "signal").mkdir()
     (tmp_path / "signal" / "mf-0.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"mf-0\.json: no record of a signal; delete it"):
-        read_signals(tmp_path)
+        read_signals([tmp_path])
 
 
 def line_of(text: str, start: str) -> list[str]:
