@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,27 @@ from scorerec.evaluate.measure import measure
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.significance import METRICS, resample_users
 from scorerec.experiment.config import load_experiment
+from scorerec.pipeline.forms.registry import FORMS
+from scorerec.reproduce.plan import TABLES, rows_of
 from scorerec.reproduce.records import DRAWS, Record, read_records
+from scorerec.reproduce.run import Reproduction
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "docs" / "results"
+RESULTS, TOY = ROOT / "docs" / "results", ROOT / "docs" / "toy" / "results"
 DATA = ROOT.parent / "shared" / "data" / "ml-1m"
 MOST_BYTES = 8_000_000
 
 
+@pytest.fixture(scope="module", params=[(RESULTS,), (RESULTS, TOY)], ids=["ml-1m", "toy"])
+def folders(request: pytest.FixtureRequest) -> Sequence[Path]:
+    """Return the folders that a page is written from, its own last."""
+    found: Sequence[Path] = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def records() -> dict[tuple[str, int], Record]:
-    return read_records(RESULTS)
+def records(folders: Sequence[Path]) -> dict[tuple[str, int], Record]:
+    return {place: record for folder in folders for place, record in read_records(folder).items()}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +54,18 @@ def rows() -> JudgedRows:
 
 
 def test_records_stay_small() -> None:
-    assert sum(path.stat().st_size for path in RESULTS.glob("*.json")) < MOST_BYTES
+    assert sum(path.stat().st_size for folder in (RESULTS, TOY) for path in folder.glob("*.json")) < MOST_BYTES
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"data sets are not part of the project: {DATA} is not there")
+@pytest.mark.parametrize(("preset", "own", "also"), [("ml-1m", RESULTS, ()), ("ml-1m-toy", TOY, (RESULTS,))])
+def test_records_are_those_of_the_present_settings(preset: str, own: Path, also: Sequence[Path]) -> None:
+    """No row is in two folders by mistake, or left from settings that are gone."""
+    made = Reproduction(preset, [f"data.path={DATA}"], Path("runs"), own.with_suffix(".md"), also=also)
+    rows = {row.key: row for table in TABLES for row in rows_of(table, forms=FORMS)}
+    current, others = made.current(made.records(), rows.values())
+    assert set(read_records(own)) <= set(current), others
 
 
 def test_every_record_has_a_score_for_each_row(records: dict[tuple[str, int], Record]) -> None:
@@ -56,8 +78,10 @@ def test_every_record_has_a_score_for_each_row(records: dict[tuple[str, int], Re
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"data sets are not part of the project: {DATA} is not there")
-def test_a_sample_of_cells_is_measured_again(records: dict[tuple[str, int], Record], rows: JudgedRows) -> None:
-    with (RESULTS / "table2.csv").open(encoding="utf-8", newline="") as file:
+def test_a_sample_of_cells_is_measured_again(
+    folders: Sequence[Path], records: dict[tuple[str, int], Record], rows: JudgedRows
+) -> None:
+    with (folders[-1] / "table2.csv").open(encoding="utf-8", newline="") as file:
         table = {row["key"]: row for row in csv.DictReader(file) if row["seeds"]}
     draw = random.Random(0)
     others = sorted({key for key, _ in records} - table.keys())
