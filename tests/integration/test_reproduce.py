@@ -99,6 +99,33 @@ def test_records_of_another_folder_are_shown_and_not_made_again(job: Reproductio
         command.reproduce("table2", dataclasses.replace(job, also=[Path("nowhere")]), (0,))
 
 
+def test_what_lms_read_and_what_evidence_gives_them_is_kept_and_shown(
+    job: Reproduction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (ITEM_MEAN, Row("llm", "llm"), SCORE)
+    monkeypatch.setattr(command, "rows_of", lambda table, retune, forms: rows if table == "table2" else ())
+    asked = dataclasses.replace(job, changes=[*job.changes, "evaluation.health_rows=20"])
+    command.reproduce("table2", asked, (0,))
+    records = {key: record for (key, _), record in read_records(job.kept).items()}
+    assert records["item-mean"].health is records["item-mean"].named is None
+    ours, theirs = (records[key].health for key in ("score", "llm"))
+    assert ours is not None
+    assert theirs is not None
+    assert ours.moves.evidence is not None
+    assert ours.moves.evidence.n_rows == 20
+    assert theirs.moves.evidence is None
+    named = [records[key].named for key in ("score", "llm")]
+    assert named[0] is not None
+    assert named[1] is not None
+    assert named[0].rows_fingerprint == named[1].rows_fingerprint != records["score"].rows_fingerprint
+    page = job.page.read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if "| TALLRec |" in line]
+    assert theirs.moves.history is not None
+    assert f"| – | {theirs.item_correlation:.3f} | {theirs.moves.history.mean_change:.4f} | – |" in line
+    assert f"On the {named[0].measured.n_rows} rows whose evidence names the target: " in page
+    assert job.is_kept(command.Job(SCORE, 0), read_records(job.kept))  # whatever is measured beside the scores
+
+
 def test_other_settings_are_other_records(job: Reproduction, told: list[Progress], experiment: Any) -> None:
     command.reproduce("table2", job, (0,))
     told.clear()

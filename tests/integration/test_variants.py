@@ -15,7 +15,7 @@ from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.informativeness import evidence_informativeness
 from scorerec.experiment import methods
 from scorerec.experiment.methods import METHODS
-from scorerec.experiment.plan import ALL_STAGES, ASKED_AFAR, stages_of
+from scorerec.experiment.plan import ALL_STAGES, ASKED_AFAR, reads_text, stages_of
 from scorerec.pipeline.forms.registry import PAPER_FORM
 from scorerec.pipeline.prompting import ranked
 
@@ -30,7 +30,7 @@ def variants(outcome: Any, experiment: Any, tmp_path_factory: pytest.TempPathFac
     root = tmp_path_factory.mktemp("variants") / "runs"
     shutil.copytree(outcome.root, root)
     keys = ", ".join(f'"{key}"' for key in sorted(METHODS_HERE))
-    return experiment.run(root, f"methods=[{keys}]", "name=variants")
+    return experiment.run(root, f"methods=[{keys}]", "name=variants", "evaluation.health_rows=30")
 
 
 def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
@@ -89,6 +89,20 @@ def test_the_crms_nearest_user_is_the_twin(variants: Any) -> None:
     users = {row["target_id"]: owners[row["query_id"]] for row in corpus.table(TARGETS).to_pylist()}
     hits = [twin_of(users[target]) in names for target, names in chosen.items()]
     assert np.mean(hits) > 3 * 2 / 59
+
+
+def test_it_is_measured_whether_lms_read(variants: Any) -> None:
+    results = json.loads((variants.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
+    health = {one["method"]: one for one in results["health"]}
+    assert health.keys() == {key for key in METHODS_HERE if reads_text(METHODS[key].stage)}
+    assert health["llm"]["moves"]["evidence"] is None  # it is shown none
+    assert health["llm"]["moves"]["history"]["mean_change"] > 0
+    assert health["score"]["moves"]["evidence"]["mean_change"] > 0
+    assert health["score"]["moves"]["evidence"]["n_rows"] == 30
+    assert health["empty"]["moves"]["evidence"]["mean_change"] < health["score"]["moves"]["evidence"]["mean_change"]
+    page = (variants.artifacts["report"].path / "report.html").read_text(encoding="utf-8")
+    assert "Do the language models read?" in page
+    assert "evidence names the target" in {one["slice"] for one in results["comparison"]["slices"]}
 
 
 def test_empty_evidence_differs_from_score_in_the_titles_of_others_alone(variants: Any) -> None:

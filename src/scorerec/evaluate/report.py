@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from scorerec.evaluate import tables
 from scorerec.evaluate.examples import Example
+from scorerec.evaluate.health import health_row
 from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
-from scorerec.evaluate.results import Comparison, Informativeness, MethodResult, Signal
+from scorerec.evaluate.results import Comparison, Health, Informativeness, MethodResult, Signal
 from scorerec.evaluate.signal import alike_rows, count_rows, difference_rows, ranking_rows
 from scorerec.text.cleaning import shorten
 from scorerec.text.segments import Segment, render
@@ -42,6 +43,7 @@ class ReportData:
         warnings: what a reader must know before trusting the numbers.
         verdict: what the table of methods allows to be said, shown below it.
         informativeness: how well the evidence alone tells the labels, per split.
+        health: whether the language models read, one entry each.
         signal: whether the recommender tells users apart, and what the users found by each way know of the target.
         plots: pictures, already drawn.
         stages: one row of text per stage, as its column names say: seconds, tokens.
@@ -58,6 +60,7 @@ class ReportData:
     warnings: Sequence[str] = ()
     verdict: Sequence[str] = ()
     informativeness: Sequence[Informativeness] = ()
+    health: Sequence[Health] = ()
     signal: Signal | None = None
     plots: Sequence[Plot] = ()
     stages: Sequence[tables.TableRow] = ()
@@ -105,6 +108,7 @@ def render_report(data: ReportData) -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         comparison=data.comparison,
         warnings=[*data.warnings, *suspicious_evidence(data.informativeness)],
+        health_rows=[{"method": one.method, **health_row(one)} for one in data.health],
         whiskers={metric: whiskers(data.comparison.methods, metric) for metric in ("auc", "uauc")},
         left_out=_left_out(data.comparison),
         difference_tables=difference_tables(data.comparison),

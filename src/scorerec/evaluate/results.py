@@ -119,6 +119,34 @@ class Comparison(Result):
         )
 
 
+class Moved(Result):
+    """How far scores move when a part of the prompt is another row's."""
+
+    mean_change: float = Field(description="mean absolute change of p(Yes)")
+    n_rows: int = Field(description="rows whose prompts have the part, as have those of others")
+
+
+class Moves(Result):
+    """The same of the parts of a prompt; None where none was there, or nothing was measured."""
+
+    history: Moved | None = None
+    evidence: Moved | None = None
+
+
+class Health(Result):
+    """Whether the scores of a language model hang on user and item together, and on what it is shown."""
+
+    method: str
+    interaction_share: float | None = Field(
+        description="share of the variance of its logits that is user x item, see ``health.interaction_share``; None: "
+        "it gives one score, or rows are too few"
+    )
+    item_correlation: float | None = Field(
+        description="Spearman's, with the scores of the item mean; None: all rows have one score"
+    )
+    moves: Moves = Moves()
+
+
 class Spread(Result):
     """One metric over several seeds."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import polars as pl
@@ -47,6 +48,12 @@ class JudgedRows:
             digest.update("\x1f".join(column).encode())
         digest.update(self.labels.astype(np.int8).tobytes())
         return digest.hexdigest()[:16]
+
+    def where(self, chosen: NDArray[np.bool_]) -> JudgedRows:
+        """Return some of the rows, (N,) bool."""
+        names = {key: tuple(compress(getattr(self, key), chosen)) for key in ("target_ids", "user_ids", "item_ids")}
+        scores = {method: values[chosen] for method, values in self.scores.items()}
+        return replace(self, **names, users=self.users[chosen], labels=self.labels[chosen], scores=scores)
 
     def labelled(self, labels: Mapping[str, str]) -> JudgedRows:
         """Return them with the labels of methods in the place of their keys, for people."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scorerec.core.errors import ConfigError
+from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.metrics import Floats, ScoredPairs, checked, user_auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import generator
@@ -62,6 +62,7 @@ def resample_users(
     scores: Mapping[str, ArrayLike],
     n_resamples: int = 1000,
     seed: int = 0,
+    among: ArrayLike | None = None,
 ) -> Resamples:
     """Measure AUC and UAUC of every method on ``n_resamples`` draws of as many users as there are.
 
@@ -74,22 +75,28 @@ def resample_users(
         scores: method -> (N,).
         n_resamples: draws.
         seed: the draws depend on it and on the number of users alone.
+        among: whom to draw from, each as often as they like, where that is more users than those of the rows: so that
+            different rows of the same users have the same draws.
 
     Raises:
         ConfigError: fewer than one resample.
         ModelError: a score is not a number.
-        DataError: labels are not 0 or 1, or lengths differ.
+        DataError: labels are not 0 or 1, lengths differ, or a row is of somebody else.
     """
     if n_resamples < 1:
         raise ConfigError(f"n_resamples: wanted at least 1, got {n_resamples}")
-    distinct, codes = np.unique(np.asarray(users), return_inverse=True)
+    own, codes = np.unique(np.asarray(users), return_inverse=True)
+    distinct = own if among is None else np.unique(np.asarray(among))
+    if not np.isin(own, distinct).all():
+        raise DataError("rows are of users who are not among those to draw from; give all users")
+    places = np.searchsorted(distinct, own)  # of the rows' users among all
     pairs = {method: ScoredPairs(*checked(labels, score)) for method, score in scores.items()}
     within = {method: user_auc(codes, labels, score) for method, score in scores.items()}
     values = {(metric, method): np.full(n_resamples, np.nan) for metric in METRICS for method in scores}
     random = generator(seed, "resample users")
     for draw in progress(range(n_resamples), "resampling users"):
         drawn = random.integers(len(distinct), size=len(distinct))
-        weight = np.bincount(drawn, minlength=len(distinct))
+        weight = np.bincount(drawn, minlength=len(distinct))[places]
         row_weight = weight[codes]
         for method in scores:
             values["auc", method][draw] = pairs[method].auc(row_weight)

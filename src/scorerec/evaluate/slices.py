@@ -18,6 +18,7 @@ from scorerec.evaluate.rows import JudgedRows
 
 LIKED_BEFORE = "items the user liked before"
 TRAINING_ROWS = "training rows of the item"
+NAMED = "evidence names the target"
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,12 @@ class EvaluationConfig(Config):
     split: Literal["valid", "test"] = Field("test", description="rows that are judged; valid while tuning")
     n_resamples: int = Field(1000, ge=10, description="bootstrap resamples of users")
     n_examples: int = Field(40, ge=0, description="rows whose evidence the report shows")
+    health_rows: int | None = Field(
+        None,
+        ge=2,
+        exclude_if=lambda value: value is None,  # settings written before it was there mean the same
+        description="judged rows that each LM scores with the history, and the evidence, of another row; None: none",
+    )
 
 
 class ExperimentConfig(Config):

@@ -31,6 +31,7 @@ BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads 
 # What an LM reads.
 BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
+SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
 OF_BASIC = without("llm", "evidence_augmentation")  # of an LM whose prompts show nobody else
 
 
@@ -98,7 +99,7 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
             f"scores-{key}",
             ("corpus", prompts.name, tuned),
             (llm,),
-            "language_model:scores",
+            SCORED_BY_LM,
             writes=_SCORES,
             given=(tuned, prompts.name, key),
             seeded=False,
@@ -268,7 +269,7 @@ METHODS: dict[str, Method] = {
                     "scores-score-at",
                     ("corpus", _AT.name, "tuned-score"),
                     ("llm",),
-                    "language_model:scores",
+                    SCORED_BY_LM,
                     writes=_SCORES,
                     given=("tuned-score", _AT.name, "score-at"),
                     seeded=False,

@@ -24,8 +24,8 @@ from scorerec.core.tables import (
     TARGETS,
     VERDICTS,
 )
-from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, TITLES
-from scorerec.experiment.run import INDEX, SIGNAL
+from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, SCORED_BY_LM, TITLES
+from scorerec.experiment.run import INDEX, MOVES, SIGNAL
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import TEACHER, Holds, Stage, ancestors
 from scorerec.llm.config import TOY
@@ -183,6 +183,20 @@ SIGNAL_OF_CRM = Stage(
 )
 
 
+def _health(scores: Stage) -> Stage:
+    """Return the stage that measures whether the LM behind some scores reads what it is shown."""
+    tuned, prompts, key = scores.given
+    settings = (*scores.settings, "evaluation.split", "evaluation.health_rows")
+    return Stage(
+        f"health-{key}",
+        scores.reads,
+        settings,
+        "health:measured",
+        given=(tuned, prompts),
+        leaves={MOVES: "nobody"},
+    )
+
+
 def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """Return stages so that each stands after those it reads, whatever forms of evidence are shown."""
     by_name = {stage.name: stage for stage in stages}
@@ -199,7 +213,10 @@ def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     return tuple(found.values())
 
 
-ALL_STAGES = _in_order((*_CHAIN, *(stage for method in METHODS.values() for stage in method.stages)))
+_OF_METHODS = [stage for method in METHODS.values() for stage in method.stages]
+# Stage that scores -> the one that measures the health of these scores; run where ``evaluation.health_rows`` says so.
+HEALTH = {stage.name: _health(stage) for stage in _OF_METHODS if stage.work == SCORED_BY_LM}
+ALL_STAGES = _in_order((*_CHAIN, *_OF_METHODS, *HEALTH.values()))
 _BY_NAME = {stage.name: stage for stage in ALL_STAGES}
 # What the report shows beside the methods.
 _REPORTED = (
@@ -258,7 +275,10 @@ def report_stage(needed: Iterable[str]) -> Stage:
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
     forms = config.shown
-    report = report_stage(name for method in config.chosen_methods for name in needs(method.stage, forms))
+    needed = [name for method in config.chosen_methods for name in needs(method.stage, forms)]
+    if config.evaluation.health_rows is not None:
+        needed += [HEALTH[name].name for name in needed if name in HEALTH]
+    report = report_stage(needed)
     is_toy = config.llm.backbone == TOY
     every = (_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES)
     stages = [stage.showing(forms) for stage in every]

@@ -19,7 +19,7 @@ from scorerec.core.artifacts import MODEL, Artifact, ArtifactStore
 from scorerec.core.columns import ITEM_ID, METHOD, ROW_ID, SPLIT, TARGET_ID
 from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS, TableSchema
-from scorerec.evaluate.results import Signal
+from scorerec.evaluate.results import Moves, Signal
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.settings import UndeclaredError
 from scorerec.llm.config import TOY
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 RECORD = "run.json"
 REPLIES = "replies.sqlite"  # below the folder of all runs, since paid replies outlive a run
 SIGNAL = "signal.json"
+MOVES = "moves.json"
 INDEX = "index.sqlite"
 
 
@@ -176,6 +177,10 @@ class Run:
     def signal(self, stage: str = "signal") -> Signal:
         """Return what a stage found of the signal."""
         return Signal.model_validate_json((self.artifact(stage).path / SIGNAL).read_text(encoding="utf-8"))
+
+    def moves(self, stage: str) -> Moves:
+        """Return how scores move, as a stage measured it."""
+        return Moves.model_validate_json((self.artifact(stage).path / MOVES).read_text(encoding="utf-8"))
 
     @cached_property
     def prompter(self) -> Prompter:

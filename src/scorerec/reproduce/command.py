@@ -20,6 +20,7 @@ from scorerec.reproduce.attention import (
     make_attention,
     read_attention,
 )
+from scorerec.reproduce.gain import gain_lines
 from scorerec.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
 from scorerec.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
 from scorerec.reproduce.records import record_path
@@ -133,7 +134,8 @@ def reproduce(
     for table in TABLES:
         lines = summarise(table, plans[table], _seeds_of(table, seeds), records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
-            sections.append(Section(table, lines))
+            below = gain_lines(plans[table], records, _seeds_of(table, seeds)) if table == "table2" else []
+            sections.append(Section(table, lines, below=below))
     signals = read_signals(job.folders)
     measured = _measured(job, signals) if checked else signals
     sections = _with_others(sections, measured, _looked(job, seeds[0], kept, checked))

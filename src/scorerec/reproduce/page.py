@@ -8,6 +8,8 @@ from itertools import compress
 from pathlib import Path
 
 from scorerec.core.storage import replace_file
+from scorerec.evaluate.health import HEALTH_COLUMNS, health_row
+from scorerec.evaluate.results import Health
 from scorerec.evaluate.significance import METRICS
 from scorerec.evaluate.tables import NONE, as_csv, markdown, p_value, seconds, users_left_out
 from scorerec.reproduce.figures import Picture, variants_figure, varied_figure
@@ -50,12 +52,13 @@ _GROUPS: Mapping[Group, str] = {
 
 @dataclass(frozen=True)
 class Section:
-    """One table or figure: its name, its lines, and pictures that were drawn otherwise."""
+    """One table or figure: its name, its lines, pictures that were drawn otherwise, and what stands below the table."""
 
     name: str
     lines: Sequence[Line]
     pictures: Sequence[Picture] = ()
     text: str = ""
+    below: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -96,7 +99,7 @@ class Page:
             below = path.parent / self.folder
             parts.append(f"## {section.title}\n")
             if section.lines:
-                parts += [*_tables(section), *_failures(section)]
+                parts += [*_tables(section), *(f"{line}\n" for line in section.below), *_failures(section)]
                 replace_file(below / f"{section.name}.csv", as_csv(flat_rows(section.lines)))
             for picture in (*_drawn(section), *section.pictures):
                 for form, data in (("svg", picture.svg), ("png", picture.png)):
@@ -126,6 +129,9 @@ class Page:
             "- Verdicts: better or worse only where that interval lies on one side of 0 and p is below 0.05.",
             "- Seeds such as *1 of 3*: the means of that row are of fewer seeds than those of the others, and its "
             "differences are over the seeds that SCORE and the row both have.",
+            "- *User x item* (language models): share of the variance of the logits of p(Yes) that is neither the "
+            "user's nor the item's, 1 minus the adjusted R^2 of a sum of both. *Other history, other evidence*: mean "
+            "absolute change of p(Yes) when that part of the prompt is another user's row's.",
             "- Every record has the scores of its rows, so that whoever has the data can measure again.",
             "- The paper's numbers are those of its 8B backbone on its own run of the same data.\n",
         ]
@@ -163,6 +169,7 @@ def text_rows(section: Section) -> list[dict[str, str]]:
     """Return the lines of a section as text, the best and second best marked in Table 2."""
     marks = _marks(section.lines) if section.name == "table2" else {}
     has_paper = any(line.paper for line in section.lines)
+    of_models = any(line.health for line in section.lines)
     rows = []
     for line in section.lines:
         row = {"": line.row.category} if section.name == "table2" else {}
@@ -179,6 +186,8 @@ def text_rows(section: Section) -> list[dict[str, str]]:
         row["detectable"] = NONE if found is None else f"{found.detectable:.4f}"
         if has_paper:
             row["paper, 8B"] = NONE if line.paper is None else f"{line.paper[0]:.4f} / {line.paper[1]:.4f}"
+        if of_models:
+            row |= dict.fromkeys(HEALTH_COLUMNS, NONE) if line.health is None else health_row(line.health)
         row["seconds"] = seconds(line.seconds)
         row["seeds"] = _seeds(line)
         rows.append(row)
@@ -213,6 +222,13 @@ def flat_rows(lines: Sequence[Line]) -> list[dict[str, object]]:
                 f"score_minus_{metric}_detectable": against.detectable if against else None,
                 f"paper_{metric}": line.paper[METRICS.index(metric)] if line.paper else None,
             }
+        health = line.health or Health(method=line.row.key, interaction_share=None, item_correlation=None)
+        row |= {
+            "user_item_share": health.interaction_share,
+            "item_mean_correlation": health.item_correlation,
+            "history_change": health.moves.history and health.moves.history.mean_change,
+            "evidence_change": health.moves.evidence and health.moves.evidence.mean_change,
+        }
         rows.append(row | {"relative_improvement": line.improvement, "seconds": line.seconds})
     return rows
 

@@ -86,6 +86,8 @@ def _rows_of_category(category: str) -> tuple[Row, ...]:
 ITEM_MEAN, ITEM_USER_MEAN, SCORE = (Row(key, key) for key in ALWAYS)
 SCORE_AS_OF = Row("score-as-of", "score", (_AS_OF,), "SCORE, as-of corpus")
 REFERENCES = (ITEM_MEAN, ITEM_USER_MEAN)
+# What collaborative information gives the LM: the second minus the first, and minus it the paper's titles, too.
+WITHOUT_CI, WITH_CI = "llm", ("titles", SCORE.key)
 OURS = METHODS["score"].heading
 COMPARED = (METHODS["crm"].heading, METHODS["llm"].heading, OURS)  # categories in which the best are marked
 TABLE_2 = tuple(

@@ -8,19 +8,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError
 
 from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import replace_file
 from scorerec.evaluate.measure import measure
-from scorerec.evaluate.results import Measured, Result
+from scorerec.evaluate.results import Health, Measured, Result
 from scorerec.evaluate.rows import JudgedRows
 from scorerec.evaluate.significance import METRICS, resample_users
 
 DRAWS = 500  # of users; the same ones for every record of the same rows
 _DRAW_SEED = 0
 _KEPT_AS = "<f4"  # little-endian float32: half of what is measured on, and the same on every machine
+
+
+class Part(Result):
+    """The measures of a record on some of its rows."""
+
+    rows_fingerprint: str
+    measured: Measured
+    draws: dict[str, list[float | None]] = Field(description="metric -> its value under each draw of users")
 
 
 class Record(Result):
@@ -36,6 +44,10 @@ class Record(Result):
     seconds: float = Field(description="training and scoring, as if the method ran alone")
     stand_ins: list[str]
     machine: str
+    health: Health | None = Field(None, description="whether a language model reads; None: none does in this row")
+    named: Part | None = Field(
+        None, description="on the rows whose evidence, as SCORE shows it, names the target; None: not asked for"
+    )
     scores: str = Field(
         "",
         description="of the rows that `rows_fingerprint` names, in order of row_id: base64 of zlib of little-endian "
@@ -71,24 +83,38 @@ def make_record(
         fingerprint: of the stage that scored.
         rows: rows with the scores of the method.
         method: its name among the scores.
-        about: seconds, stand_ins and machine.
+        about: seconds, stand_ins, machine, health and named.
     """
-    # Rounded first: two rows may tie in float32 that did not before, and whoever measures again has float32 alone.
     scores = rows.scores[method].astype(_KEPT_AS)
-    draws = resample_users(rows.users, rows.labels, {method: scores}, DRAWS, _DRAW_SEED)
     return Record(
         key=key,
         seed=seed,
         fingerprint=fingerprint,
         split=rows.split,
+        **dict(measured_part(rows, method)),
+        scores=base64.b64encode(zlib.compress(scores.tobytes(), 9)).decode("ascii"),
+        **about,
+    )
+
+
+def measured_part(rows: JudgedRows, method: str, users: ArrayLike | None = None) -> Part:
+    """Measure one method on some rows, under draws of users.
+
+    Args:
+        rows: with its scores.
+        method: its name among the scores.
+        users: whom to draw from, where these are not all rows; None: the rows' own.
+    """
+    # Rounded first: two rows may tie in float32 that did not before, and whoever measures again has float32 alone.
+    scores = rows.scores[method].astype(_KEPT_AS)
+    draws = resample_users(rows.users, rows.labels, {method: scores}, DRAWS, _DRAW_SEED, users)
+    return Part(
         rows_fingerprint=rows.fingerprint,
         measured=measure(rows.users, rows.labels, scores),
         draws={
             metric: [None if np.isnan(value) else round(float(value), 5) for value in draws.values[metric, method]]
             for metric in METRICS
         },
-        scores=base64.b64encode(zlib.compress(scores.tobytes(), 9)).decode("ascii"),
-        **about,
     )
 
 

@@ -8,17 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ArtifactError, ScorerecError
-from scorerec.evaluate.rows import judged_rows
+from scorerec.core.tables import PROMPTS
+from scorerec.evaluate.health import health_of
+from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.methods import ALWAYS, METHODS
-from scorerec.experiment.plan import stages_of
+from scorerec.experiment.plan import HEALTH, stages_of
+from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.experiment.stand_ins import machine, stand_ins
-from scorerec.reproduce.plan import Row
-from scorerec.reproduce.records import Record, keep_record, make_record, read_records, record_path
+from scorerec.pipeline.named import targets_named
+from scorerec.reproduce.plan import ITEM_MEAN, WITH_CI, WITHOUT_CI, Row
+from scorerec.reproduce.records import (
+    Part,
+    Record,
+    keep_record,
+    make_record,
+    measured_part,
+    read_records,
+    record_path,
+)
 
 
 class Job(NamedTuple):
@@ -140,16 +154,29 @@ class Reproduction:
         runner = self.runner(job)
         config = runner.config
         method = METHODS[job.row.method]
-        run = runner.made(method.stage, "corpus")
-        rows = judged_rows(
-            run.interactions, run.all_targets, [run.scores(method.stage, method.key)], config.evaluation.split
-        )
+        health = HEALTH.get(method.stage)
+        further = [health.name] if health is not None and health.name in runner.stages else []
+        further += ["prompts-score"] if job.row.key in (WITHOUT_CI, *WITH_CI) else []
+        run = runner.made(method.stage, "corpus", "references", *further)
+        item_mean = run.scores("references", ITEM_MEAN.key)
+        scores = [run.scores(method.stage, method.key), *([] if method.key == ITEM_MEAN.key else [item_mean])]
+        rows = judged_rows(run.interactions, run.all_targets, scores, config.evaluation.split)
+        moves = run.moves(health.name) if health is not None and health.name in further else None
         about = {
+            "health": health_of(rows, method.key, ITEM_MEAN.key, moves) if job.row.reads_text else None,
+            "named": _named(run, rows, method.key) if "prompts-score" in further else None,
             "seconds": method_seconds(run.artifacts, [method])[method.key],
             "stand_ins": stand_ins(config) if job.row.reads_text else [],
             "machine": machine(config.threads),
         }
         return make_record(job.row.key, job.seed, run.artifact(method.stage).fingerprint, rows, method.key, about)
+
+
+def _named(run: Run, rows: JudgedRows, method: str) -> Part | None:
+    """Measure a method on the rows whose evidence names the target; None where there is none."""
+    named = targets_named(run.table("prompts-score", PROMPTS), run.config.llm)
+    is_named = np.array([target in named for target in rows.target_ids], bool)
+    return measured_part(rows.where(is_named), method, rows.users) if is_named.any() else None
 
 
 def _left(wanted: Sequence[Job], known: dict[str, float], took: Sequence[float]) -> str:

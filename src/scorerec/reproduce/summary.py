@@ -9,11 +9,12 @@ from importlib import resources
 
 import numpy as np
 
-from scorerec.evaluate.results import PairedDifference, Spread
+from scorerec.evaluate.health import mean_health
+from scorerec.evaluate.results import Health, PairedDifference, Spread
 from scorerec.evaluate.seeds import Seeded, difference, spread
 from scorerec.evaluate.significance import METRICS, holm
 from scorerec.reproduce.plan import SCORE, Row
-from scorerec.reproduce.records import Record
+from scorerec.reproduce.records import Part, Record
 
 NOT_RUN = "not run"
 Records = Mapping[tuple[str, int], Record]
@@ -34,6 +35,7 @@ class Line:
         paper: AUC and UAUC in the paper.
         seconds: training and scoring, mean over seeds.
         failure: why there is nothing, where there is nothing.
+        health: whether its language model reads, mean over seeds; None where none is asked, or it was not measured.
     """
 
     row: Row
@@ -46,6 +48,7 @@ class Line:
     paper: tuple[float, float] | None
     seconds: float | None
     failure: str = ""
+    health: Health | None = None
 
     def mean(self, metric: str) -> float | None:
         """Return the mean over seeds, or None."""
@@ -98,6 +101,7 @@ def summarise(
                 paper=paper.get(row.key),
                 seconds=float(np.mean([record.seconds for record in kept])) if kept else None,
                 failure=failures.get(row.key, "" if kept else NOT_RUN),
+                health=mean_health([record.health for record in kept if record.health is not None]),
             )
         )
     return lines
@@ -111,17 +115,24 @@ def seeded(records: Records, key: str, seeds: Sequence[int]) -> Seeded | None:
         key: of the row.
         seeds: those that count; some may be missing.
     """
-    kept = [records[key, seed] for seed in seeds if (key, seed) in records]
+    return seeded_parts({seed: records[key, seed] for seed in seeds if (key, seed) in records})
+
+
+def seeded_parts(kept: Mapping[int, Record | Part]) -> Seeded | None:
+    """Return records, or parts of them, by seed as one row over seeds; None where there are none.
+
+    Which rows a part has may hang on the seed, as evidence does.
+    """
     if not kept:
         return None
     values = {
-        "auc": {record.seed: _or_nan(record.measured.auc) for record in kept},
-        "uauc": {record.seed: _or_nan(record.measured.uauc) for record in kept},
+        "auc": {seed: _or_nan(one.measured.auc) for seed, one in kept.items()},
+        "uauc": {seed: _or_nan(one.measured.uauc) for seed, one in kept.items()},
     }
     draws = {
-        metric: {record.seed: np.array(record.draws[metric], float) for record in kept} for metric in METRICS
+        metric: {seed: np.array(one.draws[metric], float) for seed, one in kept.items()} for metric in METRICS
     }  # None becomes NaN
-    return Seeded(kept[0].rows_fingerprint, values, draws)
+    return Seeded(" ".join(dict.fromkeys(one.rows_fingerprint for one in kept.values())), values, draws)
 
 
 def paper_numbers(dataset: str, table: str) -> dict[str, tuple[float, float]]:

@@ -11,7 +11,17 @@ from scorerec.evaluate.comparison import compare
 from scorerec.evaluate.examples import EvidenceUser, Example
 from scorerec.evaluate.plots import roc_plot
 from scorerec.evaluate.report import ReportData, kind, prompt_pieces, render_report, signal_tables, whiskers
-from scorerec.evaluate.results import Informativeness, NeighbourShare, Ranking, Signal, StateSpread, UserCount
+from scorerec.evaluate.results import (
+    Health,
+    Informativeness,
+    Moved,
+    Moves,
+    NeighbourShare,
+    Ranking,
+    Signal,
+    StateSpread,
+    UserCount,
+)
 from scorerec.evaluate.rows import judged_rows
 from scorerec.text.segments import Segment, render
 
@@ -84,6 +94,7 @@ def test_nothing_can_break_out_of_its_place(rows, comparison):
             plots=[roc_plot(rows)],
             examples=[example],
             signal=signal(ATTACK),
+            health=[Health(method=ATTACK, interaction_share=0.5, item_correlation=None)],
         )
     )
     assert re.findall("<script.*", page) == ['<script>"use strict";']  # our own
@@ -164,6 +175,16 @@ def test_the_page_can_be_printed(comparison):
 def test_pieces_are_the_prompt():
     assert "".join(piece.text for piece in prompt_pieces(PROMPT)) == render(PROMPT)
     assert list(prompt_pieces([])) == []
+
+
+def test_whether_language_models_read_is_a_table(comparison):
+    moves = Moves(evidence=Moved(mean_change=0.02, n_rows=9))
+    health = Health(method="SCORE", interaction_share=0.123, item_correlation=0.5, moves=moves)
+    page = render_report(ReportData("t", comparison, health=[health]))
+    table = page[page.index('<h2 id="health">') :]
+    assert re.findall("<td[^>]*>([^<]*)</td>", table)[:5] == ["SCORE", "12.3%", "0.500", "–", "0.0200"]
+    assert 'href="#health"' in page
+    assert 'id="health"' not in render_report(ReportData("t", comparison))
 
 
 def test_stand_ins_come_before_any_number(comparison):

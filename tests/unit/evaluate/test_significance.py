@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorerec.core.errors import ConfigError, ModelError
+from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.core.metrics import auc, uauc
 from scorerec.core.randomness import generator
 from scorerec.evaluate.significance import holm, resample_users
@@ -107,3 +107,19 @@ def test_holm_only_raises_and_keeps_order(p_values):
     assert all(before <= after <= 1 for before, after in zip(p_values, adjusted, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert all(np.diff(np.array(adjusted)[order]) >= 0)
+
+
+def test_rows_of_some_users_have_the_draws_of_all():
+    users, labels = np.repeat(np.arange(6), 4), np.tile([0, 1, 0, 1], 6)
+    scores = np.random.default_rng(0).random(24)
+    some = users >= 3
+    own = resample_users(users[some], labels[some], {"a": scores[some]}, 30, among=users)
+    # The rows of the others weigh nothing: their labels and scores do not matter, and whole draws may lack the rows.
+    for draw in range(30):
+        rng = generator(0, "resample users")
+        drawn = [rng.integers(6, size=6) for _ in range(draw + 1)][-1]
+        rows = np.concatenate([np.flatnonzero(users == user) for user in drawn if user >= 3] or [np.zeros(0, int)])
+        value = auc(labels[rows], scores[rows]) if len(rows) else np.nan
+        np.testing.assert_allclose(own.values["auc", "a"][draw], value)
+    with pytest.raises(DataError, match="not among those to draw from"):
+        resample_users(users, labels, {"a": scores}, 2, among=users[some])

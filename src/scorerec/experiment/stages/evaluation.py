@@ -18,6 +18,7 @@ from scorerec.core.tables import (
 )
 from scorerec.evaluate.comparison import REFERENCES, compare
 from scorerec.evaluate.examples import EvidenceTables, Example, choose_examples, read_examples
+from scorerec.evaluate.health import health_of, health_warnings
 from scorerec.evaluate.informativeness import evidence_informativeness
 from scorerec.evaluate.plots import (
     Plot,
@@ -28,16 +29,17 @@ from scorerec.evaluate.plots import (
     training_plot,
 )
 from scorerec.evaluate.report import ReportData, render_report
-from scorerec.evaluate.results import Comparison, Informativeness
+from scorerec.evaluate.results import Comparison, Health, Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
-from scorerec.evaluate.slices import LIKED_BEFORE, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
+from scorerec.evaluate.slices import LIKED_BEFORE, NAMED, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
 from scorerec.evaluate.verdict import verdict
 from scorerec.experiment.methods import METHODS
-from scorerec.experiment.plan import PAGE, RESULTS
+from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, reads_text
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
+from scorerec.pipeline.named import targets_named
 
 _REPORTING = ("data", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
 
@@ -52,14 +54,18 @@ def report(run: Run, draft: Draft) -> None:
     comparison, signal = _compared(run, rows), run.signal()
     shown, named = comparison.labelled(labels), rows.labelled(labels)
     models = [one.label for one in methods if one.kind == "llm" and one.key != comparison.against]
+    health = _health(run, rows)
+    healthy = [one.model_copy(update={"method": labels[one.method]}) for one in health]
+    judged = {*models, shown.against}  # controls and bounds are made to be odd
     data = ReportData(
         title=f"SCORE: {config.name}",
         comparison=shown,
         summary=_summary(run, rows),
         stand_ins=stand_ins(config),
-        warnings=_warnings(run),
+        warnings=[*_warnings(run), *health_warnings(one for one in healthy if one.method in judged)],
         verdict=verdict(shown, [labels[key] for key in REFERENCES], models, signal, SARE),
         informativeness=_informativeness(run),
+        health=healthy,
         signal=signal,
         plots=_plots(run, named, shown),
         stages=stage_rows(inputs, config),
@@ -74,6 +80,7 @@ def report(run: Run, draft: Draft) -> None:
         "labels": labels,
         "verdict": data.verdict,
         "comparison": comparison.model_dump(mode="json"),
+        "health": [one.model_dump(mode="json") for one in health],
         "signal": signal.model_dump(mode="json"),
         "warnings": data.warnings,
         "informativeness": [entry.model_dump(mode="json") for entry in data.informativeness],
@@ -87,10 +94,23 @@ def report(run: Run, draft: Draft) -> None:
 
 
 def _compared(run: Run, rows: JudgedRows) -> Comparison:
+    named = targets_named(run.table("prompts-score", PROMPTS), run.config.llm)
+    is_named = np.array([target in named for target in rows.target_ids], bool)
     slices = [*warm_and_cold(rows, run.interactions), *_history_and_popularity(run, rows)]
+    slices += [Slice(NAMED, is_named)] if is_named.any() else []
     seconds = method_seconds(run.artifacts, run.config.chosen_methods)
     n_resamples = run.config.evaluation.n_resamples
     return compare(rows, "score", slices=slices, seconds=seconds, n_resamples=n_resamples, seed=run.config.seed)
+
+
+def _health(run: Run, rows: JudgedRows) -> list[Health]:
+    """Measure the methods that read text."""
+    found = []
+    for method in (one for one in run.config.chosen_methods if reads_text(one.stage)):
+        stage = HEALTH.get(method.stage)
+        moves = run.moves(stage.name) if stage is not None and stage.name in run.artifacts else None
+        found.append(health_of(rows, method.key, REFERENCES[0], moves))
+    return found
 
 
 def _warnings(run: Run) -> list[str]:

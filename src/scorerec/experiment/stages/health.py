@@ -1,0 +1,60 @@
+"""Does the LM read what it is shown? Its scores with the history, and with the evidence, of another user's row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow.compute as pc
+
+from scorerec.core.artifacts import Draft
+from scorerec.core.columns import TARGET_ID, USER_ID
+from scorerec.core.randomness import generator
+from scorerec.core.tables import PROMPTS
+from scorerec.evaluate.health import moved
+from scorerec.evaluate.results import Moved, Moves
+from scorerec.experiment.run import MOVES, Run
+from scorerec.experiment.stages.judged import with_users
+from scorerec.llm.encode import read_prompts
+from scorerec.llm.score import PromptGroup, Scorer
+from scorerec.text.exchange import with_evidence_of, with_history_of
+from scorerec.text.segments import Segment
+
+Exchange = Callable[[Sequence[Segment], Sequence[Segment]], list[Segment] | None]
+
+
+def measured(run: Run, draft: Draft, tuned: str, prompts: str) -> None:
+    """Score some judged rows as they are, and with parts of other rows' prompts.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        tuned: the stage that tuned the LM.
+        prompts: the stage that wrote its prompts.
+    """
+    evaluation = run.config.evaluation
+    targets = with_users(run.targets(evaluation.split), run.queries)
+    order = generator(run.config.seed, "health", evaluation.split).permutation(targets.num_rows)
+    drawn = targets.take(order[: evaluation.health_rows])
+    table = run.table(prompts, PROMPTS)
+    asked = table.take(pc.index_in(drawn[TARGET_ID], table[TARGET_ID].combine_chunks()))
+    scorer = run.lm(tuned)
+    shown, users = scorer.encoder.as_read(read_prompts(asked)), drawn[USER_ID].to_pylist()
+    found = Moves(
+        history=_moved(scorer, shown, users, with_history_of), evidence=_moved(scorer, shown, users, with_evidence_of)
+    )
+    (draft.path / MOVES).write_text(found.model_dump_json() + "\n", encoding="utf-8")
+
+
+def _moved(scorer: Scorer, shown: Sequence[list[Segment]], users: Sequence[str], exchange: Exchange) -> Moved | None:
+    """Return how far p(Yes) moves on the rows whose part another user's row can replace: that of the next such row."""
+    pairs = []
+    for place, segments in enumerate(shown):
+        others = (np.arange(1, len(shown)) + place) % len(shown)
+        changed = (exchange(segments, shown[other]) for other in others if users[other] != users[place])
+        if (first := next(filter(None, changed), None)) is not None:
+            pairs.append((segments, first))
+    if not pairs:
+        return None
+    before, after = scorer.score_groups([PromptGroup((), side) for side in zip(*pairs, strict=True)])
+    return moved(before.p_yes, after.p_yes)

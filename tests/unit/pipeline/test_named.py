@@ -1,0 +1,27 @@
+"""The target is named where the LM is shown it, and not where it is beyond what it is shown."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from scorerec.core.tables import PROMPTS
+from scorerec.llm.config import LLMConfig
+from scorerec.pipeline.named import targets_named
+from scorerec.text.segments import Segment, to_rows
+
+
+def prompt(*titles: str) -> list[Segment]:
+    opened, closed = (Segment("wording", text, None, "b") for text in ("[", "]"))
+    return [opened, *(Segment("evidence", one, one, "b") for one in titles), closed, Segment("target", "x", "x")]
+
+
+def test_titles_that_the_budget_leaves_count() -> None:
+    shown = {"named": prompt("a", "x"), "too early": prompt("x", "a", "b"), "other": prompt("a", "b")}
+    rows = [
+        {"target_id": name, "segments": to_rows(parts), "dropped_history": 0, "dropped_evidence": 0}
+        for name, parts in shown.items()
+    ]
+    table = pa.Table.from_pylist(rows, PROMPTS.columns)
+    assert targets_named(table, LLMConfig(evidence_titles=2)) == {"named"}
+    assert targets_named(table, LLMConfig(evidence_titles=None)) == {"named", "too early"}
+    assert targets_named(table, LLMConfig(evidence_users=0)) == set()
