@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -159,3 +161,23 @@ def test_recommending_counts_the_training_part_without_who_was_forgotten_and_wit
     again = experiment.run(folder.parent, METHODS, BOTH, *SHARED, "name=both")
     assert set(again.ran) == set(found.deleted)
     assert user not in json.dumps(again.artifacts["verdicts"].manifest["rows"])
+
+
+def test_whether_an_lm_reads_either_form_can_be_measured(both: Any) -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "reading.py"
+    reading = SimpleNamespace(**runpy.run_path(str(path)))
+    looks = list(reading.looks(both.made, "score", reading.TUNED, 40, "valid"))
+    assert [look.what for look in looks] == ["target named", "liked and not, exchanged"]
+    for look in looks:
+        assert 0 < len(look.before) <= 40
+        assert (look.before != look.after).any()
+        assert len(look.cells()) == 6
+    assert {1, -1} == set(looks[1].towards)
+    untuned, _ = reading.looks(both.made, "score", str(both.made.model("backbone")), 40, "valid")
+    assert untuned.users.tolist() == looks[0].users.tolist()
+    assert (untuned.before != looks[0].before).any()
+    (titles,) = reading.looks(both.made, "titles", reading.TUNED, 40, "valid")
+    assert titles.what == "target named"
+    change = np.array([0.0, 0.0, 0.3])
+    assert reading.interval(change, ["a", "a", "b"]) == (0.0, pytest.approx(0.3))
+    assert reading.interval(change, ["a"] * 3) == (pytest.approx(0.1), pytest.approx(0.1))

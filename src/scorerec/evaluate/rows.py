@@ -51,9 +51,15 @@ class JudgedRows:
 
     def where(self, chosen: NDArray[np.bool_]) -> JudgedRows:
         """Return some of the rows, (N,) bool."""
-        names = {key: tuple(compress(getattr(self, key), chosen)) for key in ("target_ids", "user_ids", "item_ids")}
-        scores = {method: values[chosen] for method, values in self.scores.items()}
-        return replace(self, **names, users=self.users[chosen], labels=self.labels[chosen], scores=scores)
+        return replace(
+            self,
+            target_ids=tuple(compress(self.target_ids, chosen)),
+            user_ids=tuple(compress(self.user_ids, chosen)),
+            item_ids=tuple(compress(self.item_ids, chosen)),
+            users=self.users[chosen],
+            labels=self.labels[chosen],
+            scores={method: values[chosen] for method, values in self.scores.items()},
+        )
 
     def labelled(self, labels: Mapping[str, str]) -> JudgedRows:
         """Return them with the labels of methods in the place of their keys, for people."""

@@ -52,3 +52,14 @@ def test_refusals(world):
         judged_rows(world.interactions.slice(0, 8), world.targets, world.scores)
     with pytest.raises(DataError, match="at least one SCORES table"):
         judged_rows(world.interactions, world.targets, [])
+
+
+def test_some_of_the_rows_keep_their_users_and_scores(world):
+    rows = judged_rows(world.interactions, world.targets, world.scores)
+    chosen = rows.labels == 1
+    some = rows.where(chosen)
+    assert some.target_ids == ("t4", "t7", "t8")
+    assert (some.user_ids, some.item_ids) == (("ann", "bob", "cat"), ("z", "z", "w"))
+    assert some.users.tolist() == rows.users[chosen].tolist()
+    assert some.scores["SCORE"].tolist() == [0.9, 0.8, 0.7]
+    assert some.fingerprint != rows.fingerprint == rows.where(np.ones(7, bool)).fingerprint

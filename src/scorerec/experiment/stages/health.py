@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import Draft
@@ -50,7 +49,7 @@ def _moved(scorer: Scorer, shown: Sequence[list[Segment]], users: Sequence[str],
     """Return how far p(Yes) moves on the rows whose part another user's row can replace: that of the next such row."""
     pairs = []
     for place, segments in enumerate(shown):
-        others = (np.arange(1, len(shown)) + place) % len(shown)
+        others = [*range(place + 1, len(shown)), *range(place)]
         changed = (exchange(segments, shown[other]) for other in others if users[other] != users[place])
         if (first := next(filter(None, changed), None)) is not None:
             pairs.append((segments, first))
