@@ -97,12 +97,12 @@ class Experiment:
     models: Path
 
     def settings(self, *changes: str) -> list[str]:
-        """Return what is set differently from the preset ml-1m."""
+        """Return what is set differently from the preset ml-1m-toy."""
         encoder = [f"{name}={self.models}" for name in ("car.model", "sare.model", "evidence.text_embedder")]
         return [*_SETTINGS, *encoder, "name=synthetic", *changes]
 
     def config(self, *changes: str) -> ExperimentConfig:
-        return load_experiment("ml-1m", self.settings(*changes))
+        return load_experiment("ml-1m-toy", self.settings(*changes))
 
     def run(self, root: Path, *changes: str, to: str | None = None) -> Outcome:
         config, told = self.config(*changes), list[Progress]()

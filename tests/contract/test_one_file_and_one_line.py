@@ -74,7 +74,7 @@ from scorerec.experiment.plan import stages_of
 from scorerec.reproduce.plan import TABLE_2
 
 chosen = 'methods=["item-mean", "item+user-mean", "score", "ours"]'
-config = load_experiment("ml-1m", [chosen, "baselines.ours.times=3"])
+config = load_experiment("ml-1m-toy", [chosen, "baselines.ours.times=3"])
 assert config.baselines.ours.times == 3
 assert METHODS["ours"].label == "Ours"
 names = [stage.name for stage in stages_of(config)]

@@ -30,7 +30,7 @@ def test_a_stage_has_work_that_takes_what_it_is_given(stage: Stage) -> None:
     assert not stage.effort or callable(getattr(effort, stage.effort))
     assert holdings(stage.name) == stage.leaves
     for path in (path.split("!")[0] for path in stage.settings if path != EVERYTHING):
-        owner: Any = load_experiment("ml-1m")
+        owner: Any = load_experiment("ml-1m-toy")
         for name in path.split("."):
             owner = getattr(owner, name)  # there is such a setting
 

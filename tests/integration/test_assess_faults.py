@@ -292,7 +292,7 @@ WORLD = (
 def scorerec(monkeypatch: pytest.MonkeyPatch, command: str, *changes: str, to: str = "assessments") -> int:
     options = [part for change in (*WORLD, *changes) for part in ("--set", change)]
     stop = ["--to", to] if command == "run" else ["--json"]
-    monkeypatch.setattr(sys, "argv", ["scorerec", command, "ml-1m", *options, *stop])
+    monkeypatch.setattr(sys, "argv", ["scorerec", command, "ml-1m-toy", *options, *stop])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return int(ended.value.code or 0)

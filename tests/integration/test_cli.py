@@ -195,7 +195,7 @@ def test_faults_of_the_data_are_one_line(scorerec: Command, shop: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("run", "ml-1m", "--to", "nowhere", "--set", "data.source=synthetic"), "no stage 'nowhere'"),
+        (("run", "ml-1m-toy", "--to", "nowhere", "--set", "data.source=synthetic"), "no stage 'nowhere'"),
         (("report", "runs/nothing"), "runs/nothing: no run here"),
         (("evaluate", "--predictions", "nothing.csv"), "nothing.csv"),
         (("status", "nothing.toml"), "nothing.toml: no such configuration file"),
@@ -245,7 +245,7 @@ def test_an_interrupted_command_says_that_nothing_is_lost(scorerec: Command, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr("scorerec.experiment.actions.run_experiment", interrupted)
-    done = scorerec("run", "ml-1m")
+    done = scorerec("run", "ml-1m-toy")
     assert done.status == 130
     assert done.err == "Interrupted. What was finished is kept; the same command goes on from there\n"
 

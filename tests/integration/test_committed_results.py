@@ -44,7 +44,7 @@ def records(folders: Sequence[Path]) -> dict[tuple[str, int], Record]:
 @pytest.fixture(scope="module")
 def rows() -> JudgedRows:
     """Return the rows that the preset's methods are judged on, with a score of nothing."""
-    config = load_experiment("ml-1m", [f"data.path={DATA}"])
+    config = load_experiment("ml-1m-toy", [f"data.path={DATA}"])
     interactions = prepare(config.data).interactions
     targets = build_corpus(interactions, config.corpus).targets
     nothing = pl.DataFrame(targets).select(

@@ -36,7 +36,7 @@ def attempt():
         try:
             checkpoints.MINUTES = 0.0
             torch.set_num_threads(1)
-            config = load_experiment("ml-1m", settings)
+            config = load_experiment("ml-1m-toy", settings)
             Runner(stages_of(config), config, root).run(tell=tell)
             os._exit(0)
         except BaseException as error:

@@ -39,7 +39,7 @@ def job(
     monkeypatch.setattr(command, "rows_of", lambda table, retune, forms: rows.get(table, ()))
     monkeypatch.setattr(command, "TABLE_2", (ITEM_MEAN, SASREC))
     page = tmp_path / "docs" / "results.md"
-    return Reproduction("ml-1m", experiment.settings(), tmp_path / "runs", page, told.append)
+    return Reproduction("ml-1m-toy", experiment.settings(), tmp_path / "runs", page, told.append)
 
 
 def begun(told: list[Progress]) -> list[str]:
@@ -130,7 +130,7 @@ def test_other_settings_are_other_records(job: Reproduction, told: list[Progress
     command.reproduce("table2", job, (0,))
     told.clear()
     other = Reproduction(
-        "ml-1m", [*experiment.settings(), "corpus.max_valid_targets=50"], job.root, job.page, told.append
+        "ml-1m-toy", [*experiment.settings(), "corpus.max_valid_targets=50"], job.root, job.page, told.append
     )
     assert not other.is_kept(command.Job(SCORE, 0), read_records(job.kept))
     assert job.is_kept(command.Job(SCORE, 0), read_records(job.kept))
@@ -141,7 +141,7 @@ def test_other_settings_are_other_records(job: Reproduction, told: list[Progress
     command.reproduce("table2", job, (0,), run=False)
     assert "Not checked" not in job.page.read_text(encoding="utf-8")
     elsewhere = [*experiment.settings(), "data.source=movielens-1m", "data.path=/nowhere"]
-    command.reproduce("table2", Reproduction("ml-1m", elsewhere, job.root, job.page), (0,), run=False)
+    command.reproduce("table2", Reproduction("ml-1m-toy", elsewhere, job.root, job.page), (0,), run=False)
     assert "Not checked" in job.page.read_text(encoding="utf-8")
 
 

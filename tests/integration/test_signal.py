@@ -198,7 +198,7 @@ def test_a_collapsed_recommender_is_refused_and_what_was_made_is_kept(
 
 def test_the_command_refuses_in_one_line(scorerec: Any, experiment: Any, root: Path) -> None:
     changes = [part for setting in experiment.settings(*COLLAPSING, "name=refused") for part in ("--set", setting)]
-    status, out, err = scorerec("run", "ml-1m", "--out", root, "--to", "neighbours", *changes)
+    status, out, err = scorerec("run", "ml-1m-toy", "--out", root, "--to", "neighbours", *changes)
     assert (status, out) == (1, "")
     (line,) = (line for line in err.splitlines() if line.startswith("ModelError: "))
     assert "evidence.force=true" in line

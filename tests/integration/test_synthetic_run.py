@@ -82,7 +82,7 @@ def elsewhere(experiment: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the same run made by the command line in another folder, in a process that hashes text differently."""
     root = tmp_path_factory.mktemp("elsewhere")
     changes = [part for setting in experiment.settings() for part in ("--set", setting)]
-    command = [sys.executable, "-c", "from scorerec.cli import main; main()", "run", "ml-1m", "--out", str(root)]
+    command = [sys.executable, "-c", "from scorerec.cli import main; main()", "run", "ml-1m-toy", "--out", str(root)]
     environment = {**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     done = subprocess.run([*command, *changes], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr

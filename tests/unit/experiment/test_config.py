@@ -41,7 +41,7 @@ def test_the_presets_of_the_toy_say_so():
 
 
 def test_what_stands_in_says_what_it_is():
-    llm = load_experiment("ml-1m", ["llm.backbone=embedded:smollm2", "llm.tune=lora", "assess.assessor=local"])
+    llm = load_experiment("ml-1m-toy", ["llm.backbone=embedded:smollm2", "llm.tune=lora", "assess.assessor=local"])
     name = "SmolLM2-135M-Instruct (4-bit weights, dequantised)"
     assert stand_ins(llm)[:2] == [f"LLM {name}: stands in for Llama-3.1-8B-Instruct", f"assessor {name}: a small LLM"]
     toy = "toy LM (0.6 million weights that this run trained itself; no pretrained LLM)"
@@ -51,19 +51,19 @@ def test_what_stands_in_says_what_it_is():
 @pytest.mark.parametrize("name", ["embedded", "embedded:smollm3"])
 def test_a_backbone_that_no_package_brings_is_refused(name):
     with pytest.raises(ConfigError, match=f"wanted embedded:smollm2, a pretrained LLM, or toy, .* got '{name}'"):
-        load_experiment("ml-1m", [f"llm.backbone={name}"])
+        load_experiment("ml-1m-toy", [f"llm.backbone={name}"])
 
 
 def test_overrides_reach_into_sections():
-    assert load_experiment("ml-1m", ["evidence.n_candidates=20", "seed=3"]).evidence.n_candidates == 20
+    assert load_experiment("ml-1m-toy", ["evidence.n_candidates=20", "seed=3"]).evidence.n_candidates == 20
 
 
 def test_a_file_starts_from_a_preset(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('preset = "ml-1m"\n[evidence]\nn_context_users = 3\n', encoding="utf-8")
+    path.write_text('preset = "ml-1m-toy"\n[evidence]\nn_context_users = 3\n', encoding="utf-8")
     config = load_experiment(str(path))
     assert (config.name, config.evidence.n_context_users) == ("mine", 3)
-    assert config.car.model == load_experiment("ml-1m").car.model
+    assert config.car.model == load_experiment("ml-1m-toy").car.model
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,16 @@ def test_an_unknown_preset_names_the_known_ones():
 
 def test_an_unknown_key_is_named():
     with pytest.raises(ConfigError, match=r"evidence\.n_candidate: no such setting; known here: .*n_candidates"):
-        load_experiment("ml-1m", ["evidence.n_candidate=3"])
+        load_experiment("ml-1m-toy", ["evidence.n_candidate=3"])
 
 
 @pytest.mark.parametrize("section", ["car", "sare", "llm", "baselines.encoder"])
 def test_the_device_is_set_once(tmp_path, section):
-    (tmp_path / "own.toml").write_text(f'preset = "ml-1m"\n[{section}]\ndevice = "cuda:1"\n', encoding="utf-8")
+    (tmp_path / "own.toml").write_text(f'preset = "ml-1m-toy"\n[{section}]\ndevice = "cuda:1"\n', encoding="utf-8")
     message = rf"own\.toml: {section}\.device: no such setting; device is set once, at the top, and not in a section"
     with pytest.raises(ConfigError, match=message):
         load_experiment(str(tmp_path / "own.toml"))
-    assert load_experiment("ml-1m", ["device=cuda:1"]).device == "cuda:1"
+    assert load_experiment("ml-1m-toy", ["device=cuda:1"]).device == "cuda:1"
 
 
 def test_seeds_have_folders_of_their_own():
@@ -103,7 +103,7 @@ def test_seeds_have_folders_of_their_own():
 
 def test_settings_that_contradict_each_other_name_the_file_and_every_override():
     with pytest.raises(ConfigError) as caught:
-        load_experiment("ml-1m", ["evidence.user_vectors=a.parquet", "seed=1"])
+        load_experiment("ml-1m-toy", ["evidence.user_vectors=a.parquet", "seed=1"])
     assert str(caught.value).startswith(
         "ml-1m with --set 'evidence.user_vectors=a.parquet', --set 'seed=1': settings: Value error, evidence.user_vec"
     )
@@ -113,22 +113,22 @@ def test_a_setting_without_its_section_is_answered_with_the_section():
     with pytest.raises(
         ConfigError, match=r"--set 'n_candidates=3': n_candidates: no such .*did you mean evidence\.n_candidates or "
     ):
-        load_experiment("ml-1m", ["n_candidates=3"])
+        load_experiment("ml-1m-toy", ["n_candidates=3"])
 
 
 def test_windows_of_prompts_and_of_the_lm_start_together():
-    assert load_experiment("ml-1m", ["llm.history_step=4", "prompt.history_step=8"]).llm.budget.history_step == 4
+    assert load_experiment("ml-1m-toy", ["llm.history_step=4", "prompt.history_step=8"]).llm.budget.history_step == 4
     with pytest.raises(ConfigError, match=r"prompt.history_step=1 is no multiple of it; set prompt.history_step=4"):
-        load_experiment("ml-1m", ["llm.history_step=4"])
+        load_experiment("ml-1m-toy", ["llm.history_step=4"])
 
 
 def test_forms_of_evidence_bring_their_controls():
     def keys(*changes):
-        return [method.key for method in load_experiment("ml-1m", changes).chosen_methods]
+        return [method.key for method in load_experiment("ml-1m-toy", changes).chosen_methods]
 
     assert "counts" not in keys()
     assert "counts" in keys('evidence.forms=["verdicts"]')
-    assert load_experiment("ml-1m", ['evidence.forms=["verdicts","titles"]']).evidence.forms == ("titles", "verdicts")
+    assert load_experiment("ml-1m-toy", ['evidence.forms=["verdicts","titles"]']).evidence.forms == ("titles", "verdicts")
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_forms_of_evidence_bring_their_controls():
 def test_forms_that_are_not_there_or_not_shown_are_refused(form, methods, message):
     chosen = f'methods=["item-mean","item+user-mean","score"{methods}]'
     with pytest.raises(ConfigError, match=message):
-        load_experiment("ml-1m", [f'evidence.forms=["{form}"]', chosen])
+        load_experiment("ml-1m-toy", [f'evidence.forms=["{form}"]', chosen])

@@ -52,7 +52,7 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
         ),
         "scores-llm": artifact(tmp_path, "scores-llm", 2.0, {}, scores("llm", [40, 50]), ("data", "tuned-llm")),
     }
-    config = load_experiment("ml-1m", ["assess.price_in=2.0", "assess.price_out=8.0"])
+    config = load_experiment("ml-1m-toy", ["assess.price_in=2.0", "assess.price_out=8.0"])
     stages = {row["stage"]: row for row in stage_rows(made, config)}
     assert stages["assessments"] == {
         "stage": "assessments",
@@ -65,7 +65,7 @@ def test_seconds_and_tokens_of_stages_and_methods(tmp_path: Path) -> None:
     assert stages["tuned-llm"]["tokens read"] == "6,000"
     assert stages["scores-llm"]["tokens read"] == "90"
     assert (stages["references"]["tokens read"], stages["references"]["money"]) == ("–", "–")
-    assert "money" not in stage_rows(made, load_experiment("ml-1m"))[0]
+    assert "money" not in stage_rows(made, load_experiment("ml-1m-toy"))[0]
 
     methods = [
         Method("item-mean", "item mean", "reference", scores="references"),

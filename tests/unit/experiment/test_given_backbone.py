@@ -31,6 +31,6 @@ def test_the_manifest_tells_name_type_and_checksum(monkeypatch: pytest.MonkeyPat
 
 
 def test_its_identity_is_its_name() -> None:
-    config = load_experiment("ml-1m", [f"llm.backbone={SMOLLM2}", "llm.tune=lora"])
+    config = load_experiment("ml-1m-toy", [f"llm.backbone={SMOLLM2}", "llm.tune=lora"])
     (stage,) = (stage for stage in stages_of(config) if stage.name == "backbone")
     assert identity_of(config, stage.settings) == {"llm.backbone": SMOLLM2}

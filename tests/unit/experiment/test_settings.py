@@ -88,15 +88,15 @@ NEW = [
 @pytest.mark.parametrize(("path", "value"), NEW)
 def test_a_setting_that_means_what_was_so_before_it_decides_nothing(path: str, value: str) -> None:
     section, _, name = path.partition(".")
-    before = load_experiment("ml-1m")
+    before = load_experiment("ml-1m-toy")
     assert identity_of(before, (path,)) == {}
     assert name not in identity_of(before, (section,))[section]
-    after = load_experiment("ml-1m", [f"{path}={value}"])
+    after = load_experiment("ml-1m-toy", [f"{path}={value}"])
     assert (identity_of(after, (path,)) == {}) == (path == "llm.history_step")
 
 
 def test_a_section_that_is_as_before_it_was_there_is_written_nowhere() -> None:
-    assert {"verdicts", "forms"} & set(str(load_experiment("ml-1m").model_dump()).split("'")) == set()
-    changed = load_experiment("ml-1m", ["verdicts.n_similar=3", 'evidence.forms=["verdicts"]']).model_dump(mode="json")
+    assert {"verdicts", "forms"} & set(str(load_experiment("ml-1m-toy").model_dump()).split("'")) == set()
+    changed = load_experiment("ml-1m-toy", ["verdicts.n_similar=3", 'evidence.forms=["verdicts"]']).model_dump(mode="json")
     assert changed["verdicts"]["n_similar"] == 3
     assert changed["evidence"]["forms"] == ["verdicts"]

@@ -45,7 +45,7 @@ def test_a_line_for_the_recommender_and_one_for_each_source() -> None:
 
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_test_rows_are_looked_at_where_results_are_written(split: str) -> None:
-    config = load_experiment("ml-1m", [f"evaluation.split={split}"])
+    config = load_experiment("ml-1m-toy", [f"evaluation.split={split}"])
     assert ("test" in measured_splits(config)) is (split == "test")
     assert {"train", "valid"} < {*measured_splits(config), "test"}
 
@@ -53,12 +53,12 @@ def test_test_rows_are_looked_at_where_results_are_written(split: str) -> None:
 def test_what_cannot_go_together_is_said() -> None:
     own = "evidence.user_vectors=mine.parquet"
     with pytest.raises(ConfigError, match=r"set finding\.crm_share=0"):
-        load_experiment("ml-1m", [own, "car.n_prefixes=0", "finding.crm_share=0.5"])
+        load_experiment("ml-1m-toy", [own, "car.n_prefixes=0", "finding.crm_share=0.5"])
     with pytest.raises(ConfigError, match=r"crm\.model: wanted one of .*, got 'oracle'"):
-        load_experiment("ml-1m", ['evidence.beside=["oracle"]'])
+        load_experiment("ml-1m-toy", ['evidence.beside=["oracle"]'])
     for wrong in ("evidence.item_sets=1.5", "finding.crm_share=-1", "sare.teacher=nobody", "crm.selection=loss"):
         with pytest.raises(ConfigError):
-            load_experiment("ml-1m", [wrong])
+            load_experiment("ml-1m-toy", [wrong])
 
 
 def test_the_mean_beside_the_crm_is_called_after_the_model() -> None:

@@ -16,7 +16,7 @@ EVERY_ROW = list(dict.fromkeys([*TABLE_2, *TABLE_3, *FIGURE_3, *CHECKS, *figure_
 @pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: row.key)
 def test_a_row_is_a_method_and_settings_that_exist(row: Row) -> None:
     assert row.method in METHODS
-    load_experiment("ml-1m", row.changes)
+    load_experiment("ml-1m-toy", row.changes)
 
 
 def test_a_key_names_one_row_of_settings() -> None:
@@ -74,7 +74,7 @@ def test_a_table_has_the_rows_that_say_something_of_their_own_of_its_forms() -> 
     assert lost == {"base", "cf", "rerank", "oracle", "oracle-shown"}  # other titles than SCORE's
     for table in TABLES:
         for row in rows_of(table, forms=["verdicts"]):
-            load_experiment("ml-1m", [f'methods=["item-mean","item+user-mean","{row.method}","score"]',
+            load_experiment("ml-1m-toy", [f'methods=["item-mean","item+user-mean","{row.method}","score"]',
                                       'evidence.forms=["verdicts"]', *row.changes])  # fmt: skip
 
 
