@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument(
         "--model", nargs="+", default=[TUNED], help=f"ids or folders, untuned; {TUNED}: as the run has it"
     )
-    parser.add_argument("--rows", type=int, default=200, help="drawn at random; each is read up to four times")
+    parser.add_argument("--rows", type=int, default=100, help="drawn at random; each is read up to four times")
     parser.add_argument("--split", default="valid", choices=("valid", "test"), help="of the rows")
     given = parser.parse_args()
     headings = ("run", "method", "model", "changed", "rows", "p(Yes)", "then", "mean change, 95%", "rows that follow")

@@ -102,28 +102,37 @@ def test_records_of_another_folder_are_shown_and_not_made_again(job: Reproductio
 def test_what_lms_read_and_what_evidence_gives_them_is_kept_and_shown(
     job: Reproduction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = (ITEM_MEAN, Row("llm", "llm"), SCORE)
+    rows = (ITEM_MEAN, Row("llm", "llm"), Row("titles", "titles"), SCORE)
     monkeypatch.setattr(command, "rows_of", lambda table, retune, forms: rows if table == "table2" else ())
-    asked = dataclasses.replace(job, changes=[*job.changes, "evaluation.health_rows=20"])
+    both = 'evidence.forms=["titles", "verdicts"]'
+    asked = dataclasses.replace(job, changes=[*job.changes, both, "evaluation.health_rows=20"])
     command.reproduce("table2", asked, (0,))
     records = {key: record for (key, _), record in read_records(job.kept).items()}
-    assert records["item-mean"].health is records["item-mean"].named is None
+    assert records["item-mean"].health is None
+    assert records["item-mean"].named == {}
     ours, theirs = (records[key].health for key in ("score", "llm"))
     assert ours is not None
     assert theirs is not None
     assert ours.moves.evidence is not None
     assert ours.moves.evidence.n_rows == 20
+    ours_rows = records["score"].measured.n_rows
     assert theirs.moves.evidence is None
-    named = [records[key].named for key in ("score", "llm")]
-    assert named[0] is not None
-    assert named[1] is not None
-    assert named[0].rows_fingerprint == named[1].rows_fingerprint != records["score"].rows_fingerprint
+    parts = {key: records[key].named for key in ("llm", "titles", "score")}
+    assert {key: list(of) for key, of in parts.items()} == {"llm": ["titles", "score"], "titles": ["titles"],
+                                                            "score": ["score"]}  # fmt: skip
+    named = [parts[key]["titles"].rows_fingerprint for key in ("llm", "titles")]
+    judged = [parts[key]["score"].rows_fingerprint for key in ("llm", "score")]
+    assert named[0] == named[1] != judged[0] == judged[1]  # verdicts tell of more rows than titles do
+    assert parts["llm"]["titles"].measured.n_rows < parts["llm"]["score"].measured.n_rows <= ours_rows
     page = job.page.read_text(encoding="utf-8")
     (line,) = [line for line in page.splitlines() if "| TALLRec |" in line]
     assert theirs.moves.history is not None
     assert f"| – | {theirs.item_correlation:.3f} | {theirs.moves.history.mean_change:.4f} | – |" in line
-    assert f"On the {named[0].measured.n_rows} rows whose evidence names the target: " in page
-    assert job.is_kept(command.Job(SCORE, 0), read_records(job.kept))  # whatever is measured beside the scores
+    for key in ("titles", "score"):
+        count = parts[key][key].measured.n_rows
+        assert f"On the {count} rows whose evidence names the target: " in page
+    plain = dataclasses.replace(job, changes=[*job.changes, both])
+    assert plain.is_kept(command.Job(SCORE, 0), read_records(job.kept))  # whatever is measured beside the scores
 
 
 def test_other_settings_are_other_records(job: Reproduction, told: list[Progress], experiment: Any) -> None:

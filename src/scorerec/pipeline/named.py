@@ -1,12 +1,13 @@
-"""Rows whose evidence names the target: there, an LM that copies what others liked has something to copy."""
+"""Rows whose evidence says something of the target: there, an LM that reads has something to read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scorerec.core.columns import TARGET_ID
+from scorerec.core.columns import N_RATERS, TARGET_ID
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts
 from scorerec.text.budget import fit
@@ -25,3 +26,13 @@ def targets_named(prompts: pa.Table, config: LLMConfig) -> set[str]:
     rows: Iterable[str] = prompts[TARGET_ID].to_pylist()
     named = (names_target(fit(segments, shown, lambda _: 0).segments) for segments in read_prompts(prompts))
     return {target for target, is_named in zip(rows, named, strict=True) if is_named}
+
+
+def targets_judged(verdicts: pa.Table) -> set[str]:
+    """Return the target_ids that others are known to have rated.
+
+    Args:
+        verdicts: VERDICTS.
+    """
+    rated: set[str] = set(verdicts.filter(pc.greater(verdicts[N_RATERS], 0))[TARGET_ID].to_pylist())
+    return rated

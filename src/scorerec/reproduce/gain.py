@@ -26,7 +26,7 @@ def gain_lines(rows: Sequence[Row], records: Records, seeds: Sequence[int]) -> l
     for key in (key for key in WITH_CI if key in names):
         both = [seed for seed in seeds if {(key, seed), (WITHOUT_CI, seed)} <= records.keys()]
         pair = [seeded(records, one, both) for one in (key, WITHOUT_CI)]
-        parts = [_named(records, one, both) for one in (key, WITHOUT_CI)]
+        parts = [_named(records, one, key, both) for one in (key, WITHOUT_CI)]
         overall, named = (_differences(*sides) for sides in (pair, [seeded_parts(part) for part in parts]))
         if not overall:
             continue
@@ -38,9 +38,10 @@ def gain_lines(rows: Sequence[Row], records: Records, seeds: Sequence[int]) -> l
     return found
 
 
-def _named(records: Records, key: str, seeds: Sequence[int]) -> dict[int, Part]:
-    kept = {seed: records[key, seed].named for seed in seeds if (key, seed) in records}
-    return {seed: part for seed, part in kept.items() if part is not None}
+def _named(records: Records, key: str, evidence: str, seeds: Sequence[int]) -> dict[int, Part]:
+    """Return seed -> a row on the rows that the evidence of another one, or its own, names the target of."""
+    kept = {seed: records[key, seed].named for seed in seeds}
+    return {seed: parts[evidence] for seed, parts in kept.items() if evidence in parts}
 
 
 def _differences(method: Seeded | None, against: Seeded | None) -> dict[str, PairedDifference]:

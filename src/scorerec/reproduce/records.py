@@ -45,8 +45,8 @@ class Record(Result):
     stand_ins: list[str]
     machine: str
     health: Health | None = Field(None, description="whether a language model reads; None: none does in this row")
-    named: Part | None = Field(
-        None, description="on the rows whose evidence, as SCORE shows it, names the target; None: not asked for"
+    named: dict[str, Part] = Field(
+        default_factory=dict, description="row whose evidence it is -> on the rows whose evidence names the target"
     )
     scores: str = Field(
         "",

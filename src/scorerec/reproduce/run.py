@@ -12,7 +12,7 @@ import numpy as np
 
 from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ArtifactError, ScorerecError
-from scorerec.core.tables import PROMPTS
+from scorerec.core.tables import PROMPTS, VERDICTS
 from scorerec.evaluate.health import health_of
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
@@ -22,7 +22,8 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.experiment.stand_ins import machine, stand_ins
-from scorerec.pipeline.named import targets_named
+from scorerec.pipeline.forms.registry import FORMS
+from scorerec.pipeline.named import targets_judged, targets_named
 from scorerec.reproduce.plan import ITEM_MEAN, WITH_CI, WITHOUT_CI, Row
 from scorerec.reproduce.records import (
     Part,
@@ -90,7 +91,8 @@ class Reproduction:
 
     def config(self, job: Job) -> ExperimentConfig:
         """Return the settings of one row and seed."""
-        methods = ", ".join(f'"{key}"' for key in dict.fromkeys((*ALWAYS, job.row.method)))
+        compared = WITH_CI if job.row.key == WITHOUT_CI else ()
+        methods = ", ".join(f'"{key}"' for key in dict.fromkeys((*ALWAYS, job.row.method, *compared)))
         own = (f"methods=[{methods}]", f"seed={job.seed}", *job.row.changes)
         return load_experiment(self.source, [*self.changes, *own])
 
@@ -156,7 +158,8 @@ class Reproduction:
         method = METHODS[job.row.method]
         health = HEALTH.get(method.stage)
         further = [health.name] if health is not None and health.name in runner.stages else []
-        further += ["prompts-score"] if job.row.key in (WITHOUT_CI, *WITH_CI) else []
+        compared = _compared(job.row.key, config)
+        further += [f"prompts-{key}" for key in compared]
         run = runner.made(method.stage, "corpus", "references", *further)
         item_mean = run.scores("references", ITEM_MEAN.key)
         scores = [run.scores(method.stage, method.key), *([] if method.key == ITEM_MEAN.key else [item_mean])]
@@ -164,7 +167,7 @@ class Reproduction:
         moves = run.moves(health.name) if health is not None and health.name in further else None
         about = {
             "health": health_of(rows, method.key, ITEM_MEAN.key, moves) if job.row.reads_text else None,
-            "named": _named(run, rows, method.key) if "prompts-score" in further else None,
+            "named": {key: part for key in compared if (part := _named(run, key, rows, method.key)) is not None},
             "seconds": method_seconds(run.artifacts, [method])[method.key],
             "stand_ins": stand_ins(config) if job.row.reads_text else [],
             "machine": machine(config.threads),
@@ -172,9 +175,21 @@ class Reproduction:
         return make_record(job.row.key, job.seed, run.artifact(method.stage).fingerprint, rows, method.key, about)
 
 
-def _named(run: Run, rows: JudgedRows, method: str) -> Part | None:
-    """Measure a method on the rows whose evidence names the target; None where there is none."""
-    named = targets_named(run.table("prompts-score", PROMPTS), run.config.llm)
+def _compared(key: str, config: ExperimentConfig) -> list[str]:
+    """Return the rows on whose evidence a row is measured: its own, and for TALLRec that of all compared with it."""
+    known = [one for one in WITH_CI if METHODS[one].differs(config.evidence.forms)]
+    return known if key == WITHOUT_CI else [key] if key in known else []
+
+
+def _named(run: Run, key: str, rows: JudgedRows, method: str) -> Part | None:
+    """Measure a method on the rows whose evidence, that of the row ``key``, names the target; None where there is none.
+
+    A verdict names it where others are known to have rated it.
+    """
+    named = targets_named(run.table(f"prompts-{key}", PROMPTS), run.config.llm)
+    told = run.artifact(f"prompts-{key}").manifest["inputs"]
+    if FORMS["verdicts"].stage in told:
+        named |= targets_judged(run.table(FORMS["verdicts"].stage, VERDICTS))
     is_named = np.array([target in named for target in rows.target_ids], bool)
     return measured_part(rows.where(is_named), method, rows.users) if is_named.any() else None
 

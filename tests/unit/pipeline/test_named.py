@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from scorerec.core.tables import PROMPTS
+from scorerec.core.tables import PROMPTS, VERDICTS
 from scorerec.llm.config import LLMConfig
-from scorerec.pipeline.named import targets_named
+from scorerec.pipeline.named import targets_judged, targets_named
 from scorerec.text.segments import Segment, to_rows
 
 
@@ -25,3 +25,8 @@ def test_titles_that_the_budget_leaves_count() -> None:
     assert targets_named(table, LLMConfig(evidence_titles=2)) == {"named"}
     assert targets_named(table, LLMConfig(evidence_titles=None)) == {"named", "too early"}
     assert targets_named(table, LLMConfig(evidence_users=0)) == set()
+
+
+def test_verdicts_of_nobody_tell_nothing() -> None:
+    rows = [dict(zip(VERDICTS.columns.names, row, strict=True)) for row in (("a", 3, 0, 0, 0), ("b", 0, 0, 0, 0))]
+    assert targets_judged(pa.Table.from_pylist(rows, VERDICTS.columns)) == {"a"}

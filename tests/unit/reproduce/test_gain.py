@@ -24,8 +24,9 @@ def part(auc: float, rows: str, n_rows: int = 2) -> Part:
 
 
 def record(key: str, seed: int, auc: float, named: Part | None = None, rows: str = "all") -> Record:
+    """Return a record; ``named`` is of SCORE's evidence."""
     about = {"fingerprint": "f", "split": "test", "seconds": 1.0, "stand_ins": [], "machine": "any"}
-    return Record(key=key, seed=seed, named=named, **dict(part(auc, rows)), **about)
+    return Record(key=key, seed=seed, named={} if named is None else {"score": named}, **dict(part(auc, rows)), **about)
 
 
 RECORDS = {
