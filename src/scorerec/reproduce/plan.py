@@ -146,6 +146,7 @@ CHECKS = (
     SCORE_AS_OF,
 )
 
+_TITLES = ", in titles"  # a row that differs from SCORE in these alone, where SCORE shows none
 TABLES = ("table2", "table3", "fig3", "fig4", "signal", "fig5", "checks")
 OVER_SEEDS = ("table2", "fig3")  # every row of the others has the first seed alone
 
@@ -156,7 +157,8 @@ def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FO
     Args:
         table: its name.
         retune: whether Fig. 4 is tuned anew at each of its points.
-        forms: of evidence that prompts of SCORE show; rows that say nothing of their own about them are left out.
+        forms: of evidence that prompts of SCORE show; rows that say nothing of their own about them are left out. What
+            is otherwise in titles alone is made with titles where they are not shown.
 
     Raises:
         ConfigError: there is no such table.
@@ -172,4 +174,18 @@ def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FO
     }
     if table not in known:
         raise ConfigError(f"no {table!r} to reproduce; there are {', '.join([*known, 'all'])}")
-    return tuple(row for row in known[table] if METHODS[row.method].differs(forms))
+    found = [_with_titles(row) if _is_of_titles(row, forms) else row for row in known[table]]
+    found = [row for row in found if row.label.endswith(_TITLES) or METHODS[row.method].differs(forms)]
+    return tuple(found) if set(found) - set(REFERENCES) else ()
+
+
+def _is_of_titles(row: Row, forms: Collection[str]) -> bool:
+    """Whether a row, of those that are tuned, differs from SCORE in titles, and these are not shown."""
+    own = METHODS[row.method].changes
+    return (
+        PAPER_FORM not in forms and (own == {PAPER_FORM} or set(SHOWN) <= set(row.changes)) and row.method != "score-at"
+    )
+
+
+def _with_titles(row: Row) -> Row:
+    return row._replace(changes=(*row.changes, f'evidence.forms=["{PAPER_FORM}"]'), label=f"{row.name}{_TITLES}")
