@@ -165,7 +165,7 @@ def test_an_unknown_preset_is_one_line(scorerec: Command, command: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("evidence.n_candidate=3", "evidence.n_candidate: no such setting; known here: beside, force, item_sets, "),
+        ("evidence.n_candidate=3", "evidence.n_candidate: no such setting; known here: beside, force, forms, "),
         ("evidenc.n_candidates=3", "evidenc: no such setting; known here: assess, "),
         ("crm.settings.dropuot=0.1", "dropuot: no such setting"),
         ("data.split.trian=0.5", "trian: no such setting"),

@@ -34,7 +34,7 @@ SHARED = ('data.source={name="synthetic", n_users=60, n_items=300, quality_stren
 
 @pytest.fixture(scope="module")
 def both(experiment: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return experiment.run(tmp_path_factory.mktemp("forms"), METHODS, BOTH, *SHARED, "name=both")
+    return experiment.run(tmp_path_factory.mktemp("forms"), METHODS, BOTH, *SHARED, "llm.teacher=0.5", "name=both")
 
 
 def said(run: Any, stage: str) -> dict[str, list[str]]:
@@ -158,7 +158,7 @@ def test_recommending_counts_the_training_part_without_who_was_forgotten_and_wit
     forget(folder, "newcomer")
     assert "tuned-score" in found.models
     assert f"Of {len(others)} other viewers, " in told_now(folder, item)
-    again = experiment.run(folder.parent, METHODS, BOTH, *SHARED, "name=both")
+    again = experiment.run(folder.parent, METHODS, BOTH, *SHARED, "llm.teacher=0.5", "name=both")
     assert set(again.ran) == set(found.deleted)
     assert user not in json.dumps(again.artifacts["verdicts"].manifest["rows"])
 

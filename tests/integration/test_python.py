@@ -43,7 +43,9 @@ def page(
     names = {"ratings": ratings, "items": items}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("python"))
-        patch.setattr(python, "load_experiment", lambda preset, changes: load_experiment(f"{preset}-toy", small, changes))
+        patch.setattr(
+            python, "load_experiment", lambda preset, changes: load_experiment(f"{preset}-toy", small, changes)
+        )
         for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
             if "columns=" in code:
                 names["ratings"] = ratings.rename({"timestamp": "time"}).to_pandas()

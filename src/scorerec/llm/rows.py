@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import EXPECTED, LABEL, QUERY_ID, SPLIT, TARGET_ID
+from scorerec.core.columns import LABEL, P_YES, QUERY_ID, SPLIT, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
 from scorerec.llm.encode import read_prompts
@@ -37,7 +37,7 @@ def labelled_prompts(
 
     Args:
         prompts: PROMPTS.
-        labels: target_id, label and split; ``expected``, where a teacher has answered the rows of this part.
+        labels: target_id, label and split; p_yes, where a teacher has answered the training rows.
         split: the part.
         most_rows: if there are more, so many are drawn; the same ones for every method.
         seed: of the draw.
@@ -65,7 +65,7 @@ def labelled_prompts(
             f"part {split!r}: {len(missing)} of {len(names)} rows have no prompt, such as {missing[0]!r}; "
             "write the prompts of all training and validation targets"
         )
-    expected = rows[EXPECTED].to_numpy() if split == "train" and EXPECTED in rows.column_names else None
+    expected = rows[P_YES].to_numpy() if split == "train" and P_YES in rows.column_names else None
     return LabelledPrompts(read_prompts(prompts.take([place[name] for name in names])), answers, expected)
 
 

@@ -237,6 +237,18 @@ def test_limits_draw_targets_and_leave_the_rest_alone():
     assert set(limited.queries["query_id"].to_pylist()) == set(limited.targets["query_id"].to_pylist())
 
 
+def test_test_rows_of_some_users_are_all_their_test_rows() -> None:
+    interactions = prepare(DataConfig.model_validate({"source": "synthetic"})).interactions
+    whole, limited = (build_corpus(interactions, CorpusConfig(max_test_users=users)) for users in (None, 5))
+    rows = [
+        [(row["query_id"].split(":")[0], row["split"], row["target_id"]) for row in corpus.targets.to_pylist()]
+        for corpus in (whole, limited)
+    ]
+    users = {user for user, split, _ in rows[1] if split == "test"}
+    assert len(users) == 5
+    assert rows[1] == [row for row in rows[0] if row[1] != "test" or row[0] in users]
+
+
 def test_a_visit_is_known_by_what_was_liked_before_it() -> None:
     seconds = [0, 1000, 2800, 4601, 4602]  # pauses of 1000, 1800 and 1801 seconds
     rows = [("u", item, 1, second) for item, second in zip("abcde", seconds, strict=True)]

@@ -105,7 +105,7 @@ def test_settings_that_contradict_each_other_name_the_file_and_every_override():
     with pytest.raises(ConfigError) as caught:
         load_experiment("ml-1m-toy", ["evidence.user_vectors=a.parquet", "seed=1"])
     assert str(caught.value).startswith(
-        "ml-1m with --set 'evidence.user_vectors=a.parquet', --set 'seed=1': settings: Value error, evidence.user_vec"
+        "ml-1m-toy with --set 'evidence.user_vectors=a.parquet', --set 'seed=1': settings: Value error, evidence."
     )
 
 
@@ -128,7 +128,10 @@ def test_forms_of_evidence_bring_their_controls():
 
     assert "counts" not in keys()
     assert "counts" in keys('evidence.forms=["verdicts"]')
-    assert load_experiment("ml-1m-toy", ['evidence.forms=["verdicts","titles"]']).evidence.forms == ("titles", "verdicts")
+    assert load_experiment("ml-1m-toy", ['evidence.forms=["verdicts","titles"]']).evidence.forms == (
+        "titles",
+        "verdicts",
+    )
 
 
 @pytest.mark.parametrize(

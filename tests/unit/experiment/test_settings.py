@@ -97,6 +97,8 @@ def test_a_setting_that_means_what_was_so_before_it_decides_nothing(path: str, v
 
 def test_a_section_that_is_as_before_it_was_there_is_written_nowhere() -> None:
     assert {"verdicts", "forms"} & set(str(load_experiment("ml-1m-toy").model_dump()).split("'")) == set()
-    changed = load_experiment("ml-1m-toy", ["verdicts.n_similar=3", 'evidence.forms=["verdicts"]']).model_dump(mode="json")
+    changed = load_experiment("ml-1m-toy", ["verdicts.n_similar=3", 'evidence.forms=["verdicts"]']).model_dump(
+        mode="json"
+    )
     assert changed["verdicts"]["n_similar"] == 3
     assert changed["evidence"]["forms"] == ["verdicts"]

@@ -56,6 +56,7 @@ def world() -> tuple[pa.Table, pa.Table]:
     labels = pa.table(
         {
             "target_id": [f"row-{n}" for n in range(120)],
+            "query_id": [f"query-{n // 4}" for n in range(120)],
             "label": pa.array((targets % 2).tolist(), pa.int8()),
             "split": ["train"] * 80 + ["valid"] * 20 + ["test"] * 20,
         }

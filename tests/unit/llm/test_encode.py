@@ -41,6 +41,14 @@ def test_a_chat_template_is_used_and_no_second_opening_is_added(tokenizer: Any, 
     assert tokenizer.decode(ids[1:]) == f"User: {render(prompt)}\nAssistant:"
 
 
+def test_a_chat_template_can_be_left_alone(tokenizer: Any, write: Write) -> None:
+    plain = PromptEncoder(tokenizer, Budget()).encode([write(["1"], "3")]).tokens[0].tolist()
+    tokenizer.chat_template = "{{ bos_token }}User: {{ messages[0]['content'] }}\nAssistant:"
+    encoder = PromptEncoder(tokenizer, Budget(), chat_template=False)
+    assert not encoder.has_template
+    assert encoder.encode([write(["1"], "3")]).tokens[0].tolist() == plain
+
+
 def test_counted_budgets_are_kept(tokenizer: Any, write: Write) -> None:
     prompt = write(["1", "2", "3"], "4", ("5", "6"))
     encoded = PromptEncoder(tokenizer, Budget(history_titles=1, evidence_titles=1)).encode([prompt, prompt])

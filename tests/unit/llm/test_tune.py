@@ -14,6 +14,9 @@ from sklearn.metrics import roc_auc_score
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
+from scorerec.llm.encode import read_prompts
+from scorerec.llm.fit import Trainer
+from scorerec.llm.rows import labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 
@@ -108,7 +111,7 @@ def test_a_loss_that_is_not_a_number_is_an_error(tiny_lm: Path, world: World, tm
 
 def test_what_cannot_be_learned_from_is_refused(tiny_lm: Path, world: World, tmp_path: Path) -> None:
     prompts, labels = world
-    ones = labels.set_column(1, "label", pa.array([1] * 120, pa.int8()))
+    ones = labels.set_column(labels.column_names.index("label"), "label", pa.array([1] * 120, pa.int8()))
     with pytest.raises(DataError, match="'train': wanted rows with label 0"):
         tune(load_backbone(tiny_lm, device="cpu"), prompts, ones, FULL, tmp_path, seed=0)
     with pytest.raises(DataError, match="20 of 20 rows have no prompt"):
@@ -165,3 +168,52 @@ def test_settings_of_before_are_written_as_before() -> None:
     asked = LLMConfig(share_prefixes=True, lora=LoRAConfig(last_layers=10, plus_ratio=8.0))
     assert LLMConfig.model_validate(asked.model_dump()) == asked
     assert LLMConfig(kept_gib=9).decisive == LLMConfig().decisive != asked.decisive
+
+
+def taught(labels: pa.Table, p_yes: np.ndarray) -> pa.Table:
+    return labels.append_column("p_yes", pa.array(p_yes, pa.float64()))
+
+
+@pytest.mark.parametrize("loss", ["two-logit", "vocabulary"])
+def test_a_teacher_alone_is_believed_against_the_labels(tiny_lm: Path, world: World, tmp_path: Path, loss: str) -> None:
+    prompts, labels = world
+    right, is_train = labels["label"].to_numpy(), np.arange(120) < 80
+    wrong = pa.array(np.where(is_train, 1 - right, right), pa.int8())
+    told = taught(labels.set_column(labels.column_names.index("label"), "label", wrong), right.astype(float))
+    config = FULL.model_copy(update={"teacher": 1.0, "loss": loss})
+    tune(load_backbone(tiny_lm, device="cpu"), prompts, told, config, tmp_path, seed=0)
+    assert auc_on_test(score(tmp_path, prompts, config), labels) > 0.9
+
+
+def test_label_and_teacher_are_mixed_by_its_share(tiny_lm: Path, world: World) -> None:
+    prompts, labels = world
+    config = FULL.model_copy(update={"teacher": 0.25, "loss": "two-logit"})
+    backbone = load_backbone(tiny_lm, device="cpu")
+    parts = [
+        labelled_prompts(prompts, taught(labels, np.full(120, 0.6)), split, None, 0) for split in ("train", "valid")
+    ]
+    trainer = Trainer(backbone, config, *parts, seed=0)
+    rows = trainer.scorer.encoder.encode(parts[0].prompts)
+    batch = np.arange(5)
+    p_yes = trainer.scorer.p_yes(rows.tokens)[batch]
+    wanted = 0.75 * parts[0].labels[batch] + 0.25 * 0.6
+    by_hand = -(wanted * np.log(p_yes) + (1 - wanted) * np.log(1 - p_yes)).sum()
+    assert trainer._loss(rows, batch).item() == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_a_teacher_who_said_nothing_is_missed(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"llm\.teacher: wanted what a teacher expects of each training row"):
+        tune(load_backbone(tiny_lm, device="cpu"), *world, FULL.model_copy(update={"teacher": 1.0}), tmp_path, seed=0)
+
+
+def test_rows_that_are_drawn_together_are_whole_queries(world: World) -> None:
+    prompts, labels = world
+    shuffled = labels.take(np.random.default_rng(0).permutation(120))
+    rows = labelled_prompts(prompts, shuffled, "train", 20, seed=3, together=True)
+    place = {
+        str(segments): name
+        for segments, name in zip(read_prompts(prompts), labels["query_id"].to_pylist(), strict=True)
+    }
+    queries = [place[str(segments)] for segments in rows.prompts]
+    assert len(queries) == 20
+    assert sorted(set(np.unique(queries, return_counts=True)[1])) == [4]

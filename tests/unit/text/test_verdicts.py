@@ -63,3 +63,28 @@ def test_a_domain_that_says_nothing_of_people_is_written_as_before() -> None:
     own = {"singular": "recipe", "plural": "recipes", "consumed": "cooked"}
     assert "people" not in DomainWords(**own).model_dump()
     assert DomainWords(**own, people="cooks").model_dump()["people"] == "cooks"
+
+
+def test_a_short_question_ends_with_the_target_and_the_verdict_comes_before_it() -> None:
+    basic = prompts.basic(["0"], "8", TITLES, MOVIE, "short")
+    told = verdict(Verdict(40, 31, 8, 7), MOVIE, "words")
+    assert render(prompts.with_evidence(basic, [], [told], "short")) == (
+        "The user has highly rated the following movies: ['T0']. Other viewers liked it a lot. The most similar ones "
+        "loved it. Did the user like the movie 'T8'? Answer:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ((0, 0, 0, 0), "No other viewers are known to have rated it"),
+        # (1 + 1.8) / (3 + 3) = .467; (1 + 1.8) / (1 + 3) = .70; (1 + 3 x .70) / (1 + 3) = .775
+        ((3, 1, 0, 0), "Other viewers did not much like it. Nobody similar is known to have rated it"),
+        ((1, 1, 1, 1), "Other viewers liked it. The most similar ones liked it a lot"),
+        # 1.8 / 103 = .017; 101.8 / 103 = .988, and (0 + 3 x .988) / 19 = .156
+        ((100, 0, 0, 0), "Other viewers hated it. Nobody similar is known to have rated it"),
+        ((100, 100, 16, 0), "Other viewers loved it. The most similar ones hated it"),
+    ],
+)
+def test_shares_are_told_as_feelings(counts: tuple[int, int, int, int], wanted: str) -> None:
+    assert verdict(Verdict(*counts), MOVIE, "words").text == f". {wanted}"

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorerec.core.artifacts import MODEL, Draft
-from scorerec.core.columns import BEHAVIOUR_ID, EXPECTED, P_YES, QUERY_ID, TARGET_ID, USER_ID
+from scorerec.core.columns import BEHAVIOUR_ID, P_YES, QUERY_ID, TARGET_ID, USER_ID
 from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stage import TEACHER
@@ -89,7 +89,7 @@ def tune_on(run: Run, prompts: str, model: str | Path, out: Path, teacher: str |
         expected = run.table(teacher, SCORES)
         p_yes = dict(zip(expected[TARGET_ID].to_pylist(), expected[P_YES].to_pylist(), strict=True))
         column = pa.array([p_yes.get(name) for name in labels[TARGET_ID].to_pylist()], pa.float64())
-        labels = labels.append_column(EXPECTED, column)
+        labels = labels.append_column(P_YES, column)
     loaded = load_backbone(model, config.llm.precision, config.device)
     return tune(loaded, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
 
