@@ -26,7 +26,8 @@ Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label
 
 # Settings that several stages read.
 TITLES = ("prompt.domain", "prompt.describe")  # how an item is written
-HISTORY = (*TITLES, "prompt.question", "prompt.history_titles", "prompt.history_step")  # P^b, P^r
+OWN_TITLES = (*TITLES, "prompt.history_titles", "prompt.history_step")  # P^r
+HISTORY = (*OWN_TITLES, "prompt.question")  # P^b
 BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads it
 # What an LM reads.
 BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")

@@ -24,7 +24,7 @@ from scorerec.core.tables import (
     TARGETS,
     VERDICTS,
 )
-from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, SCORED_BY_LM, TITLES
+from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, OWN_TITLES, SCORED_BY_LM, TITLES
 from scorerec.experiment.run import INDEX, MOVES, SIGNAL
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import TEACHER, Holds, Stage, ancestors
@@ -105,7 +105,7 @@ _CHAIN = (
     Stage(
         "assessments",
         ("data", "corpus"),
-        ("assess", *HISTORY),
+        ("assess", *OWN_TITLES),
         "evidence:assessments",
         writes=(ASSESSMENTS.name,),
         effort="assessments",
