@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from scorerec.core.columns import QUERY_ID, USER_ID
 from scorerec.core.randomness import generator
@@ -37,6 +37,7 @@ from scorerec.llm.backbone import Backbone, load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import TokenIds
 from scorerec.llm.fit import Trainer
+from scorerec.llm.pretrained import smollm2_shape
 from scorerec.llm.rows import LabelledPrompts, labelled_prompts
 from scorerec.llm.trees import bundles, pack_rows
 from scorerec.llm.tune import ready
@@ -47,16 +48,6 @@ from scorerec.nn.effort import shape_of
 from scorerec.text.segments import render
 
 SHAPE = "smollm2-shape"
-SMOLLM2 = LlamaConfig(
-    vocab_size=49152,
-    hidden_size=576,
-    intermediate_size=1536,
-    num_hidden_layers=30,
-    num_attention_heads=9,
-    num_key_value_heads=3,
-    max_position_embeddings=8192,
-    tie_word_embeddings=True,
-)
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 WAYS = {"naive": "naive loop", "batches": "rows of similar length together", "trees": "shared words once"}
 
@@ -221,7 +212,9 @@ def loaded(name: str, rows: LabelledPrompts) -> tuple[Any, Any]:
         backbone = load_backbone(name, "fp32", "cpu")
         return backbone.tokenizer, backbone.model
     torch.manual_seed(0)
-    return train_tokenizer([*map(render, rows.prompts[::50]), "Yes No"] * 2, 8000, "words"), LlamaForCausalLM(SMOLLM2)
+    return train_tokenizer([*map(render, rows.prompts[::50]), "Yes No"] * 2, 8000, "words"), LlamaForCausalLM(
+        smollm2_shape()
+    )
 
 
 def n_nodes(tokens: Sequence[TokenIds], config: LLMConfig) -> int:

@@ -139,8 +139,11 @@ def told_now(folder: Path, item: str) -> str:
         prompts: list[pa.Table] = []
         score = recommender.score
         object.__setattr__(recommender, "score", lambda table: prompts.append(table) or score(table))
-        assert recommender.answer([Request("stranger", [], [item])])[0][0].item_id == item
-    return render(from_rows(prompts[0]["segments"][0].as_py()))
+        (found,) = recommender.answer([Request("stranger", [], [item])])[0]
+    read = render(from_rows(prompts[0]["segments"][0].as_py()))
+    assert found.item_id == item
+    assert f"'. {found.verdict}. Respond" in read.replace('"', "'")
+    return read
 
 
 def test_recommending_counts_the_training_part_without_who_was_forgotten_and_with_who_was_added(

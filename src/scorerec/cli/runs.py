@@ -143,7 +143,7 @@ def recommend(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="how many")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Recommend items to users, each with the behaviours of similar users that spoke for it."""
+    """Recommend items to users, each with what the LLM read of others."""
     from scorerec.serve import explain
 
     found = explain.recommend(folder, users or [], count)
@@ -160,6 +160,8 @@ def _show(found: Recommendations) -> None:
     say(f"\nUser {found.user_id} liked {found.n_liked} items, the latest: {', '.join(found.latest) or 'none'}")
     for place, item in enumerate(found.items, start=1):
         console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}", soft_wrap=True)
+        if item.verdict:
+            say(f"   {item.verdict}")
         for shown in item.evidence:
             also = " (who liked this item too)" if shown.has_item else ""
             say(f"   similar user {shown.user_id}{also}: {', '.join(shown.titles)}")

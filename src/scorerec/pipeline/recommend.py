@@ -27,7 +27,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.tables import QUERIES, TARGETS
 from scorerec.llm.encode import read_prompts
 from scorerec.pipeline.chain import Chain
-from scorerec.text.segments import Segment
+from scorerec.text.segments import Segment, render
 
 if TYPE_CHECKING:
     from scorerec.crm.base import ConventionalRecommender
@@ -52,12 +52,21 @@ class ShownBehaviour:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One item with the probability of Yes and the behaviours that the LLM read."""
+    """One item with the probability of Yes and what the LLM read of others.
+
+    Attributes:
+        item_id: the item.
+        title: its title.
+        p_yes: probability of Yes.
+        evidence: behaviours of similar users.
+        verdict: what others thought of the item; empty where that is not shown.
+    """
 
     item_id: str
     title: str
     p_yes: float
     evidence: tuple[ShownBehaviour, ...]
+    verdict: str = ""
 
 
 class Request(NamedTuple):
@@ -143,7 +152,9 @@ class Recommender:
         found: list[list[Recommendation]] = [[] for _ in requests]
         for name, (place, item) in zip(targets[TARGET_ID].to_pylist(), asked, strict=True):
             title = self.chain.prompter.describer.title(item)
-            found[place].append(Recommendation(item, title, p_yes[name], tuple(self._shown(read[name], item, owners))))
+            shown = tuple(self._shown(read[name], item, owners))
+            told = render(part for part in read[name] if part.kind == "verdict").removeprefix(". ")
+            found[place].append(Recommendation(item, title, p_yes[name], shown, told))
         return found
 
     def _shown(self, prompt: Sequence[Segment], item_id: str, owners: Mapping[str, str]) -> Iterator[ShownBehaviour]:

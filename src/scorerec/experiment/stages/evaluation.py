@@ -39,6 +39,7 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
+from scorerec.pipeline.forms.registry import PAPER_FORM
 from scorerec.pipeline.named import targets_named
 
 _REPORTING = ("data", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
@@ -56,6 +57,8 @@ def report(run: Run, draft: Draft) -> None:
     models = [one.label for one in methods if one.kind == "llm" and one.key != comparison.against]
     health = _health(run, rows)
     healthy = [one.model_copy(update={"method": labels[one.method]}) for one in health]
+    # What retrieved users know explains SCORE where it shows what they liked.
+    of_users = signal if PAPER_FORM in config.evidence.forms else None
     judged = {*models, shown.against}  # controls and bounds are made to be odd
     data = ReportData(
         title=f"SCORE: {config.name}",
@@ -63,7 +66,7 @@ def report(run: Run, draft: Draft) -> None:
         summary=_summary(run, rows),
         stand_ins=stand_ins(config),
         warnings=[*_warnings(run), *health_warnings(one for one in healthy if one.method in judged)],
-        verdict=verdict(shown, [labels[key] for key in REFERENCES], models, signal, SARE),
+        verdict=verdict(shown, [labels[key] for key in REFERENCES], models, of_users, SARE),
         informativeness=_informativeness(run),
         health=healthy,
         signal=signal,
