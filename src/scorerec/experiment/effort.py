@@ -174,7 +174,8 @@ def tuned_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | Non
     n_valid = min(sizes.valid, llm.max_valid_rows or sizes.valid) * llm.epochs * llm.selections_per_epoch
     trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
     fixed = (trained, _lm_bytes(config), llm.gradient_checkpointing)
-    return Work(shape, _lm_tokens(stage, config, sizes), n_valid, n_train, llm.batch_size, *fixed)
+    tokens = _lm_tokens(stage, config, sizes)
+    return Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed, is_bound=llm.share_prefixes)
 
 
 def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
@@ -187,7 +188,8 @@ def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work |
     """
     rows = _scored(stage, config, sizes)
     tokens, size = _lm_tokens(stage, config, sizes), _lm_bytes(config)
-    return Work(_lm_shape(config), tokens, rows, 0, config.llm.score_batch_size, 0, size)
+    batch, is_bound = config.llm.score_batch_size, config.llm.share_prefixes
+    return Work(_lm_shape(config), tokens, rows, 0, batch, 0, size, is_bound=is_bound)
 
 
 def tuned_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:

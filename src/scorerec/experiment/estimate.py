@@ -88,7 +88,8 @@ def total_line(estimates: Collection[Estimate], missing: Collection[str]) -> str
     known = sum(one.seconds for one in estimates if one.seconds is not None)
     others = sorted(set(missing) - {one.stage for one in estimates} - READING)
     unknown = f"; nothing is known yet of {', '.join(others)}" if others else ""
-    together = f": about {duration(known)} together" if estimates else ""
+    most = _at_most(any(one.work is not None and one.work.is_bound for one in estimates))
+    together = f": {most}about {duration(known)} together" if estimates else ""
     return f"{len(missing)} stages{together}{unknown}"
 
 
@@ -120,6 +121,10 @@ def _of_work(name: str, work: Work, device_name: str) -> Estimate:
     return Estimate(name, seconds, work_line(work, seconds, where, _memory(device)), work.bytes / 2**30, work)
 
 
+def _at_most(is_bound: bool) -> str:
+    return "at most " if is_bound else ""
+
+
 def work_line(work: Work, seconds: float, where: str, memory: float) -> str:
     """Return one line for people.
 
@@ -132,7 +137,8 @@ def work_line(work: Work, seconds: float, where: str, memory: float) -> str:
     needed, there = work.bytes / 2**30, memory / 2**30
     line = (
         f"{_number(work.shape.parameters)} parameters, {round(work.rows_read + work.rows_trained):,} rows of about "
-        f"{round(work.tokens)} tokens: about {duration(seconds)} and {needed:.1f} GiB on {where}"
+        f"{round(work.tokens)} tokens: {_at_most(work.is_bound)}about {duration(seconds)} and {needed:.1f} GiB "
+        f"on {where}"
     )
     if needed > there:
         line += f", which has {there:.1f} GiB: lower the batch size or max_tokens"

@@ -84,6 +84,7 @@ class Work:
         value_bytes: of a weight and of an activation.
         is_checkpointed: whether activations are computed twice, to save memory.
         logits_per_row: positions whose logits are computed.
+        is_bound: whether less will be computed: rows that begin alike are computed as if they did not.
     """
 
     shape: Shape
@@ -95,6 +96,7 @@ class Work:
     value_bytes: int = 4
     is_checkpointed: bool = False
     logits_per_row: float = 1.0
+    is_bound: bool = False
 
     @property
     def flops(self) -> float:

@@ -71,6 +71,16 @@ def test_the_llm_of_a_package_is_estimated_before_it_is_fetched(
     assert not (tmp_path / "cache").exists()
 
 
+def test_where_rows_share_what_they_begin_with_an_estimate_is_a_bound(tmp_path: Path, models: list[str]) -> None:
+    for share, words in (("true", "tokens: at most about "), ("false", "tokens: about ")):
+        changed = runner(tmp_path, *models, f"llm.share_prefixes={share}")
+        found = {part.stage: part for part in estimate_run(changed, None, lambda _: None)}
+        assert all(words in found[name].line for name in ("tuned-score", "scores-score"))
+        assert "tokens: about " in found["car"].line
+        together = total_line(list(found.values()), list(found))
+        assert together.startswith(f"{len(found)} stages: {words.removeprefix('tokens: ')}")
+
+
 def test_a_policy_has_no_estimate_but_its_scores_have(tmp_path: Path, models: list[str]) -> None:
     methods = 'methods=["item-mean", "item+user-mean", "score", "coral"]'
     found = {part.stage for part in estimate_run(runner(tmp_path, *models, methods), None, lambda _: None)}
