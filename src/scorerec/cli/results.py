@@ -97,6 +97,10 @@ def reproduce(
     ),
     seeds: Annotated[str, typer.Option(help="of Table 2 and Fig. 3; the others take the first")] = "0,1,2",
     lm_seeds: Annotated[bool, typer.Option(help="rows with a language model over all seeds, too")] = False,
+    only: Annotated[
+        str | None,
+        typer.Option("--rows", metavar="KEYS", help="make these alone, over all seeds, such as llm,titles,score"),
+    ] = None,
     retune: Annotated[bool, typer.Option(help="Fig. 4: tune anew for each number of users")] = False,
     run: Annotated[bool, typer.Option(help="make what is missing; --no-run only writes the page again")] = True,
     also: Annotated[
@@ -108,7 +112,7 @@ def reproduce(
     from scorerec.reproduce import command
     from scorerec.reproduce.run import Reproduction
 
-    job = Reproduction(source, changes or [], root, page, tell, also or [])
+    job = Reproduction(source, changes or [], root, page, tell, also or [], only.split(",") if only else ())
     done = command.reproduce(what, job, command.read_seeds(seeds), lm_seeds=lm_seeds, retune=retune, run=run)
     if as_json:
         print_json({"page": str(done.page), "failures": done.failures, "tables": done.tables()})

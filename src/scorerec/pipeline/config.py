@@ -30,4 +30,4 @@ class VerdictConfig(Config):
     """What is told of what others thought of a target."""
 
     n_similar: int = Field(8, ge=1, description="raters whose items the user shares most that are told apart, at most")
-    numbers: Numbers = Field("figures", description="figures: 31 of 40; percent: the share beside it")
+    numbers: Numbers = Field("figures", description="figures: 31 of 40; percent: the share beside it; words: a feeling")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def reproduce(
         run: whether missing records are made; otherwise the page is written from those that are there.
 
     Raises:
-        ConfigError: there is no such table.
+        ConfigError: there is no such table, or no such row in it.
         ArtifactError: nothing is kept, and nothing shall be run.
     """
     wanted = TABLES if what == "all" else (what,)
@@ -108,10 +108,10 @@ def reproduce(
     forms = config.evidence.forms
     plans = {table: rows_of(table, retune, forms) for table in dict.fromkeys((*wanted, *TABLES))}
     kept, page = job.kept, job.page
-    failures = job.make(_jobs(wanted, plans, seeds, lm_seeds)) if run else {}
-    if run and "signal" in wanted:
+    failures = job.make(_jobs(wanted, plans, seeds, lm_seeds, job.only)) if run else {}
+    if run and not job.only and "signal" in wanted:
         failures |= _signals(job, seeds, kept)
-    if run and "fig5" in wanted:
+    if run and not job.only and "fig5" in wanted:
         failures |= _attention(job, seeds[0], kept)
     records = job.records()
     checked = True
@@ -215,15 +215,27 @@ def _measured(job: Reproduction, found: Mapping[str, Sequence[KeptSignal]]) -> d
     return current
 
 
-def _jobs(wanted: Sequence[str], plans: Mapping[str, Sequence[Row]], seeds: Sequence[int], lm_seeds: bool) -> list[Job]:
+def _jobs(
+    wanted: Sequence[str],
+    plans: Mapping[str, Sequence[Row]],
+    seeds: Sequence[int],
+    lm_seeds: bool,
+    only: Collection[str] = (),
+) -> list[Job]:
     """Return the rows that are wanted: first all of the first seed, so that every table has something early."""
+    known = {row.key for table in wanted for row in plans[table]}
+    if set(only) - known:
+        raise ConfigError(
+            f"rows: wanted some of {', '.join(sorted(known))}, got {', '.join(sorted(set(only) - known))}, which "
+            f"{' and '.join(wanted)} have not with these settings"
+        )
     return [
         Job(row, seed)
         for seed in seeds
         for table in wanted
         if seed in _seeds_of(table, seeds)
         for row in plans[table]
-        if lm_seeds or seed == seeds[0] or not row.reads_text
+        if (row.key in only if only else lm_seeds or seed == seeds[0] or not row.reads_text)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +55,7 @@ class Reproduction:
         tell: hears what happens.
         also: folders of further records, which are read and never written: of another page whose rows have the same
             settings, such as those without a language model.
+        only: keys of the rows that are made, over all seeds, while the page shows whatever is kept; empty: all rows.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Reproduction:
     page: Path
     tell: Callable[[Progress], None] = lambda _: None
     also: Sequence[Path] = ()
+    only: Collection[str] = ()
 
     @property
     def kept(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from scorerec.text.segments import Segment
 from scorerec.text.wording import DomainWords
 
-Numbers = Literal["figures", "percent", "words"]
+Numbers = Literal["figures", "percent", "words", "words and percent"]
 
 # Shares of those who liked it, and what people would say of it then: small models read feelings better than figures.
 _STEPS = (0.36, 0.45, 0.52, 0.59, 0.66, 0.73, 0.80)
@@ -42,7 +42,7 @@ def verdict(counts: Verdict, words: DomainWords, numbers: Numbers) -> Segment:
         counts: of the target.
         words: the words of the domain.
         numbers: ``percent`` adds the share of those who liked it; ``words`` tells it as a feeling, in eight steps, of a
-            share to which a few raters of average opinion are added.
+            share to which a few raters of average opinion are added; ``words and percent`` has that share beside it.
 
     >>> from scorerec.text.wording import DOMAINS
     >>> verdict(Verdict(40, 31, 8, 7), DOMAINS["movie"], "figures").text
@@ -51,6 +51,8 @@ def verdict(counts: Verdict, words: DomainWords, numbers: Numbers) -> Segment:
     '. Of 40 other viewers, 31 (78%) liked it. The most similar one did not like it'
     >>> verdict(Verdict(40, 31, 8, 7), DOMAINS["movie"], "words").text
     '. Other viewers liked it a lot. The most similar ones loved it'
+    >>> verdict(Verdict(40, 31, 8, 7), DOMAINS["movie"], "words and percent").text
+    '. Other viewers liked it a lot (76%). The most similar ones loved it (84%)'
     >>> verdict(Verdict(1, 1, 0, 0), DOMAINS["item"], "figures").text
     '. One of the other users rated it and liked it. Nobody similar is known to have rated it'
     >>> verdict(Verdict(0, 0, 0, 0), DOMAINS["game"], "figures").text
@@ -59,11 +61,11 @@ def verdict(counts: Verdict, words: DomainWords, numbers: Numbers) -> Segment:
     others = f"other {words.people}"
     if not counts.n_raters:
         return Segment("verdict", f". No {others} are known to have rated it")
-    if numbers == "words":
+    if numbers in ("words", "words and percent"):
         usual = (counts.n_liked + _PRIOR * _USUAL) / (counts.n_raters + _PRIOR)
         of_similar = (counts.n_similar_liked + _PRIOR * usual) / (counts.n_similar + _PRIOR)
-        told = f"The most similar ones {_feeling(of_similar)}" if counts.n_similar else _NOBODY_SIMILAR
-        return Segment("verdict", f". {others.capitalize()} {_feeling(usual)}. {told}")
+        told = f"The most similar ones {_feeling(of_similar, numbers)}" if counts.n_similar else _NOBODY_SIMILAR
+        return Segment("verdict", f". {others.capitalize()} {_feeling(usual, numbers)}. {told}")
     if counts.n_raters == 1:
         raters = f"One of the {others} rated it and {_liked_it(counts.n_liked)}"
     else:
@@ -83,8 +85,9 @@ def without_numbers(words: DomainWords) -> str:
     return f". Other {words.people} have rated it"
 
 
-def _feeling(share: float) -> str:
-    return _FEELINGS[bisect_right(_STEPS, share)]
+def _feeling(share: float, numbers: Numbers) -> str:
+    feeling = _FEELINGS[bisect_right(_STEPS, share)]
+    return feeling if numbers == "words" else f"{feeling} ({share:.0%})"
 
 
 def _liked_it(is_liked: int) -> str:

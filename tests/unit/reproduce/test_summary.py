@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorerec.core.errors import ConfigError
 from scorerec.evaluate.measure import measure
 from scorerec.reproduce.command import _jobs, _seeds_of
 from scorerec.reproduce.page import Section, text_rows
@@ -94,3 +95,11 @@ def test_rows_that_take_minutes_have_one_seed_unless_more_are_asked_for() -> Non
     of_first = [("item-mean", 2), ("mf", 2), ("other", 2), ("score", 2)]
     assert found[False] == [*of_first, ("item-mean", 0), ("mf", 0)]
     assert found[True] == [*of_first, ("item-mean", 0), ("mf", 0), ("other", 0), ("score", 0)]
+
+
+def test_rows_asked_for_by_name_are_made_over_all_seeds_and_no_others() -> None:
+    plans = {"table2": (ITEM_MEAN, OTHER, SCORE)}
+    found = _jobs(("table2",), plans, (2, 0), lm_seeds=False, only=["score"])
+    assert [(job.row.key, job.seed) for job in found] == [("score", 2), ("score", 0)]
+    with pytest.raises(ConfigError, match="wanted some of item-mean, other, score, got scores"):
+        _jobs(("table2",), plans, (0,), lm_seeds=False, only=["scores"])

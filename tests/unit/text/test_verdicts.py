@@ -88,3 +88,11 @@ def test_a_short_question_ends_with_the_target_and_the_verdict_comes_before_it()
 )
 def test_shares_are_told_as_feelings(counts: tuple[int, int, int, int], wanted: str) -> None:
     assert verdict(Verdict(*counts), MOVIE, "words").text == f". {wanted}"
+
+
+def test_the_share_behind_a_feeling_can_stand_beside_it() -> None:
+    told = verdict(Verdict(3, 1, 0, 0), MOVIE, "words and percent").text
+    assert told == ". Other viewers did not much like it (47%). Nobody similar is known to have rated it"
+    assert verdict(Verdict(100, 0, 9, 9), MOVIE, "words and percent").text == (
+        ". Other viewers hated it (2%). The most similar ones liked it a lot (75%)"  # (9 + 3 x .017) / 12
+    )

@@ -1,0 +1,105 @@
+"""Which settings of the LLM are worth their seconds? Tuned one after another, and compared on the validation rows.
+
+python benchmarks/choices.py ml-1m --set data.path=FOLDER --try llm.epochs=1 --try llm.epochs=2 llm.batch_size=8
+
+The preset alone is the first row; a `--try` is another, with its settings changed. No test row is read. Beside them
+stand the item mean and the regression on the counts of verdicts. What selects an epoch is a part of these rows: a
+little is won by that, by all alike. *Rows seen* and *seconds* are of the tuning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from scorerec.core.tables import SCORES
+from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.results import Comparison
+from scorerec.evaluate.rows import judged_rows
+from scorerec.evaluate.tables import difference_rows, headline_rows
+from scorerec.experiment.config import load_experiment
+from scorerec.experiment.plan import stages_of
+from scorerec.experiment.run import Run
+from scorerec.experiment.runner import Runner
+from scorerec.experiment.stages.judged import with_method
+from scorerec.llm.score import Scorer
+
+SPLIT = "valid"
+AS_IT_IS = "the preset"
+
+
+def main() -> None:
+    """Print one table of all trials."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("preset")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of all rows")
+    parser.add_argument("--try", nargs="+", action="append", default=[], metavar="KEY=VALUE", dest="trials")
+    parser.add_argument("--method", default="score", help="whose prompts and LM")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--json", action="store_true", help="print one object per row instead")
+    given = parser.parse_args()
+    facts: dict[str, dict[str, Any]] = {}
+    tables: list[pa.Table] = []
+    for changes in ([], *given.trials):
+        name = " ".join(changes) or AS_IT_IS
+        run = tuned(given.preset, [*given.set, *changes], given.method, given.out)
+        tables = tables or [run.table("references", SCORES), run.table("scores-counts", SCORES)]
+        tables.append(with_method(scored(run, given.method), name))
+        facts[name] = told(run, given.method)
+        found = compare(judged_rows(run.interactions, run.all_targets, tables, SPLIT), AS_IT_IS)
+        if given.json:
+            for row in rows(found, facts):
+                if row["method"] == name or len(facts) == 1:
+                    print(json.dumps(row), flush=True)
+    if not given.json:
+        show(list(rows(found, facts)))
+
+
+def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
+    """Return what a run makes up to the tuned LM of a method, and the regression on counts."""
+    config = load_experiment(preset, changes)
+    return Runner(stages_of(config), config, root).made("references", "scores-counts", f"tuned-{method}")
+
+
+def scored(run: Run, method: str) -> pa.Table:
+    """Return scores of the validation rows by the tuned LM of a method."""
+    run.compute()
+    scorer = Scorer.load(run.model(f"tuned-{method}"), run.config.llm, run.config.device)
+    return scorer.score(run.prompts(f"prompts-{method}", SPLIT))
+
+
+def told(run: Run, method: str) -> dict[str, Any]:
+    """Return what a tuning says of itself."""
+    artifact = run.artifact(f"tuned-{method}")
+    known = {"seconds": round(artifact.manifest["seconds"])}
+    names = ("rows_seen", "mean_tokens", "validation_aucs")
+    return known | {name: artifact.facts[name] for name in names if name in artifact.facts}
+
+
+def rows(found: Comparison, facts: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the metrics of each method, its difference to the preset, and what its tuning told."""
+    apart = {row[f"difference to {AS_IT_IS}"]: row for row in difference_rows(found, AS_IT_IS)}
+    for row in headline_rows(found):
+        name = row["method"]
+        shown = {key: row[key] for key in ("method", "AUC", "UAUC", "log loss")}
+        yield shown | {"AUC - preset": apart[name]["AUC"] if name in apart else "–"} | facts.get(name, {})
+
+
+def show(found: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a table; what some lack stays empty there."""
+    names = list(dict.fromkeys(name for row in found for name in row))
+    table = Table(*names)
+    for row in found:
+        table.add_row(*(str(row.get(name, "")) for name in names))
+    Console(width=200).print(table)
+
+
+if __name__ == "__main__":
+    main()
