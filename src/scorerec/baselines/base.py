@@ -189,7 +189,6 @@ class Baseline:
         trains: what it trains, for estimates of time.
         heading: of its rows in Table 2.
         reads_dislikes: whether it reads what the user did not like.
-        judges_one_split: whether it is too slow to score more than the rows that are judged.
         version: raise it when a change of code, or of the label, changes its results.
     """
 
@@ -203,7 +202,6 @@ class Baseline:
     trains: ClassVar[Literal["LM", "encoder", "policy", "nothing"]] = "LM"
     heading: ClassVar[Literal["LLM-based models", "Encoders, no LLMs"]] = "LLM-based models"
     reads_dislikes: ClassVar[bool] = False
-    judges_one_split: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     def __init__(self, config: Any, inputs: Inputs):

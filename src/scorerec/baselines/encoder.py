@@ -26,7 +26,6 @@ class Encoder(Baseline):
     prompts_from: ClassVar[str | None] = BASIC
     trains: ClassVar[Any] = "encoder"
     heading: ClassVar[Any] = "Encoders, no LLMs"
-    judges_one_split: ClassVar[bool] = True
 
     def train(self, prompts: pa.Table, out: Path) -> dict[str, Any]:
         """Tune the encoder."""

@@ -186,7 +186,7 @@ def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work |
         config: of the experiment.
         sizes: how much there is of its data.
     """
-    rows = _scored(stage, config, sizes)
+    rows = _scored(config, sizes)
     tokens, size = _lm_tokens(stage, config, sizes), _lm_bytes(config)
     batch, is_bound = config.llm.score_batch_size, config.llm.share_prefixes
     return Work(_lm_shape(config), tokens, rows, 0, batch, 0, size, is_bound=is_bound)
@@ -219,7 +219,7 @@ def scored_by_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> W
         sizes: how much there is of its data.
     """
     own = _section(stage, config)
-    shape, rows = _encoder_shape(own.model), _scored(stage, config, sizes)
+    shape, rows = _encoder_shape(own.model), _scored(config, sizes)
     if shape is None:
         return None
     return Work(shape, _encoder_tokens(stage, config, sizes), rows, 0, own.batch_size, 0)
@@ -230,10 +230,8 @@ def _section(stage: Stage, config: ExperimentConfig) -> Any:
     return getattr(config.baselines, BASELINES[stage.given[0]].section_name())
 
 
-def _scored(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> int:
-    """Return how many rows are scored: those of one split where the stage reads which."""
-    if "evaluation.split" not in stage.settings:
-        return sizes.judged
+def _scored(config: ExperimentConfig, sizes: Sizes) -> int:
+    """Return how many rows are scored."""
     return sizes.test if config.evaluation.split == "test" else sizes.valid
 
 

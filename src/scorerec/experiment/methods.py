@@ -99,7 +99,7 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
         Stage(
             f"scores-{key}",
             ("corpus", prompts.name, tuned),
-            (llm,),
+            (llm, "evaluation.split"),
             SCORED_BY_LM,
             writes=_SCORES,
             given=(tuned, prompts.name, key),
@@ -166,9 +166,14 @@ def _of_baseline(kind: type[Baseline]) -> Iterator[Stage]:
         work = "baselines:training"
         yield Stage(f"tuned-{kind.key}", reads, settings, work, leaves={MODEL: "model"}, effort=effort, **common)
         reads = (*reads, f"tuned-{kind.key}")
-    settings = (*settings, "evaluation.split") if kind.judges_one_split else settings
     yield Stage(
-        f"scores-{kind.key}", reads, settings, "baselines:scoring", writes=_SCORES, effort=f"scored_by_{by}", **common
+        f"scores-{kind.key}",
+        reads,
+        (*settings, "evaluation.split"),
+        "baselines:scoring",
+        writes=_SCORES,
+        effort=f"scored_by_{by}",
+        **common,
     )
 
 
@@ -269,7 +274,7 @@ METHODS: dict[str, Method] = {
                 Stage(
                     "scores-score-at",
                     ("corpus", _AT.name, "tuned-score"),
-                    ("llm",),
+                    ("llm", "evaluation.split"),
                     SCORED_BY_LM,
                     writes=_SCORES,
                     given=("tuned-score", _AT.name, "score-at"),

@@ -31,7 +31,7 @@ class LabelledPrompts(NamedTuple):
 
 
 def labelled_prompts(
-    prompts: pa.Table, labels: pa.Table, split: str, most_rows: int | None, seed: int, together: bool = False
+    prompts: pa.Table, labels: pa.Table, split: str, most_rows: int | None, seed: int, together: int = 1
 ) -> LabelledPrompts:
     """Return the rows of one part, in the order of ``labels``.
 
@@ -41,7 +41,8 @@ def labelled_prompts(
         split: the part.
         most_rows: if there are more, so many are drawn; the same ones for every method.
         seed: of the draw.
-        together: draw all rows of a query or none (``labels`` then tell it), so that those drawn share their histories.
+        together: so many rows of one query are drawn together (``labels`` then tell it), so that they share a history;
+            not all of them, for a few users would be all that is learned from.
 
     Raises:
         DataError: a row has no prompt, or one of the classes has no row.
@@ -49,7 +50,7 @@ def labelled_prompts(
     rows = labels.filter(pc.equal(labels[SPLIT], split))
     if most_rows is not None and rows.num_rows > most_rows:
         rng = generator(seed, "llm", split, "rows")
-        order = _whole_queries(rows, rng) if together else rng.permutation(rows.num_rows)
+        order = rng.permutation(rows.num_rows) if together == 1 else _in_runs(rows, together, rng)
         rows = rows.take(np.sort(order[:most_rows]))
     answers = rows[LABEL].to_numpy().astype(np.int64)
     if set(answers.tolist()) != {0, 1}:
@@ -69,7 +70,11 @@ def labelled_prompts(
     return LabelledPrompts(read_prompts(prompts.take([place[name] for name in names])), answers, expected)
 
 
-def _whole_queries(rows: pa.Table, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return the places of the rows, those of a query one behind the other, the queries in an order that is drawn."""
+def _in_runs(rows: pa.Table, length: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return the places of the rows in runs of up to so many of one query, the runs in an order that is drawn."""
     query = rows[QUERY_ID].combine_chunks().dictionary_encode().indices.to_numpy()
-    return np.argsort(rng.permutation(query.max() + 1)[query], kind="stable")
+    by_query = np.argsort(query, kind="stable")
+    is_first = np.append(True, np.diff(query[by_query]) != 0)
+    nth = np.arange(len(query)) - np.maximum.accumulate(np.where(is_first, np.arange(len(query)), 0))
+    run = np.cumsum(is_first | (nth % length == 0)) - 1
+    return by_query[np.argsort(rng.permutation(run[-1] + 1)[run], kind="stable")]

@@ -78,7 +78,7 @@ def tune(
         return facts
     table = PROMPTS.check(prompts)
     train, valid = (
-        labelled_prompts(table, labels, split, most_rows, seed, together=config.share_prefixes)
+        labelled_prompts(table, labels, split, most_rows, seed, config.pack_branches if config.share_prefixes else 1)
         for split, most_rows in (("train", config.max_train_rows), ("valid", config.max_valid_rows))
     )
     with own_randomness(backbone, seed):

@@ -206,14 +206,20 @@ def test_a_teacher_who_said_nothing_is_missed(tiny_lm: Path, world: World, tmp_p
         tune(load_backbone(tiny_lm, device="cpu"), *world, FULL.model_copy(update={"teacher": 1.0}), tmp_path, seed=0)
 
 
-def test_rows_that_are_drawn_together_are_whole_queries(world: World) -> None:
+def test_rows_of_a_query_are_drawn_in_runs_so_that_many_queries_are_learned_from(world: World) -> None:
     prompts, labels = world
+    names = labels["query_id"].to_pylist()
+    asked = dict(zip(map(str, read_prompts(prompts)), names, strict=True))
     shuffled = labels.take(np.random.default_rng(0).permutation(120))
-    rows = labelled_prompts(prompts, shuffled, "train", 20, seed=3, together=True)
-    place = {
-        str(segments): name
-        for segments, name in zip(read_prompts(prompts), labels["query_id"].to_pylist(), strict=True)
-    }
-    queries = [place[str(segments)] for segments in rows.prompts]
-    assert len(queries) == 20
-    assert sorted(set(np.unique(queries, return_counts=True)[1])) == [4]
+
+    def drawn(together: int) -> list[int]:
+        rows = labelled_prompts(prompts, shuffled, "train", 20, seed=3, together=together)
+        queries = [asked[str(segments)] for segments in rows.prompts]
+        assert len(queries) == 20
+        return sorted(np.unique(queries, return_counts=True)[1].tolist())
+
+    assert max(np.unique(names, return_counts=True)[1]) == 4
+    assert drawn(together=4) == drawn(together=16) == [4] * 5
+    in_pairs = drawn(together=2)
+    assert set(in_pairs) == {2, 4}
+    assert len(in_pairs) > 5

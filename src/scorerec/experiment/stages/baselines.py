@@ -10,7 +10,7 @@ from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.tables import PROMPTS, SCORES
 from scorerec.experiment.run import Run
-from scorerec.experiment.stages.judged import JUDGED, with_method
+from scorerec.experiment.stages.judged import with_method
 from scorerec.experiment.stages.language_model import tune_on
 
 
@@ -53,7 +53,7 @@ def training(run: Run, draft: Draft, key: str) -> None:
 
 
 def scoring(run: Run, draft: Draft, key: str) -> None:
-    """Score the judged rows.
+    """Score the rows of the split that is judged.
 
     Args:
         run: what was made so far.
@@ -61,8 +61,7 @@ def scoring(run: Run, draft: Draft, key: str) -> None:
         key: of the baseline.
     """
     kind, baseline = BASELINES[key], _opened(run, key)
-    splits = (run.config.evaluation.split,) if kind.judges_one_split else JUDGED
     model = run.backbone if kind.trains == "nothing" else run.model(f"tuned-{key}")
-    found, facts = baseline.score(run.prompts(_prompts_of(kind), *splits), model)
+    found, facts = baseline.score(run.prompts(_prompts_of(kind), run.config.evaluation.split), model)
     draft.write(SCORES, with_method(found, key))
     draft.facts.update(facts)

@@ -16,7 +16,7 @@ from scorerec.core.columns import BEHAVIOUR_ID, P_YES, QUERY_ID, TARGET_ID, USER
 from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stage import TEACHER
-from scorerec.experiment.stages.judged import JUDGED, with_method
+from scorerec.experiment.stages.judged import with_method
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import SMOLLM2
 from scorerec.llm.launch import TableFolders, tune_together
@@ -107,7 +107,7 @@ def tuned(run: Run, draft: Draft, prompts: str, chosen: Mapping[str, str]) -> No
 
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:
-    """Score the judged rows of one stage's prompts with the LM that another stage tuned.
+    """Score the rows of the split that is judged by one stage's prompts, with the LM that another stage tuned.
 
     Args:
         run: what was made so far.
@@ -116,5 +116,6 @@ def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> Non
         prompts: the stage that wrote them.
         method: what the scores are called.
     """
-    found = score(run.model(tuned), run.prompts(prompts, *JUDGED), run.config.llm, run.config.device)
+    judged = run.prompts(prompts, run.config.evaluation.split)
+    found = score(run.model(tuned), judged, run.config.llm, run.config.device)
     draft.write(SCORES, with_method(found, method))
