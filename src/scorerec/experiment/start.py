@@ -18,7 +18,7 @@ from scorerec.experiment.config import load_experiment
 
 _PRESET = "quickstart"
 _REASONS = {
-    "preset": "small models of this project's own, minutes on two cores; ml-1m-paper names the paper's",
+    "preset": "minutes on two cores: a first look. For more, raise llm.max_train_rows, corpus.max_test_users",
     "prompt.domain": "what prompts call an item: item, movie, game or book",
     "data.path": "folder of the files",
 }
