@@ -38,7 +38,7 @@ from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import TokenIds
 from scorerec.llm.fit import Trainer
 from scorerec.llm.pretrained import smollm2_shape
-from scorerec.llm.rows import LabelledPrompts, labelled_prompts
+from scorerec.llm.rows import Draw, LabelledPrompts, labelled_prompts
 from scorerec.llm.trees import bundles, pack_rows
 from scorerec.llm.tune import ready
 from scorerec.llm.vocabulary import train_tokenizer
@@ -79,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scorerec-benchmark-") as folder:
         stage = f"prompts-{given.method}"
         run = Runner(stages_of(config), config, given.out or Path(folder)).made("corpus", stage)
-        rows = labelled_prompts(run.artifact(stage).table(PROMPTS), run.targets("train"), "train", None, 0)
+        rows = labelled_prompts(run.artifact(stage).table(PROMPTS), run.targets("train"), "train", Draw(None), 0)
         places = of_whole_users(run, given.rows)
     result = Measurement(given, config.llm, rows, places).told(Console(width=130))
     if given.json:

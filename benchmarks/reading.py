@@ -31,6 +31,7 @@ from scorerec.experiment.stages.judged import with_users
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import PromptGroup, Scorer
 from scorerec.text.exchange import names_target
+from scorerec.text.prompts import mark
 from scorerec.text.segments import Segment, place_of_target
 from scorerec.text.verdicts import Verdict, verdict
 
@@ -106,7 +107,7 @@ def looks(run: Run, method: str, model: str, most: int, split: str) -> Iterator[
     asked = prompts.take(pc.index_in(drawn[TARGET_ID], prompts[TARGET_ID].combine_chunks()))
     shown = scorer.encoder.as_read(read_prompts(asked))
     users = np.array(drawn[USER_ID].to_pylist())
-    changes: dict[str, Callable[[int], Changed]] = {"target named": lambda place: with_target(shown[place])}
+    changes: dict[str, Callable[[int], Changed]] = {"target named": lambda place: with_target(shown[place], run)}
     counts = counted(run, method, drawn[TARGET_ID])
     if counts:
         changes["liked and not, exchanged"] = lambda place: exchanged(shown[place], counts[place], run)
@@ -119,13 +120,15 @@ def looks(run: Run, method: str, model: str, most: int, split: str) -> Iterator[
             yield Look(what, users[list(found)], before.p_yes, after.p_yes, towards)
 
 
-def with_target(segments: list[Segment]) -> Changed:
+def with_target(segments: list[Segment], run: Run) -> Changed:
     """Return a prompt with the target in place of the last evidence title; None where it shows none, or names it."""
+    config = run.config.prompt
     target = segments[place_of_target(segments)]
     places = [place for place, part in enumerate(segments) if part.kind == "evidence"]
     if not places or names_target(segments):
         return None
     last = segments[places[-1]]._replace(text=target.text, item_id=target.item_id)
+    last = mark(last, config.words) if config.evidence_window == "marked" else last
     return [*segments[: places[-1]], last, *segments[places[-1] + 1 :]], 1
 
 

@@ -26,7 +26,7 @@ from scorerec.core.tables import PROMPTS
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.optimise import Optimiser
 from scorerec.llm.quiet import quiet_transformers
-from scorerec.llm.rows import labelled_prompts
+from scorerec.llm.rows import Draw, labelled_prompts
 from scorerec.nn.batching import batches_by_length, pad
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import embedded_folder
@@ -192,8 +192,8 @@ def train_encoder_scorer(
     """
     config, start = configs.tuning, time.perf_counter()
     table = PROMPTS.check(prompts)
-    train = labelled_prompts(table, labels, "train", config.max_train_rows, seed)
-    valid = labelled_prompts(table, labels, "valid", config.max_valid_rows, seed)
+    train = labelled_prompts(table, labels, "train", Draw(config.max_train_rows), seed)
+    valid = labelled_prompts(table, labels, "valid", Draw(config.max_valid_rows), seed)
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(seed, "encoder scorer"))
         folder = embedded_folder() if config.model == "embedded:minilm" else config.model

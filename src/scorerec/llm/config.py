@@ -136,7 +136,15 @@ class LLMConfig(OptimiserConfig):
     max_train_rows: int | None = Field(
         None,
         ge=2,
-        description="training rows, drawn at random (by whole histories where prompts share them); None: all",
+        description="training rows, drawn at random (in runs of one history where prompts share them); None: all",
+    )
+    named_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: not value,
+        description="share of them that is drawn among those whose evidence names the target, as far as there are any "
+        "(among the runs that have such a row): else few rows teach what evidence means",
     )
 
     selections_per_epoch: int = Field(1, ge=1, description="how often validation AUC is computed; the best is kept")

@@ -38,9 +38,10 @@ class PromptConfig(Config):
         description="wording of what is asked of the LM: the paper's, or a short one to be gone on with",
     )
     evidence_titles: int = Field(20, ge=1, description="titles of each similar user")
-    evidence_window: Literal["latest", "target"] = Field(
+    evidence_window: Literal["latest", "target", "marked"] = Field(
         "latest",
-        description="which: the most recent ones; or, of a user who liked the target, those up to the target",
+        description="which: the most recent ones; or, of a user who liked the target, those up to the target; marked: "
+        "likewise, and the target is said to be the one in question",
     )
     behaviour_titles: int = Field(50, ge=1, description="most recent titles of a behaviour that retrievers read")
 
@@ -187,7 +188,7 @@ class Prompter:
 
     def latest_of_other(self, item_ids: Sequence[str], target: str) -> Sequence[str]:
         """Return the titles of a similar user that travel in a prompt, oldest first."""
-        if self.config.evidence_window == "target" and target in item_ids:
+        if self.config.evidence_window != "latest" and target in item_ids:
             item_ids = item_ids[: len(item_ids) - list(reversed(item_ids)).index(target)]
         return _latest(item_ids, self.config.evidence_titles)
 

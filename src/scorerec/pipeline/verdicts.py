@@ -25,6 +25,7 @@ from scorerec.core.columns import (
     ITEM_ID,
     ITEM_IDS,
     LABEL,
+    N_RATERS,
     QUERY_ID,
     ROW_ID,
     SNAPSHOT,
@@ -185,6 +186,16 @@ class VerdictCounter:
             likeness = generator(self._draw, "random verdicts", target_id).random(len(raters))
         order = np.lexsort((-np.arange(len(raters)), -likeness))[: self._n_similar]
         return raters[order[likeness[order] > 0]]
+
+
+def targets_judged(verdicts: pa.Table) -> set[str]:
+    """Return the target_ids that others are known to have rated.
+
+    Args:
+        verdicts: VERDICTS.
+    """
+    rated: set[str] = set(verdicts.filter(pc.greater(verdicts[N_RATERS], 0))[TARGET_ID].to_pylist())
+    return rated
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[dict[str, int], Integers]:

@@ -22,8 +22,9 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.experiment.stand_ins import machine, stand_ins
+from scorerec.llm.rows import targets_named
 from scorerec.pipeline.forms.registry import FORMS
-from scorerec.pipeline.named import targets_judged, targets_named
+from scorerec.pipeline.verdicts import targets_judged
 from scorerec.reproduce.plan import ITEM_MEAN, WITH_CI, WITHOUT_CI, Row
 from scorerec.reproduce.records import (
     Part,
@@ -188,7 +189,7 @@ def _named(run: Run, key: str, rows: JudgedRows, method: str) -> Part | None:
 
     A verdict names it where others are known to have rated it.
     """
-    named = targets_named(run.table(f"prompts-{key}", PROMPTS), run.config.llm)
+    named = targets_named(run.table(f"prompts-{key}", PROMPTS), run.config.llm.budget)
     told = run.artifact(f"prompts-{key}").manifest["inputs"]
     if FORMS["verdicts"].stage in told:
         named |= targets_judged(run.table(FORMS["verdicts"].stage, VERDICTS))

@@ -121,7 +121,10 @@ def augmented(
 
 
 def others_titles(
-    evidence: Sequence[tuple[str, Sequence[str]]], describer: Describer, words: DomainWords
+    evidence: Sequence[tuple[str, Sequence[str]]],
+    describer: Describer,
+    words: DomainWords,
+    marked: str | None = None,
 ) -> list[Segment]:
     """Return what similar users liked, as P^s tells it behind the history.
 
@@ -129,6 +132,7 @@ def others_titles(
         evidence: (behaviour_id, its item ids, oldest first), the most useful behaviour first.
         describer: writes the titles.
         words: the words of the domain.
+        marked: an item that is said to be the one in question wherever it is among theirs.
 
     Raises:
         DataError: an item has no description, or a behaviour is given twice.
@@ -139,10 +143,16 @@ def others_titles(
     opening = f". Other users with similar preferences have {words.liked_by_others} the {words.plural}: ["
     for behaviour_id, item_ids in evidence:
         segments.append(_wording(opening, behaviour_id))
-        segments.extend(_titles("evidence", item_ids, describer, behaviour_id))
+        titles = _titles("evidence", item_ids, describer, behaviour_id)
+        segments.extend(mark(part, words) if part.item_id == marked else part for part in titles)
         segments.append(_wording("]", behaviour_id))
         opening = ", ["
     return segments
+
+
+def mark(title: Segment, words: DomainWords) -> Segment:
+    """Return a title that is said to be the one in question."""
+    return title._replace(text=f"{title.text} (the {words.singular} in question)")
 
 
 def without_behaviours(segments: Sequence[Segment], behaviour_ids: Collection[str]) -> list[Segment]:

@@ -20,7 +20,7 @@ from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import PromptEncoder, read_prompts
 from scorerec.llm.fit import Trainer
 from scorerec.llm.launch import TableFolders, tune_together
-from scorerec.llm.rows import labelled_prompts
+from scorerec.llm.rows import Draw, labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import note_settings, ready, tune
 from scorerec.pipeline.forms.titles import Titles
@@ -119,7 +119,7 @@ def _gradients(
         for name, weight in backbone.model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(weight, std=0.1)
-    train, valid = (labelled_prompts(prompts, targets, split, None, 0) for split in ("train", "valid"))
+    train, valid = (labelled_prompts(prompts, targets, split, Draw(None), 0) for split in ("train", "valid"))
     trainer = Trainer(backbone, config, train, valid, seed=0)
     rows = trainer.scorer.encoder.encode(train.prompts)
     first = [np.arange(start, start + config.batch_size) for start in range(0, 8, config.batch_size)]

@@ -16,7 +16,7 @@ from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.fit import Trainer
-from scorerec.llm.rows import labelled_prompts
+from scorerec.llm.rows import Draw, labelled_prompts
 from scorerec.llm.score import score
 from scorerec.llm.tune import tune
 
@@ -190,7 +190,8 @@ def test_label_and_teacher_are_mixed_by_its_share(tiny_lm: Path, world: World) -
     config = FULL.model_copy(update={"teacher": 0.25, "loss": "two-logit"})
     backbone = load_backbone(tiny_lm, device="cpu")
     parts = [
-        labelled_prompts(prompts, taught(labels, np.full(120, 0.6)), split, None, 0) for split in ("train", "valid")
+        labelled_prompts(prompts, taught(labels, np.full(120, 0.6)), split, Draw(None), 0)
+        for split in ("train", "valid")
     ]
     trainer = Trainer(backbone, config, *parts, seed=0)
     rows = trainer.scorer.encoder.encode(parts[0].prompts)
@@ -213,7 +214,7 @@ def test_rows_of_a_query_are_drawn_in_runs_so_that_many_queries_are_learned_from
     shuffled = labels.take(np.random.default_rng(0).permutation(120))
 
     def drawn(together: int) -> list[int]:
-        rows = labelled_prompts(prompts, shuffled, "train", 20, seed=3, together=together)
+        rows = labelled_prompts(prompts, shuffled, "train", Draw(20, together), seed=3)
         queries = [asked[str(segments)] for segments in rows.prompts]
         assert len(queries) == 20
         return sorted(np.unique(queries, return_counts=True)[1].tolist())

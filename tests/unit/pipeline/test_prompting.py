@@ -122,6 +122,15 @@ def test_titles_up_to_the_target_where_a_similar_user_liked_it_and_the_latest_ot
     assert evidence == [("dan", "c"), ("dan", "b"), ("cat", "e"), ("cat", "d")]
 
 
+def test_a_similar_users_mention_of_the_target_can_be_marked() -> None:
+    writer = prompter(evidence_titles=2, evidence_window="marked")
+    titles = Titles(writer, contexts_of(("t", 1, "dan"), ("t", 2, "cat")), {"dan": ["a", "b", "d"], "cat": ["a", "e"]})
+    shown = segments_in(writer.with_evidence(targets_of(("t", "u", "b")), QUERY, [titles]))["t"]
+    marked = [part.item_id for part in shown if part.text.endswith("(the movie in question)")]
+    assert marked == ["b"]
+    assert [part.item_id for part in shown if part.kind == "evidence"] == ["a", "b", "a", "e"]
+
+
 @given(
     history=st.lists(st.sampled_from("abcde"), max_size=8),
     behaviours=st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=6), max_size=4),

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorerec.core.tables import INTERACTIONS, QUERIES, SPLITS, TARGETS
+from scorerec.core.tables import INTERACTIONS, QUERIES, SPLITS, TARGETS, VERDICTS
 from scorerec.data.corpus import CorpusConfig, build_corpus
-from scorerec.pipeline.verdicts import VerdictCounter
+from scorerec.pipeline.verdicts import VerdictCounter, targets_judged
 
 DAY = 86_400
 
@@ -182,3 +182,8 @@ def test_a_time_decides_who_counts() -> None:
     moved = [row._replace(second=59) if (row.user, row.item) == ("cat", "y") else row for row in STORY]
     assert verdicts(STORY)[7] == (2, 1, 2, 1)
     assert verdicts(moved)[7] == (3, 2, 2, 1)
+
+
+def test_verdicts_of_nobody_tell_nothing() -> None:
+    rows = [dict(zip(VERDICTS.columns.names, row, strict=True)) for row in (("a", 3, 0, 0, 0), ("b", 0, 0, 0, 0))]
+    assert targets_judged(pa.Table.from_pylist(rows, VERDICTS.columns)) == {"a"}

@@ -39,8 +39,8 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
+from scorerec.llm.rows import targets_named
 from scorerec.pipeline.forms.registry import PAPER_FORM
-from scorerec.pipeline.named import targets_named
 
 _REPORTING = ("data", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
 
@@ -97,7 +97,7 @@ def report(run: Run, draft: Draft) -> None:
 
 
 def _compared(run: Run, rows: JudgedRows) -> Comparison:
-    named = targets_named(run.table("prompts-score", PROMPTS), run.config.llm)
+    named = targets_named(run.table("prompts-score", PROMPTS), run.config.llm.budget)
     is_named = np.array([target in named for target in rows.target_ids], bool)
     slices = [*warm_and_cold(rows, run.interactions), *_history_and_popularity(run, rows)]
     slices += [Slice(NAMED, is_named)] if is_named.any() else []

@@ -39,5 +39,6 @@ class Titles:
         """Return what is shown for a target."""
         full = [(name, self._behaviours[name]) for name in self._chosen.get(asked.target_id, [])]
         evidence = [(name, self._prompter.latest_of_other(items, asked.item_id)) for name, items in full]
-        segments = others_titles(evidence, self._prompter.describer, self._prompter.words)
+        marked = asked.item_id if self._prompter.config.evidence_window == "marked" else None
+        segments = others_titles(evidence, self._prompter.describer, self._prompter.words, marked)
         return Shown(segments, sum(len(items) for _, items in full))
