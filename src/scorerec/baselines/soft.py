@@ -18,7 +18,7 @@ from scorerec.core.tables import PROMPTS
 from scorerec.crm.registry import load_crm
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig
-from scorerec.llm.rows import Draw, LabelledPrompts, labelled_prompts
+from scorerec.llm.rows import LabelledPrompts, draw_of, labelled_prompts
 
 _SHAPE = "projector.json"
 Own = TypeVar("Own")
@@ -53,8 +53,10 @@ class Material(NamedTuple):
     def rows(self, config: LLMConfig, seed: int) -> tuple[LabelledPrompts, LabelledPrompts]:
         """Return the training and the validation rows."""
         table = PROMPTS.check(self.prompts)
-        train = labelled_prompts(table, self.labels, "train", Draw(config.max_train_rows), seed)
-        return train, labelled_prompts(table, self.labels, "valid", Draw(config.max_valid_rows), seed)
+        train, valid = (
+            labelled_prompts(table, self.labels, split, draw_of(config, split), seed) for split in ("train", "valid")
+        )
+        return train, valid
 
 
 def marks(inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:

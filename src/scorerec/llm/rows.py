@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,13 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import LABEL, P_YES, QUERY_ID, SPLIT, TARGET_ID
+from scorerec.core.columns import LABEL, P_YES, SEGMENTS, SPLIT, TARGET_ID
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import generator
+from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts
-from scorerec.text.budget import Budget, fit
+from scorerec.text.budget import Budget, fit, window_start
 from scorerec.text.exchange import names_target
 from scorerec.text.segments import Segment
+
+Integers = npt.NDArray[np.int64]
 
 
 class LabelledPrompts(NamedTuple):
@@ -37,17 +41,25 @@ class Draw(NamedTuple):
 
     Attributes:
         most_rows: so many are drawn; the same ones for every method whose draw is the same. None: all rows are there.
-        together: so many rows of one query are drawn together (labels then tell it), so that they share a history; not
-            all of them, for a few users would be all that is learned from.
+        together: rows whose histories begin alike are drawn in runs of up to so many, so that they share prompts'
+            beginnings; not all of them, for a few users would be all that is learned from.
         named_share: share of the rows that comes from runs of ``together`` in which evidence names a target, as far as
             there are such runs.
-        shown: what of its evidence a model is shown; its limit of tokens is left out.
+        shown: what of its history and evidence a model is shown; its limit of tokens is left out.
     """
 
     most_rows: int | None
     together: int = 1
     named_share: float = 0.0
     shown: Budget = Budget()
+
+
+def draw_of(config: LLMConfig, split: str) -> Draw:
+    """Return the draw of a part: the same for every method with these settings, however it reads them."""
+    together = config.pack_branches if config.share_prefixes else 1
+    if split == "valid":
+        return Draw(config.max_valid_rows, together, shown=config.budget)
+    return Draw(config.max_train_rows, together, config.named_share, config.budget)
 
 
 def labelled_prompts(prompts: pa.Table, labels: pa.Table, split: str, draw: Draw, seed: int) -> LabelledPrompts:
@@ -65,20 +77,6 @@ def labelled_prompts(prompts: pa.Table, labels: pa.Table, split: str, draw: Draw
     """
     rows = labels.filter(pc.equal(labels[SPLIT], split))
     place = {name: index for index, name in enumerate(prompts[TARGET_ID].to_pylist())}
-    if draw.most_rows is not None and rows.num_rows > draw.most_rows:
-        rng = generator(seed, "llm", split, "rows")
-        order, run = _in_runs(rows, draw.together, rng)
-        if draw.named_share:
-            known = prompts.take([place[name] for name in rows[TARGET_ID].to_pylist() if name in place])
-            is_named = np.isin(rows[TARGET_ID].to_pylist(), list(targets_named(known, draw.shown)))
-            order = _named_first(order, np.isin(run, run[is_named]), draw)
-        rows = rows.take(np.sort(order[: draw.most_rows]))
-    answers = rows[LABEL].to_numpy().astype(np.int64)
-    if set(answers.tolist()) != {0, 1}:
-        raise DataError(
-            f"part {split!r}: wanted rows with label 0 and rows with label 1, came "
-            f"{rows.num_rows} rows with labels {sorted(set(answers.tolist()))}; check the split and the labels"
-        )
     names = rows[TARGET_ID].to_pylist()
     missing = [name for name in names if name not in place]
     if missing:
@@ -86,8 +84,18 @@ def labelled_prompts(prompts: pa.Table, labels: pa.Table, split: str, draw: Draw
             f"part {split!r}: {len(missing)} of {len(names)} rows have no prompt, such as {missing[0]!r}; "
             "write the prompts of all training and validation targets"
         )
+    asked = prompts.take([place[name] for name in names])
+    if draw.most_rows is not None and rows.num_rows > draw.most_rows:
+        drawn = np.sort(_drawn(asked, draw, generator(seed, "llm", split, "rows")))
+        rows, asked = rows.take(drawn), asked.take(drawn)
+    answers = rows[LABEL].to_numpy().astype(np.int64)
+    if set(answers.tolist()) != {0, 1}:
+        raise DataError(
+            f"part {split!r}: wanted rows with label 0 and rows with label 1, came "
+            f"{rows.num_rows} rows with labels {sorted(set(answers.tolist()))}; check the split and the labels"
+        )
     expected = rows[P_YES].to_numpy() if split == "train" and P_YES in rows.column_names else None
-    return LabelledPrompts(read_prompts(prompts.take([place[name] for name in names])), answers, expected)
+    return LabelledPrompts(read_prompts(asked), answers, expected)
 
 
 def targets_named(prompts: pa.Table, shown: Budget) -> set[str]:
@@ -104,27 +112,37 @@ def targets_named(prompts: pa.Table, shown: Budget) -> set[str]:
     return {name for name, is_named in zip(names, named, strict=True) if is_named}
 
 
-def _in_runs(
-    rows: pa.Table, length: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the places of the rows in an order that is drawn, (N,), and the run of each row, (N,).
-
-    A run is up to so many rows of one query; its rows stand together.
-    """
-    if length == 1:
-        return rng.permutation(rows.num_rows), np.arange(rows.num_rows)
-    query = rows[QUERY_ID].combine_chunks().dictionary_encode().indices.to_numpy()
-    by_query = np.argsort(query, kind="stable")
-    is_first = np.append(True, np.diff(query[by_query]) != 0)
-    nth = np.arange(len(query)) - np.maximum.accumulate(np.where(is_first, np.arange(len(query)), 0))
-    run = np.empty(len(query), np.int64)
-    run[by_query] = np.cumsum(is_first | (nth % length == 0)) - 1
-    return by_query[np.argsort(rng.permutation(run.max() + 1)[run[by_query]], kind="stable")], run
+def _drawn(prompts: pa.Table, draw: Draw, rng: np.random.Generator) -> Integers:
+    """Return the places of the rows that are drawn."""
+    order = rng.permutation(prompts.num_rows)
+    run = np.arange(prompts.num_rows)
+    if draw.together > 1:
+        run = _runs(prompts, draw.together, draw.shown)
+        order = np.argsort(order[run], kind="stable")
+    if draw.named_share:
+        is_named = np.isin(prompts[TARGET_ID].to_pylist(), list(targets_named(prompts, draw.shown)))
+        is_rich = np.isin(run, run[is_named])[order]
+        n_rich = round(draw.named_share * (draw.most_rows or 0))
+        order = np.concatenate([order[is_rich][:n_rich], order[~is_rich], order[is_rich][n_rich:]])
+    return order[: draw.most_rows]
 
 
-def _named_first(order: npt.NDArray[np.int64], is_rich: npt.NDArray[np.bool_], draw: Draw) -> npt.NDArray[np.int64]:
-    """Return an order of rows, (N,), that begins with the share of rich ones and goes on with the others."""
-    assert draw.most_rows is not None
-    rich, others = order[is_rich[order]], order[~is_rich[order]]
-    n_rich = round(draw.named_share * draw.most_rows)
-    return np.concatenate([rich[:n_rich], others, rich[n_rich:]])
+def _runs(prompts: pa.Table, length: int, shown: Budget) -> Integers:
+    """Return the number of each prompt's run, (N,): of up to so many whose shown histories begin with one title."""
+    histories: list[list[str]] = []
+    segments = prompts[SEGMENTS].combine_chunks()
+    parts = segments.flatten()
+    is_own = pc.equal(parts.field("kind"), "history")
+    owner = np.repeat(np.arange(len(segments)), pc.list_value_length(segments))[is_own.to_numpy(zero_copy_only=False)]
+    titles = parts.field("item_id").filter(is_own).to_pylist()
+    for start, end in pairwise(np.searchsorted(owner, np.arange(len(segments) + 1)).tolist()):
+        most = end - start if shown.history_titles is None else shown.history_titles
+        histories.append(titles[start + window_start(end - start, most, shown.history_step) : end])
+    order = sorted(range(len(histories)), key=histories.__getitem__)
+    run, number, count = np.empty(len(order), np.int64), -1, length
+    before: list[str] = []
+    for row in order:
+        if count == length or histories[row][:1] != before[:1]:
+            number, count = number + 1, 0
+        run[row], count, before = number, count + 1, histories[row]
+    return run

@@ -28,7 +28,7 @@ from scorerec.llm.fit import Course, Trainer
 from scorerec.llm.lora import attach_lora, save_adapter
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.reading import why_whole
-from scorerec.llm.rows import Draw, labelled_prompts
+from scorerec.llm.rows import draw_of, labelled_prompts
 from scorerec.llm.score import tuned_backbone, tuned_config
 from scorerec.nn.checkpoints import Checkpoint
 from scorerec.nn.devices import use_threads
@@ -77,10 +77,8 @@ def tune(
     if config.tune == "none":
         return facts
     table = PROMPTS.check(prompts)
-    judged = Draw(config.max_valid_rows, config.pack_branches if config.share_prefixes else 1)
-    learned = Draw(config.max_train_rows, judged.together, config.named_share, config.budget)
     train, valid = (
-        labelled_prompts(table, labels, split, draw, seed) for split, draw in (("train", learned), ("valid", judged))
+        labelled_prompts(table, labels, split, draw_of(config, split), seed) for split in ("train", "valid")
     )
     with own_randomness(backbone, seed):
         trained = ready(backbone, config)

@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
-from scorerec.llm.encode import read_prompts
 from scorerec.llm.fit import Trainer
 from scorerec.llm.rows import Draw, labelled_prompts
 from scorerec.llm.score import score
@@ -205,22 +204,3 @@ def test_label_and_teacher_are_mixed_by_its_share(tiny_lm: Path, world: World) -
 def test_a_teacher_who_said_nothing_is_missed(tiny_lm: Path, world: World, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"llm\.teacher: wanted what a teacher expects of each training row"):
         tune(load_backbone(tiny_lm, device="cpu"), *world, FULL.model_copy(update={"teacher": 1.0}), tmp_path, seed=0)
-
-
-def test_rows_of_a_query_are_drawn_in_runs_so_that_many_queries_are_learned_from(world: World) -> None:
-    prompts, labels = world
-    names = labels["query_id"].to_pylist()
-    asked = dict(zip(map(str, read_prompts(prompts)), names, strict=True))
-    shuffled = labels.take(np.random.default_rng(0).permutation(120))
-
-    def drawn(together: int) -> list[int]:
-        rows = labelled_prompts(prompts, shuffled, "train", Draw(20, together), seed=3)
-        queries = [asked[str(segments)] for segments in rows.prompts]
-        assert len(queries) == 20
-        return sorted(np.unique(queries, return_counts=True)[1].tolist())
-
-    assert max(np.unique(names, return_counts=True)[1]) == 4
-    assert drawn(together=4) == drawn(together=16) == [4] * 5
-    in_pairs = drawn(together=2)
-    assert set(in_pairs) == {2, 4}
-    assert len(in_pairs) > 5
