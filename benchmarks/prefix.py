@@ -103,7 +103,7 @@ class Measurement:
     def __init__(self, given: argparse.Namespace, config: LLMConfig, rows: LabelledPrompts, places: np.ndarray):
         self.given, self.device = given, choose_device(given.device)
         lora = config.lora if config.tune == "lora" else LoRAConfig(rank=16, dropout=0)
-        self.config = config.model_copy(update={"tune": "lora", "lora": lora, "loss": "two-logit"})
+        self.config = config.model_copy(update={"tune": "lora", "lora": lora, "loss": "two-logit", "teacher": 0.0})
         self.tokenizer, self.model = loaded(given.model, rows)
         self.rows = LabelledPrompts([rows.prompts[place] for place in places], rows.labels[places])
         scorer = self.trainer(torch.float32, share=True).scorer

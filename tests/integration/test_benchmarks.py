@@ -38,6 +38,7 @@ def test_what_sharing_saves_is_measured_at_equal_results(tmp_path: Path) -> None
     world = 'data.source={name="synthetic", n_users=60, n_items=50}'
     split = 'data.split={by="months", train=[0, 9], valid=[10, 10], test=[11, 11]}'
     changes = [f"--set={world}", f"--set={split}", "--rows=40", "--naive-rows=20", "--json", f"--model={tmp_path}"]
+    changes.append("--set=llm.lora.last_layers=1")  # there are two
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "prefix.py"), *changes], capture_output=True, text=True, check=False
     )

@@ -33,7 +33,10 @@ BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads 
 BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
-OF_BASIC = without("llm", "evidence_augmentation")  # of an LM whose prompts show nobody else
+_OF_EVIDENCE = ("evidence_augmentation", "named_share")
+OF_BASIC = without("llm", *_OF_EVIDENCE)  # of an LM whose prompts show nobody else
+# A baseline learns from labels, as it was published; and so does a bound, which its evidence tells the label.
+_BY_LABELS, _BASIC_BY_LABELS = without("llm", "teacher"), without("llm", "teacher", *_OF_EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -109,16 +112,18 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
     )
 
 
-def _augmented(key: str, others: Mapping[str, str] = MappingProxyType({})) -> tuple[Stage, ...]:
+def _augmented(key: str, others: Mapping[str, str] = MappingProxyType({}), llm: str = "llm") -> tuple[Stage, ...]:
     """Return the stages of a method whose prompts show evidence.
 
     Args:
         key: of the method.
         others: form -> the stage that fills it in place of SCORE's.
+        llm: the settings of the LM that count.
     """
     forms = {name: others.get(name, form.stage) for name, form in FORMS.items()}
     work, prompts = "language_model:augmented_prompts", f"prompts-{key}"
-    return _tuned_on(key, Stage(prompts, ("data", "corpus"), HISTORY, work, writes=_PROMPTS, seeded=False, forms=forms))
+    stage = Stage(prompts, ("data", "corpus"), HISTORY, work, writes=_PROMPTS, seeded=False, forms=forms)
+    return _tuned_on(key, stage, llm)
 
 
 _VERDICTS = (VERDICTS.name,)
@@ -139,7 +144,8 @@ def _variant(
     settings = ("evidence.n_context_users",) if choose != "shuffled" else ()
     stage = Stage(contexts, ("corpus", *reads), settings, f"variants:{choose}", given, (CONTEXTS.name,), seeded=seeded)
     own = {PAPER_FORM: stage} | ({"verdicts": _OTHER_VERDICTS[key]} if key in _OTHER_VERDICTS else {})
-    prompts = _augmented(key, {form: one.name for form, one in own.items()})
+    llm = _BY_LABELS if kind == "bound" else "llm"
+    prompts = _augmented(key, {form: one.name for form, one in own.items()}, llm)
     knows: Knowledge = "the label" if kind == "bound" else "own likes"
     return Method(key, label, kind, (*own.values(), *prompts), knows=knows)
 
@@ -159,7 +165,7 @@ def _of_baseline(kind: type[Baseline]) -> Iterator[Stage]:
         yield Stage(prompts, (*always, *kind.prompts_build_on), own, "baselines:prompts", writes=_PROMPTS, **common)
     reads = tuple(dict.fromkeys((*always, *kind.builds_on, prompts)))
     by = "encoder" if kind.trains == "encoder" else "lm"
-    of_lm = (OF_BASIC,) if kind.prompts_from in (None, BASIC) else ("llm",)
+    of_lm = (_BASIC_BY_LABELS if kind.prompts_from in (None, BASIC) else _BY_LABELS,)
     settings: tuple[str, ...] = (*own, *(BUDGET if by == "encoder" else of_lm))
     if kind.trains != "nothing":
         effort = "" if kind.trains == "policy" else f"tuned_{by}"  # how often a policy asks is not known before

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.methods import BUDGET
+from scorerec.experiment.plan import ALL_STAGES
 from scorerec.experiment.settings import UndeclaredError, View, identity_of, without
 
 CONFIG = ExperimentConfig.model_validate(
@@ -102,3 +104,12 @@ def test_a_section_that_is_as_before_it_was_there_is_written_nowhere() -> None:
     )
     assert changed["verdicts"]["n_similar"] == 3
     assert changed["evidence"]["forms"] == ["verdicts"]
+
+
+def test_what_learns_by_labels_has_no_teacher_whatever_the_others_have() -> None:
+    config = load_experiment("quickstart-toy", ["llm.teacher=0.5"])
+    by_labels = {f"tuned-{key}" for key, kind in BASELINES.items() if kind.trains != "nothing"} | {"tuned-oracle"}
+    trained = [stage for stage in ALL_STAGES if stage.name.startswith("tuned-") and "encoder" not in stage.name]
+    seen = {stage.name: View(config, stage.settings, stage.name, set()).llm.teacher for stage in trained}
+    assert {name for name, teacher in seen.items() if teacher == 0} == by_labels & seen.keys()
+    assert {"tuned-llm", "tuned-score", "tuned-titles", "tuned-random"} <= {name for name in seen if seen[name] == 0.5}

@@ -80,6 +80,18 @@ def test_a_table_has_the_rows_that_say_something_of_their_own_of_its_forms() -> 
                                       'evidence.forms=["verdicts"]', *row.changes])  # fmt: skip
 
 
+def test_what_decides_who_is_found_is_told_in_titles_where_other_forms_do_not_depend_on_it() -> None:
+    titles = 'evidence.forms=["titles"]'
+    for row in (*rows_of("table3", forms=["verdicts"]), *rows_of("fig4", retune=True, forms=["verdicts"])):
+        if row.method == "score":
+            assert titles in row.changes
+            assert row.label.endswith(", in titles")
+    by_key = {row.key: row for row in rows_of("table3", forms=["verdicts"])}
+    assert by_key["titles"].label == "SASRec, SCORE, in titles"
+    assert "score" not in by_key
+    assert {row.key for row in TABLE_3} <= {row.key for row in rows_of("table3")}
+
+
 def test_a_table_that_is_not_there() -> None:
     assert all(rows_of(table) or table in ("signal", "fig5") for table in TABLES)
     with pytest.raises(ConfigError, match="no 'table9' to reproduce; there are table2, table3"):
