@@ -92,6 +92,13 @@ class Corpus:
     queries: pa.Table
     targets: pa.Table
 
+    @property
+    def without_history(self) -> dict[str, float]:
+        """Part -> the share of its rows that are asked without a history: nobody can be like their user."""
+        rows = pl.DataFrame(self.targets).join(pl.DataFrame(self.queries), on=QUERY_ID)
+        shares = rows.group_by(SPLIT).agg((pl.col(ITEM_IDS).list.len() == 0).mean()).rows()
+        return {part: round(float(share), 4) for part, share in sorted(shares)}
+
 
 def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
     """Build the three tables from INTERACTIONS; every interaction is a target, up to the limits of ``config``."""

@@ -132,7 +132,8 @@ class Reproduction:
     def make(self, jobs: Iterable[Job]) -> dict[str, str]:
         """Make the records of these jobs that are not kept; return row -> why it failed."""
         records = self.records()
-        wanted = [job for job in dict.fromkeys(jobs) if not self.is_kept(job, records)]
+        by_record = {(job.row.key, job.seed): job for job in jobs}  # tables may call one row by two names
+        wanted = [job for job in by_record.values() if not self.is_kept(job, records)]
         known = {key: record.seconds for (key, _), record in records.items()}
         failures: dict[str, str] = {}
         took: list[float] = []

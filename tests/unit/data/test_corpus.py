@@ -261,6 +261,13 @@ def test_a_visit_is_known_by_what_was_liked_before_it() -> None:
     assert visits.queries.num_rows == 3  # u's two visits, and w's
 
 
+def test_rows_without_a_history_are_counted_by_part() -> None:
+    rows = build_corpus(interactions(ROWS), CorpusConfig())
+    assert rows.without_history == {"test": 0.0, "train": 0.75, "valid": 0.0}  # u's first, and two of w, who likes late
+    visits = build_corpus(interactions(ROWS), CorpusConfig(history="visit", visit_pause=2 * DAY))
+    assert visits.without_history == {"test": 0.0, "train": 1.0, "valid": 1.0}  # of one sitting
+
+
 some_row = st.tuples(st.sampled_from("uvw"), st.sampled_from("abcdef"), st.integers(0, 1), st.integers(0, 40))
 
 

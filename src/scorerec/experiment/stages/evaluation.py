@@ -42,7 +42,10 @@ from scorerec.experiment.stand_ins import machine, stand_ins
 from scorerec.llm.rows import targets_named
 from scorerec.pipeline.forms.registry import PAPER_FORM
 
-_REPORTING = ("data", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
+_REPORTING = (
+    *("data", "corpus", "crm", "neighbours", "car", "assessments", "sare"),
+    *("backbone", "tuned-llm", "tuned-score"),
+)
 
 
 def report(run: Run, draft: Draft) -> None:

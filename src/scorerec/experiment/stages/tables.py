@@ -24,12 +24,22 @@ def data(run: Run, draft: Draft) -> None:
     draft.facts.update(prepared.notes)
 
 
+_MANY_WITHOUT_HISTORY = 0.1
+
+
 def corpus(run: Run, draft: Draft) -> None:
     """Write down whose behaviours may be retrieved, from which histories is asked, and for which items."""
     built = build_corpus(run.interactions, run.config.corpus)
     draft.write(BEHAVIOURS, built.behaviours)
     draft.write(QUERIES, built.queries)
     draft.write(TARGETS, built.targets)
+    shares = draft.facts["without_history"] = built.without_history
+    draft.facts["warnings"] = [
+        f"{share:.0%} of the {part} rows are asked without a history, so that nobody can be found for them (beside "
+        f"corpus.history={run.config.corpus.history!r}, users who are new)"
+        for part, share in shares.items()
+        if share > _MANY_WITHOUT_HISTORY
+    ]
 
 
 def references(run: Run, draft: Draft) -> None:
