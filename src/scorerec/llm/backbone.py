@@ -57,6 +57,11 @@ class Backbone:
         """Whether this is the small LM that a run trains itself."""
         return bool(getattr(self.model.config, TOY_MARK, False))
 
+    @property
+    def positions(self) -> int | None:
+        """Tokens that the model reads at most, by its configuration; None where that does not say."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
     def describe(self) -> str:
         """Return one line for reports."""
         if self.is_toy:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scorerec.core.columns import SEGMENTS
+from scorerec.core.errors import ModelError
 from scorerec.llm.answers import Answers, resolve_answers
 from scorerec.text.budget import Budget, Fitted, TokenCounter, fit
 from scorerec.text.segments import Segment, render
@@ -51,11 +52,13 @@ class PromptEncoder:
         tokenizer: of the backbone.
         budget: titles and users that are shown; ``tokens`` counts everything, template included.
         chat_template: False leaves the template of the tokenizer alone.
+        positions: tokens that the model reads at most; None: no limit is known.
     """
 
-    def __init__(self, tokenizer: Any, budget: Budget, chat_template: bool = True):
+    def __init__(self, tokenizer: Any, budget: Budget, chat_template: bool = True, positions: int | None = None):
         self.tokenizer = tokenizer
         self.budget = budget
+        self.positions = positions
         self.has_template = chat_template and bool(getattr(tokenizer, "chat_template", None))
         self._opening = [] if self.has_template else _opening_tokens(tokenizer)
 
@@ -70,13 +73,16 @@ class PromptEncoder:
 
         Raises:
             ConfigError: wording and target alone are longer than the budget.
+            ModelError: a prompt within the budget is longer than the model reads.
         """
         fitted, rows = self._fit(prompts)
-        return Encoded(
+        encoded = Encoded(
             rows,
             sum(row.dropped_history for row in fitted),
             sum(row.dropped_evidence for row in fitted),
         )
+        self._require_room(encoded)
+        return encoded
 
     def as_read(self, prompts: Sequence[Sequence[Segment]]) -> list[list[Segment]]:
         """Return the segments that are left of each prompt: what ``encode`` turns into tokens.
@@ -97,6 +103,16 @@ class PromptEncoder:
                 fitted[place] = fit(prompts[place], self._text_budget(limit), self._counter)
                 rows[place] = self._encode_texts([render(fitted[place].segments)])[0]
         return fitted, rows
+
+    def _require_room(self, encoded: Encoded) -> None:
+        """Refuse what a model would stumble over, or, worse, read without a word where it learned no positions."""
+        longest = int(encoded.lengths.max(initial=0))
+        if self.positions is not None and longest > self.positions:
+            limit = "not set" if self.budget.tokens is None else self.budget.tokens
+            raise ModelError(
+                f"llm.max_tokens is {limit}, the longest prompt has {longest} tokens, and this model has "
+                f"{self.positions} positions; set llm.max_tokens={self.positions} or less, and the oldest titles go"
+            )
 
     @cached_property
     def _counter(self) -> TokenCounter:

@@ -40,8 +40,8 @@ class Writer:
 
     def __init__(self, backbone: Backbone, max_new_tokens: int):
         self.backbone = backbone
-        positions = backbone.model.config.max_position_embeddings
-        self._encoder = PromptEncoder(backbone.tokenizer, Budget(tokens=max(1, positions - max_new_tokens)))
+        room = None if backbone.positions is None else max(1, backbone.positions - max_new_tokens)
+        self._encoder = PromptEncoder(backbone.tokenizer, Budget(tokens=room))
         ends = backbone.model.generation_config.eos_token_id
         self._ends = [ends] if isinstance(ends, int) else list(ends or ())
         self._settings = GenerationConfig(

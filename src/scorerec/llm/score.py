@@ -26,7 +26,7 @@ from scorerec.llm.reading import Reading, Trees, WholeRows, why_whole
 from scorerec.nn.devices import use_threads
 from scorerec.text.segments import Segment, to_rows
 
-_SLICE = 16_384  # prompts that are held as segments at once
+_SLICE = 16_384  # prompts that are held as segments, and read, at once
 
 
 class PromptGroup(NamedTuple):
@@ -62,7 +62,7 @@ class Scorer:
 
     def __init__(self, backbone: Backbone, config: LLMConfig):
         self.backbone = backbone
-        self.encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template)
+        self.encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template, backbone.positions)
         self.why_whole = why_whole(backbone) if config.share_prefixes else "they were not asked for"
         self.reading: Reading[Any, Any] = (WholeRows if self.why_whole else Trees)(backbone, config)
 
@@ -94,15 +94,12 @@ class Scorer:
         """Score PROMPTS; returns target_id, p_yes (float64) and n_tokens (int32), in the same order.
 
         Raises:
-            ModelError: a score is not a number.
+            ModelError: a prompt is longer than the model reads, or a score is not a number.
         """
-        names = prompts[TARGET_ID].to_pylist()
-        parts = [
-            self.score_groups([PromptGroup((), read_prompts(prompts.slice(start, _SLICE)))])[0]
-            for start in range(0, len(names), _SLICE)
-        ]
-        p_yes = np.concatenate([part.p_yes for part in parts]) if parts else np.zeros(0)
-        n_tokens = np.concatenate([part.n_tokens for part in parts]) if parts else np.zeros(0, np.int32)
+        slices = (prompts.slice(start, _SLICE) for start in range(0, prompts.num_rows, _SLICE))
+        encoded = [self.encoder.encode(read_prompts(part)) for part in slices]  # all, before anything is computed
+        p_yes = np.concatenate([np.zeros(0), *(self.p_yes(part.tokens) for part in encoded)])
+        n_tokens = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in encoded)])
         columns = [prompts[TARGET_ID], pa.array(p_yes, pa.float64()), pa.array(n_tokens, pa.int32())]
         return pa.table(columns, names=[TARGET_ID, P_YES, N_TOKENS])
 
@@ -112,7 +109,7 @@ class Scorer:
         What prompts begin with alike, of one group or of several, is computed once where they are read as trees.
 
         Raises:
-            ModelError: a score is not a number.
+            ModelError: a prompt is longer than the model reads, or a score is not a number.
         """
         whole = [[*group.prefix, *suffix] for group in groups for suffix in group.suffixes]
         encoded = self.encoder.encode(whole)

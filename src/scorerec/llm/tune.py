@@ -56,7 +56,7 @@ def tune(
 
     Raises:
         DataError: a part lacks rows of a class, or a row lacks its prompt.
-        ModelError: the model computed something that is not a number.
+        ModelError: a prompt is longer than the model reads, or it computed something that is not a number.
     """
     if config.threads is not None:
         use_threads(config.threads)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,7 +17,7 @@ from scorerec.baselines.config import CoLLMConfig, LLaRAConfig
 from scorerec.baselines.llara_training import _Curriculum, load_llara, train_llara
 from scorerec.baselines.soft import SoftConfigs
 from scorerec.baselines.virtual_tokens import with_virtual_tokens
-from scorerec.core.errors import ConfigError
+from scorerec.core.errors import ConfigError, ModelError
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.tune import tune
@@ -55,6 +58,17 @@ def test_they_compute_where_they_are_told_to(tiny_lm, material, tmp_path):
         train_llara(tiny_lm, material("marked"), SoftConfigs(CONFIG, LLaRAConfig()), tmp_path, seed=0, device="abacus")
     with pytest.raises(ConfigError, match="got 'abacus'"):
         train_collm(tiny_lm, material("featured"), SoftConfigs(CONFIG, PROJECTED), tmp_path, seed=0, device="abacus")
+
+
+def test_a_prompt_longer_than_the_model_reads_is_refused(tiny_lm, material, tmp_path):
+    short = tmp_path / "short"
+    shutil.copytree(tiny_lm, short)
+    config = json.loads((short / "config.json").read_text(encoding="utf-8"))
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 8}), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"8 positions; set llm\.max_tokens=8"):
+        train_llara(short, material("marked"), SoftConfigs(CONFIG, LLaRAConfig()), tmp_path, seed=0)
+    with pytest.raises(ModelError, match=r"8 positions; set llm\.max_tokens=8"):
+        train_collm(short, material("featured"), SoftConfigs(CONFIG, PROJECTED), tmp_path, seed=0)
 
 
 def test_collm_reads_its_vectors_and_leaves_the_language_model_alone(tiny_lm, material, tmp_path):

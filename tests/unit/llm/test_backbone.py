@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import BloomConfig, BloomForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from scorerec.core.errors import ConfigError, ModelError
-from scorerec.llm.backbone import load_backbone
+from scorerec.llm.backbone import Backbone, load_backbone
 from scorerec.nn.batching import pad
 
 
@@ -41,3 +42,11 @@ def test_only_the_last_logits_are_computed_and_they_are_exact(tiny_lm: Path) -> 
         for logits, row in zip(found, rows, strict=True):
             torch.testing.assert_close(logits, loaded.model(torch.tensor([row])).logits[0, -1])
     assert found.shape == (2, loaded.model.config.vocab_size)
+
+
+def test_positions_are_those_of_the_configuration_whatever_it_calls_them() -> None:
+    tiny = {"vocab_size": 10, "n_layer": 1, "n_head": 1}
+    known = GPT2LMHeadModel(GPT2Config(n_positions=32, n_embd=4, **tiny))
+    unknown = BloomForCausalLM(BloomConfig(hidden_size=4, **tiny))  # counts distances
+    found = [Backbone("tiny", "tiny", model, None, torch.device("cpu")).positions for model in (known, unknown)]
+    assert found == [32, None]

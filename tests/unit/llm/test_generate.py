@@ -64,3 +64,9 @@ def test_titles_go_where_the_model_reads_less(backbone: Backbone) -> None:
         Segment("target", "'Poor Film 2 (1982)'", "2"),
     ]
     assert Writer(backbone, 8).write([prompt])[0].tokens_in <= 32
+
+
+def test_a_model_that_names_no_positions_reads_all(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backbone, "positions", None)
+    prompt = [Segment("wording", "The user has " * 300)]
+    assert Writer(backbone, 2).write([prompt])[0].tokens_in > 300

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.core.tables import PROMPTS, SCORES
+from scorerec.llm import score as score_module
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts
@@ -97,6 +98,29 @@ def test_learned_positions_are_counted_from_the_first_real_token(tiny_lm: Path, 
     together = p_yes(score(tmp_path, world[0], CONFIG))
     assert np.ptp(alone) > 1e-3
     assert np.abs(together - alone).max() < 1e-5
+
+
+def test_a_prompt_longer_than_the_model_reads_is_refused_before_any_is_read(
+    tiny_lm: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_module, "_SLICE", 40)
+    loaded = load_backbone(tiny_lm, device="cpu")
+    lengths = Scorer(loaded, CONFIG).score(world[0])["n_tokens"].to_numpy()
+    longest, ordered = int(lengths.max()), world[0].take(np.argsort(lengths))
+    loaded.model.config.max_position_embeddings = longest
+    assert Scorer(loaded, CONFIG).score(ordered).num_rows == 120
+    loaded.model.config.max_position_embeddings = longest - 1
+    scorer = Scorer(loaded, CONFIG)
+    monkeypatch.setattr(scorer, "p_yes", lambda rows: pytest.fail("a prompt was read"))
+    asked = (
+        rf"max_tokens is 512, the longest prompt has {longest} tokens.* {longest - 1} positions; set llm.max_tokens="
+    )
+    with pytest.raises(ModelError, match=asked):
+        scorer.score(ordered)
+    with pytest.raises(ModelError, match=asked):
+        scorer.score_groups([PromptGroup((), [prompt]) for prompt in read_prompts(ordered)])
+    fitted = CONFIG.model_copy(update={"max_tokens": longest - 1})
+    assert Scorer(loaded, fitted).score(ordered)["n_tokens"].to_numpy().max() < longest
 
 
 def test_groups_score_as_their_whole_prompts(tiny_lm: Path, write: Callable[..., list[Segment]]) -> None:

@@ -119,6 +119,22 @@ def test_what_cannot_be_learned_from_is_refused(tiny_lm: Path, world: World, tmp
         load_backbone("toy")
 
 
+@pytest.mark.parametrize("share", [False, True], ids=["whole", "trees"])
+@pytest.mark.parametrize("part", ["train", "valid"])
+def test_a_row_longer_than_the_model_reads_is_refused_before_any_is_learned(
+    tiny_lm: Path, world: World, tmp_path: Path, part: str, share: bool
+) -> None:
+    loaded, (prompts, labels) = load_backbone(tiny_lm, device="cpu"), world
+    lengths = score(tiny_lm, prompts, FULL)["n_tokens"].to_numpy()
+    splits = np.where(lengths == lengths.max(), part, np.where(np.arange(120) % 2, "train", "valid"))
+    given = labels.set_column(labels.column_names.index("split"), "split", pa.array(splits))
+    loaded.model.config.max_position_embeddings = int(lengths.max()) - 1
+    before = [weight.clone() for weight in loaded.model.parameters()]
+    with pytest.raises(ModelError, match=rf"longest prompt has {lengths.max()} tokens"):
+        tune(loaded, prompts, given, FULL.model_copy(update={"share_prefixes": share}), tmp_path, seed=0)
+    assert all(map(torch.equal, before, loaded.model.parameters()))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
