@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from scorerec.core.errors import ScorerecError
 from scorerec.core.storage import sha256, told_clearly
 
@@ -75,7 +77,7 @@ class Wheel:
 
 
 def kept(home: Path, is_whole: Callable[[Path], bool], make: Callable[[Path, Path], None]) -> Path:
-    """Return ``home``, which is made the first time, and made anew where it is not whole.
+    """Return ``home``, which is made the first time, and made anew where it is not whole, by one process at a time.
 
     Args:
         home: a folder of the cache.
@@ -90,13 +92,12 @@ def kept(home: Path, is_whole: Callable[[Path], bool], make: Callable[[Path, Pat
         return home
     with told_clearly(home.parent):
         home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
+        lock = FileLock(home.parent / f".{home.name}.lock")
+        with lock, tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent) as scratch:
+            if is_whole(home):  # a run beside this one made it, while this one waited
+                return home
             draft = Path(scratch) / home.name
             make(Path(scratch), draft)
-            shutil.rmtree(home, ignore_errors=True)  # only what is incomplete, damaged or outdated gets here
-            try:
-                draft.rename(home)
-            except OSError:
-                if not is_whole(home):  # a run beside this one may have been faster
-                    raise
+            shutil.rmtree(home, ignore_errors=True)  # incomplete, damaged or outdated: whole ones came back above
+            draft.rename(home)
     return home

