@@ -14,6 +14,7 @@ from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ArtifactError, ScorerecError
 from scorerec.core.tables import PROMPTS, VERDICTS
 from scorerec.evaluate.health import health_of
+from scorerec.evaluate.results import Moves
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.methods import ALWAYS, METHODS
@@ -105,12 +106,14 @@ class Reproduction:
         return Runner(stages_of(config), config, self.root)
 
     def is_kept(self, job: Job, records: Mapping[tuple[str, int], Record]) -> bool:
-        """Whether a record is there, with its scores, that was made with the present settings."""
+        """Whether a record is there, with its scores, and all that is wanted beside them, of the present settings."""
         record = records.get((job.row.key, job.seed))
         if record is None or not record.scores:
             return False
         runner = self.runner(job)
         if record.split != runner.config.evaluation.split:
+            return False
+        if _health(job, runner) and (record.health is None or record.health.moves == Moves()):
             return False
         return record.fingerprint == fingerprint(runner.identities[METHODS[job.row.method].stage])
 
@@ -160,15 +163,14 @@ class Reproduction:
         runner = self.runner(job)
         config = runner.config
         method = METHODS[job.row.method]
-        health = HEALTH.get(method.stage)
-        further = [health.name] if health is not None and health.name in runner.stages else []
+        health = _health(job, runner)
         compared = _compared(job.row.key, config)
-        further += [f"prompts-{key}" for key in compared]
+        further = [*health, *(f"prompts-{key}" for key in compared)]
         run = runner.made(method.stage, "corpus", "references", *further)
         item_mean = run.scores("references", ITEM_MEAN.key)
         scores = [run.scores(method.stage, method.key), *([] if method.key == ITEM_MEAN.key else [item_mean])]
         rows = judged_rows(run.interactions, run.all_targets, scores, config.evaluation.split)
-        moves = run.moves(health.name) if health is not None and health.name in further else None
+        moves = run.moves(*health) if health else None
         about = {
             "health": health_of(rows, method.key, ITEM_MEAN.key, moves) if job.row.reads_text else None,
             "named": {key: part for key in compared if (part := _named(run, key, rows, method.key)) is not None},
@@ -177,6 +179,12 @@ class Reproduction:
             "machine": machine(config.threads),
         }
         return make_record(job.row.key, job.seed, run.artifact(method.stage).fingerprint, rows, method.key, about)
+
+
+def _health(job: Job, runner: Runner) -> list[str]:
+    """Return the stage that measures what moves the LM of a row, where the settings want it; else nothing."""
+    stage = HEALTH.get(METHODS[job.row.method].stage)
+    return [stage.name] if stage is not None and stage.name in runner.stages else []
 
 
 def _compared(key: str, config: ExperimentConfig) -> list[str]:
