@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +16,7 @@ from typing import Any
 from scorerec.assess.limits import estimate_tokens
 from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig
-from scorerec.experiment.plan import shows_others
+from scorerec.experiment.plan import forms_shown
 from scorerec.experiment.run import Run
 from scorerec.experiment.stage import Stage
 from scorerec.llm.config import SMOLLM2, TOY, LoRAConfig
@@ -24,8 +25,11 @@ from scorerec.llm.toy import llama_config
 from scorerec.nn.effort import Shape, Work, model_shape, shape_of
 from scorerec.nn.encoders import embedded_folder
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
+from scorerec.text.prompts import Question
 
-_TOKENS_OF_WORDING = 120
+_TOKENS_OF_WORDING = 120  # of P^r in a chat template, and of its reply
+_TOKENS_OF_QUESTION: dict[Question, int] = {"paper": 36, "short": 20}  # all words of P^b, as SmolLM2 reads them
+_TOKENS_OF_TEMPLATE = 30
 _TOKENS_OF_TOY_WORDING, _TOKENS_OF_TOY_TITLE = 12, 2  # its vocabulary has whole titles and sentences
 _MOST_TOKENS_OF_ENCODERS = 512
 _READ_AT_ONCE = 64  # texts
@@ -153,7 +157,7 @@ def backbone(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
     if config.llm.backbone != TOY:
         return None
     shape, lm = _lm_shape(config), config.toy_lm
-    tokens = min((_prompt(config, sizes, False) + _prompt(config, sizes, True)) / 2, lm.max_text_tokens)
+    tokens = min((_prompt(config, sizes, ()) + _prompt(config, sizes, (PAPER_FORM,))) / 2, lm.max_text_tokens)
     rows = config.reading.n_texts * lm.epochs
     return Work(shape, tokens, 0, rows, lm.batch_size, shape.parameters, logits_per_row=tokens)
 
@@ -169,13 +173,22 @@ def tuned_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | Non
     llm = config.llm
     if llm.tune == "none":
         return None
-    shape = _lm_shape(config)
+    shape, tokens = _lm_shape(config), _lm_tokens(stage, config, sizes)
     n_train = min(sizes.train, llm.max_train_rows or sizes.train) * llm.epochs
     n_valid = min(sizes.valid, llm.max_valid_rows or sizes.valid) * llm.epochs * llm.selections_per_epoch
-    trained = shape.parameters if llm.tune == "full" else _adapter_parameters(llm.lora, shape)
-    fixed = (trained, _lm_bytes(config), llm.gradient_checkpointing)
-    tokens = _lm_tokens(stage, config, sizes)
-    return Work(shape, tokens, n_valid, n_train, llm.batch_size, *fixed, is_bound=llm.share_prefixes)
+    layers, trained = (shape.layers, shape.parameters) if llm.tune == "full" else _adapted(llm.lora, shape)
+    return Work(
+        shape,
+        tokens,
+        n_valid,
+        n_train,
+        llm.batch_size,
+        trained,
+        _lm_bytes(config),
+        is_checkpointed=llm.gradient_checkpointing,
+        is_bound=llm.share_prefixes,
+        learning_share=layers / shape.layers,
+    )
 
 
 def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
@@ -206,8 +219,10 @@ def tuned_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work 
         return None
     n_train = min(sizes.train, own.max_train_rows or sizes.train) * own.epochs
     n_valid = min(sizes.valid, own.max_valid_rows or sizes.valid) * own.epochs
-    trained = round(shape.parameters * (1 - own.frozen_layers / max(1, shape.layers)))
-    return Work(shape, _encoder_tokens(stage, config, sizes), n_valid, n_train, own.batch_size, trained)
+    share = 1 - own.frozen_layers / max(1, shape.layers)
+    trained = round(shape.parameters * share)
+    tokens = _encoder_tokens(stage, config, sizes)
+    return Work(shape, tokens, n_valid, n_train, own.batch_size, trained, learning_share=share)
 
 
 def scored_by_encoder(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
@@ -236,24 +251,32 @@ def _scored(config: ExperimentConfig, sizes: Sizes) -> int:
 
 
 def _encoder_tokens(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> float:
-    own = _section(stage, config)
-    shown = config.evidence.n_context_users * sizes.evidence if shows_others(stage.name) else 0
-    return min(own.max_tokens, _TOKENS_OF_WORDING / 2 + (sizes.history + shown) * sizes.title)
+    forms = forms_shown(stage.name, config.evidence.forms)
+    wording = _TOKENS_OF_QUESTION[config.prompt.question] + _said(forms)
+    return min(_section(stage, config).max_tokens, wording + _titles(config, sizes, forms) * sizes.title)
 
 
 def _lm_tokens(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> float:
-    return min(_prompt(config, sizes, shows_others(stage.name)), config.llm.max_tokens or math.inf)
+    forms = forms_shown(stage.name, config.evidence.forms)
+    return min(_prompt(config, sizes, forms), config.llm.max_tokens or math.inf)
 
 
-def _prompt(config: ExperimentConfig, sizes: Sizes, has_evidence: bool) -> float:
-    """Return the tokens of P^b or P^s before the budget."""
-    is_toy = config.llm.backbone == TOY
-    wording = _TOKENS_OF_TOY_WORDING if is_toy else _TOKENS_OF_WORDING
-    title = float(_TOKENS_OF_TOY_TITLE) if is_toy else sizes.title
-    forms = config.evidence.forms if has_evidence else ()
-    shown = config.evidence.n_context_users * sizes.evidence if PAPER_FORM in forms else 0
-    wording += sum(FORMS[form].tokens for form in forms)
-    return wording + (sizes.history + shown) * title
+def _prompt(config: ExperimentConfig, sizes: Sizes, forms: Collection[str]) -> float:
+    """Return the tokens of a prompt with these forms of evidence as the LM reads it, before the budget."""
+    if config.llm.backbone == TOY:
+        return _TOKENS_OF_TOY_WORDING + _said(forms) + _titles(config, sizes, forms) * _TOKENS_OF_TOY_TITLE
+    wording = _TOKENS_OF_QUESTION[config.prompt.question] + _TOKENS_OF_TEMPLATE * config.llm.chat_template
+    return wording + _said(forms) + _titles(config, sizes, forms) * sizes.title
+
+
+def _said(forms: Collection[str]) -> int:
+    """Return the tokens of forms of evidence beside their titles."""
+    return sum(FORMS[form].tokens for form in forms)
+
+
+def _titles(config: ExperimentConfig, sizes: Sizes, forms: Collection[str]) -> float:
+    """Return how many titles a prompt shows, the target's counted."""
+    return 1 + sizes.history + (config.evidence.n_context_users * sizes.evidence if PAPER_FORM in forms else 0)
 
 
 def _lm_shape(config: ExperimentConfig) -> Shape:
@@ -278,8 +301,11 @@ def _encoder_shape(name: str) -> Shape | None:
     return model_shape(embedded_folder() if name == "embedded:minilm" else name, is_causal=False)
 
 
-def _adapter_parameters(lora: LoRAConfig, shape: Shape) -> int:
-    """Return about how many parameters LoRA has: rank times the widths at both ends of each layer that gets one."""
-    inner = {"gate_proj", "up_proj", "down_proj"}
+def _adapted(lora: LoRAConfig, shape: Shape) -> tuple[int, int]:
+    """Return how many layers LoRA adapts, and about how many parameters it has.
+
+    These are its rank times the widths at both ends of each matrix that gets an adapter.
+    """
+    layers, inner = min(shape.layers, lora.last_layers or shape.layers), {"gate_proj", "up_proj", "down_proj"}
     ends = (shape.width + (shape.inner_width if name in inner else shape.width) for name in lora.modules)
-    return lora.rank * shape.layers * sum(ends)
+    return layers, lora.rank * layers * sum(ends)

@@ -257,6 +257,19 @@ def shows_others(stage: str) -> bool:
     return bool(_written_for(stage) & {CONTEXTS.name, NEIGHBOURS.name})
 
 
+def forms_shown(stage: str, forms: Iterable[str]) -> tuple[str, ...]:
+    """Return the forms of evidence in the prompts that a stage reads, where ``forms`` are those of an experiment.
+
+    One that looks for similar users itself shows their titles.
+    """
+    chosen = tuple(forms)
+    near = [_BY_NAME[name].showing(chosen) for name in (stage, *_BY_NAME[stage].reads)]
+    shown = {form for one in near if PROMPTS.name in one.writes for form in one.shown}
+    if any(NEIGHBOURS.name in one.writes for one in near):
+        shown.add(PAPER_FORM)
+    return tuple(form for form in FORMS if form in shown)
+
+
 def reads_text(stage: str) -> bool:
     """Whether a language model or an encoder reads prompts for what a stage scores."""
     return PROMPTS.name in _written_for(stage)

@@ -39,6 +39,7 @@ class Stage:
         forms: form of evidence -> the stage that fills it; or ``teacher`` -> the stage that teaches beside the labels.
             Of these ``ExperimentConfig.shown`` chooses; they and their settings are what it reads beyond ``reads``
             and ``settings``, and the last thing that it is given.
+        shown: of the forms, those that ``showing`` chose.
         effort: the function of ``experiment.effort`` that says what its transformer will do; empty: it has none.
     """
 
@@ -52,6 +53,7 @@ class Stage:
     seeded: bool = True
     version: int = 1
     forms: Mapping[str, str] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
     effort: str = ""
 
     def showing(self, forms: Iterable[str]) -> Stage:
@@ -59,13 +61,15 @@ class Stage:
         if not self.forms:
             return self
         sources = {form: self.forms[form] for form in forms if form in self.forms}
-        settings = (setting for form in sources if form in FORMS for setting in FORMS[form].settings)
+        shown = tuple(form for form in sources if form in FORMS)
+        settings = (setting for form in shown for setting in FORMS[form].settings)
         return replace(
             self,
             reads=tuple(dict.fromkeys((*self.reads, *sources.values()))),
             settings=tuple(dict.fromkeys((*self.settings, *settings))),
             given=(*self.given, sources),
             forms={},
+            shown=shown,
         )
 
     @property

@@ -85,6 +85,7 @@ class Work:
         is_checkpointed: whether activations are computed twice, to save memory.
         logits_per_row: positions whose logits are computed.
         is_bound: whether less will be computed: rows that begin alike are computed as if they did not.
+        learning_share: of the layers, from the top: those below learn nothing, and no gradient goes through them.
     """
 
     shape: Shape
@@ -97,15 +98,16 @@ class Work:
     is_checkpointed: bool = False
     logits_per_row: float = 1.0
     is_bound: bool = False
+    learning_share: float = 1.0
 
     @property
     def flops(self) -> float:
         """Multiplications and additions.
 
-        Reading takes 2 per weight and token. Learning takes as many for the gradient of the activations, and for
-        that of the weights where they are learnt.
+        Reading takes 2 per weight and token. Learning takes as many for the gradient of the activations, down to the
+        lowest layer that learns, and for that of the weights where they are learnt.
         """
-        passes = 2.0 + self.trained / self.shape.parameters + self.is_checkpointed
+        passes = 1.0 + self.learning_share * (1 + self.is_checkpointed) + self.trained / self.shape.parameters
         return self._forward_flops * (self.rows_read + self.rows_trained * passes)
 
     @property
@@ -120,12 +122,13 @@ class Work:
         """Peak memory beside the program itself: weights, gradients and AdamW's two moments, activations, logits."""
         shape, tokens = self.shape, self.batch * self.tokens
         block = tokens * (8.0 * shape.width + 4.0 * shape.inner_width) * self.value_bytes
+        learning = shape.layers * self.learning_share
         if not self.rows_trained:
             activations = block
         elif self.is_checkpointed:
-            activations = block + tokens * shape.width * shape.layers * self.value_bytes
+            activations = block + tokens * shape.width * learning * self.value_bytes
         else:
-            activations = block * shape.layers
+            activations = block * max(1.0, learning)
         logits = 3.0 * self.batch * self.logits_per_row * shape.vocabulary * 4
         return shape.parameters * self.value_bytes + self.trained * 12.0 + activations + logits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,38 @@ def test_where_rows_share_what_they_begin_with_an_estimate_is_a_bound(tmp_path: 
         assert "tokens: about " in found["car"].line
         together = total_line(list(found.values()), list(found))
         assert together.startswith(f"{len(found)} stages: {words.removeprefix('tokens: ')}")
+
+
+def estimated(folder: Path, *changes: str) -> dict[str, Work]:
+    own = runner(folder, "llm.max_tokens=9999", *changes)
+    return {part.stage: part.work for part in estimate_run(own, None, lambda _: None) if part.work is not None}
+
+
+@pytest.mark.parametrize("forms", [("verdicts",), ("titles",), ("titles", "verdicts")], ids=" ".join)
+def test_a_prompt_is_as_long_as_what_its_row_shows(tmp_path: Path, models: list[str], forms: tuple[str, ...]) -> None:
+    methods = 'methods=["item-mean", "item+user-mean", "llm", "titles", "score", "empty", "coral"]'
+    found = estimated(tmp_path, *models, methods, f"evidence.forms={json.dumps(forms)}")
+    beyond = {name: work.tokens - found["scores-llm"].tokens for name, work in found.items()}
+    titles = beyond["scores-coral"]  # of similar users that it looks for itself, whatever others show
+    assert titles > 100
+    wanted = {"titles": titles, "score": titles * ("titles" in forms) + 25 * ("verdicts" in forms), "empty": 0}
+    for key, tokens in wanted.items():
+        assert beyond[f"tuned-{key}"] == beyond[f"scores-{key}"] == pytest.approx(tokens), key
+
+
+def test_a_question_in_few_words_and_without_a_template_is_short(tmp_path: Path, models: list[str]) -> None:
+    long, short, bare = (
+        estimated(tmp_path, *models, *changes)["tuned-llm"].tokens
+        for changes in ((), ("prompt.question=short",), ("prompt.question=short", "llm.chat_template=false"))
+    )
+    assert (long - short, short - bare) == pytest.approx((16, 30))
+
+
+def test_adapters_in_the_last_layers_learn_half_of_a_model_of_two(tmp_path: Path, models: list[str]) -> None:
+    whole, top = (estimated(tmp_path, *models, *last)["tuned-llm"] for last in ((), ("llm.lora.last_layers=1",)))
+    assert (top.trained, top.learning_share) == (whole.trained / 2, 0.5)
+    assert top.flops < whole.flops
+    assert whole.learning_share == 1
 
 
 def test_a_policy_has_no_estimate_but_its_scores_have(tmp_path: Path, models: list[str]) -> None:

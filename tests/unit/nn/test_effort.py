@@ -60,6 +60,15 @@ def test_memory_is_counted_as_by_hand() -> None:
     assert Work(TINY, 5, 9, 9, 2, 1000, is_checkpointed=True).bytes == 4000 + 12_000 + block + kept + logits
 
 
+def test_layers_below_those_that_learn_are_read_and_no_more() -> None:
+    top = Work(TINY, 5, 0, 3, 8, 100, learning_share=0.5)
+    assert top.flops == pytest.approx(3 * 8800 * (1 + 0.5 + 0.1))
+    again = Work(TINY, 5, 0, 3, 8, 100, is_checkpointed=True, learning_share=0.5)
+    assert again.flops == pytest.approx(3 * 8800 * (1 + 2 * 0.5 + 0.1))
+    block = 8 * 5 * (8 * 10 + 4 * 20) * 4
+    assert Work(TINY, 5, 0, 3, 8, 100).bytes - top.bytes == block  # of two layers, one keeps its activations
+
+
 def test_time_follows_the_speed_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(TINY, 5, 3, 0, 8, 0)
     assert 0 < work.seconds(torch.device("cpu")) < 60
