@@ -53,10 +53,10 @@ class Material(NamedTuple):
     def rows(self, config: LLMConfig, seed: int) -> tuple[LabelledPrompts, LabelledPrompts]:
         """Return the training and the validation rows."""
         table = PROMPTS.check(self.prompts)
-        train, valid = (
-            labelled_prompts(table, self.labels, split, draw_of(config, split), seed) for split in ("train", "valid")
+        return (
+            labelled_prompts(table, self.labels, "train", draw_of(config, "train"), seed),
+            labelled_prompts(table, self.labels, "valid", draw_of(config, "valid"), seed),
         )
-        return train, valid
 
 
 def marks(inputs: Inputs) -> tuple[dict[str, str], dict[str, str]]:

@@ -44,7 +44,7 @@ def tune(
     Args:
         backbone: as ``load_backbone`` returns it; tuned in place, where it is. ``config.backbone`` is not read.
         prompts: PROMPTS; rows without a label of the training or validation part are left alone.
-        labels: target_id, query_id, label (0 or 1) and split ("train", "valid", ...); p_yes of training rows
+        labels: target_id, label (0 or 1) and split ("train", "valid", ...); p_yes of training rows
             where ``config.teacher`` has a share.
         config: how.
         out: folder of the result: an adapter or a whole model, and the settings; the settings alone where

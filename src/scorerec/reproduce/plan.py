@@ -53,6 +53,11 @@ class Row(NamedTuple):
         return "dislikes" if self.knows == "own likes and dislikes" else "frozen"
 
     @property
+    def in_paper(self) -> str:
+        """The key of the row that the paper has for it: SCORE in titles is the paper's SCORE."""
+        return SCORE.key if self.method == _IN_TITLES.method else self.key
+
+    @property
     def reads_text(self) -> bool:
         """Whether a language model or an encoder reads its prompts: such a row takes minutes."""
         return reads_text(METHODS[self.method].stage)

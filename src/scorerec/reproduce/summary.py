@@ -98,7 +98,7 @@ def summarise(
                 differences={m: d for m, d in differences.get(row.key, {}).items() if d is not None},
                 adjusted=adjusted.get(row.key, {}),
                 improvement=_improvement(ours, one) if row.key in differences else None,
-                paper=paper.get(row.key),
+                paper=paper.get(row.in_paper),
                 seconds=float(np.mean([record.seconds for record in kept])) if kept else None,
                 failure=failures.get(row.key, "" if kept else NOT_RUN),
                 health=mean_health([record.health for record in kept if record.health is not None]),

@@ -88,6 +88,7 @@ def test_what_decides_who_is_found_is_told_in_titles_where_other_forms_do_not_de
             assert row.label.endswith(", in titles")
     by_key = {row.key: row for row in rows_of("table3", forms=["verdicts"])}
     assert by_key["titles"].label == "SASRec, SCORE, in titles"
+    assert {row.in_paper for row in by_key.values()} >= set(paper_numbers("ml-1m", "table3"))
     assert "score" not in by_key
     assert {row.key for row in TABLE_3} <= {row.key for row in rows_of("table3")}
 

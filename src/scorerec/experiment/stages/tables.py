@@ -34,9 +34,10 @@ def corpus(run: Run, draft: Draft) -> None:
     draft.write(QUERIES, built.queries)
     draft.write(TARGETS, built.targets)
     shares = draft.facts["without_history"] = built.without_history
+    why = "what was liked in the same visit is left out, and users may be new; corpus.history=row knows of the visit"
+    why = why if run.config.corpus.history == "visit" else "their users are new"
     draft.facts["warnings"] = [
-        f"{share:.0%} of the {part} rows are asked without a history, so that nobody can be found for them (beside "
-        f"corpus.history={run.config.corpus.history!r}, users who are new)"
+        f"{share:.0%} of the {part} rows are asked without a history, and nobody can be found for them: {why}"
         for part, share in shares.items()
         if share > _MANY_WITHOUT_HISTORY
     ]
