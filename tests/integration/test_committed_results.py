@@ -19,9 +19,10 @@ from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.significance import METRICS, resample_users
 from scorerec.experiment.config import load_experiment
 from scorerec.pipeline.forms.registry import FORMS
-from scorerec.reproduce.plan import TABLES, rows_of
+from scorerec.reproduce.attention import attention_models, read_attention
+from scorerec.reproduce.plan import TABLES, Row, rows_of
 from scorerec.reproduce.records import DRAWS, Record, read_records
-from scorerec.reproduce.run import Reproduction
+from scorerec.reproduce.run import Job, Reproduction
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, TOY = ROOT / "docs" / "results", ROOT / "docs" / "toy" / "results"
@@ -66,6 +67,7 @@ def test_records_are_those_of_the_present_settings(preset: str, own: Path, also:
     rows = {row.key: row for table in TABLES for row in rows_of(table, forms=FORMS)}
     current, others = made.current(made.records(), rows.values())
     assert set(read_records(own)) <= set(current), others
+    read_attention(own / "attention.json", attention_models(made.runner(Job(Row("fig5", "llara"), 0))))
 
 
 def test_every_record_has_a_score_for_each_row(records: dict[tuple[str, int], Record]) -> None:
