@@ -2,9 +2,10 @@
 
 python benchmarks/choices.py ml-1m --set data.path=FOLDER --try llm.epochs=1 --try llm.epochs=2 llm.batch_size=8
 
-The preset alone is the first row; a `--try` is another, with its settings changed. No test row is read. Beside them
-stand the item mean and the regression on the counts of verdicts. What selects an epoch is a part of these rows: a
-little is won by that, by all alike. *Rows seen* and *seconds* are of the tuning.
+The preset alone is the first row; a `--try` is another, with its settings changed, or those of another preset where its
+first word is the name of one. No test row is read. Beside them stand the item mean and the regression on the counts of
+verdicts. What selects an epoch is a part of these rows: a little is won by that, by all alike. *Rows seen* and
+*seconds* are of the tuning; `--curve FILE` draws AUC against them.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from scorerec.core.tables import SCORES
 from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.plots import COLOURS, plot_style
 from scorerec.evaluate.results import Comparison
 from scorerec.evaluate.rows import judged_rows
 from scorerec.evaluate.tables import difference_rows, headline_rows
-from scorerec.experiment.config import load_experiment
+from scorerec.experiment.config import load_experiment, presets
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
@@ -43,16 +46,18 @@ def main() -> None:
     parser.add_argument("--try", nargs="+", action="append", default=[], metavar="KEY=VALUE", dest="trials")
     parser.add_argument("--method", default="score", help="whose prompts and LM")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--curve", type=Path, metavar="FILE", help="a picture of AUC against rows seen and seconds")
     parser.add_argument("--json", action="store_true", help="print one object per row instead")
     given = parser.parse_args()
     facts: dict[str, dict[str, Any]] = {}
     tables: list[pa.Table] = []
     for changes in ([], *given.trials):
         name = " ".join(changes) or AS_IT_IS
-        run = tuned(given.preset, [*given.set, *changes], given.method, given.out)
+        preset, own = (changes[0], changes[1:]) if changes and changes[0] in presets() else (given.preset, changes)
+        run = tuned(preset, [*given.set, *own], given.method, given.out)
         tables = tables or [run.table("references", SCORES), run.table("scores-counts", SCORES)]
         tables.append(with_method(scored(run, given.method), name))
-        facts[name] = told(run, given.method)
+        facts[name] = {"preset": preset} | facts_of(run, given.method)
         found = compare(judged_rows(run.interactions, run.all_targets, tables, SPLIT), AS_IT_IS)
         if given.json:
             for row in rows(found, facts):
@@ -60,6 +65,8 @@ def main() -> None:
                     print(json.dumps(row), flush=True)
     if not given.json:
         show(list(rows(found, facts)))
+    if given.curve:
+        draw(found, facts, given.curve)
 
 
 def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
@@ -75,7 +82,7 @@ def scored(run: Run, method: str) -> pa.Table:
     return scorer.score(run.prompts(f"prompts-{method}", SPLIT))
 
 
-def told(run: Run, method: str) -> dict[str, Any]:
+def facts_of(run: Run, method: str) -> dict[str, Any]:
     """Return what a tuning says of itself."""
     artifact = run.artifact(f"tuned-{method}")
     known = {"seconds": round(artifact.manifest["seconds"])}
@@ -99,6 +106,30 @@ def show(found: Sequence[dict[str, Any]]) -> None:
     for row in found:
         table.add_row(*(str(row.get(name, "")) for name in names))
     Console(width=200).print(table)
+
+
+def draw(found: Comparison, facts: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draw AUC and its interval against what tuning took, a line per preset; the references are broken lines."""
+    with plot_style():
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        places = figure.subplots(1, 2, sharey=True)
+        for axes, fact in zip(places, ("rows_seen", "seconds"), strict=True):
+            axes.set(xscale="log", xlabel=f"{fact.replace('_', ' ')} in tuning")
+            axes.spines[["top", "right"]].set_visible(False)
+            lines: dict[str, list[tuple[float, float, float, float]]] = {}
+            for one in found.methods:
+                if one.method in facts and one.auc is not None and one.auc_interval is not None:
+                    low, high = one.auc - one.auc_interval.low, one.auc_interval.high - one.auc
+                    told = facts[one.method]
+                    lines.setdefault(told["preset"], []).append((told[fact], one.auc, low, high))
+            for (preset, points), colour in zip(lines.items(), COLOURS, strict=False):
+                took, heights, *bars = zip(*sorted(points), strict=True)
+                axes.errorbar(took, heights, bars, fmt="o-", color=colour, capsize=2, label=preset)
+            for reference, style in (("item-mean", "--"), ("counts", ":")):
+                axes.axhline(found.method(reference).auc, color="#777777", linestyle=style, label=reference)
+        places[0].set_ylabel(f"AUC on {found.split} rows")
+        figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+        figure.savefig(path)
 
 
 if __name__ == "__main__":
