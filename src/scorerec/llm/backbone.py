@@ -77,8 +77,8 @@ class Backbone:
         tokens = torch.from_numpy(batch.tokens).to(self.device)  # (B, T)
         accepted = _forward_arguments(self.model)
         given: dict[str, Any] = {"input_ids": tokens, "use_cache": False}
-        if "logits_to_keep" in accepted:
-            given["logits_to_keep"] = 1
+        if "logits_to_keep" in accepted:  # by place: a slice of states would have the output layer copied for each row
+            given["logits_to_keep"] = torch.tensor([tokens.shape[1] - 1], device=self.device)
         if not batch.mask.all():  # without padding no mask is needed, and attention is faster
             mask = torch.from_numpy(batch.mask).to(self.device, torch.int64)
             given["attention_mask"] = mask

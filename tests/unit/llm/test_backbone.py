@@ -44,6 +44,17 @@ def test_only_the_last_logits_are_computed_and_they_are_exact(tiny_lm: Path) -> 
     assert found.shape == (2, loaded.model.config.vocab_size)
 
 
+def test_the_output_layer_gets_states_that_it_multiplies_as_one_matrix(tiny_lm: Path) -> None:
+    """Of a slice with gaps torch makes a batched product, and copies the vocabulary's weights for each row."""
+    loaded = load_backbone(tiny_lm, device="cpu")
+    seen: list[torch.Tensor] = []
+    loaded.model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        loaded.last_logits(pad([[1, 5, 9, 7], [1, 8, 3, 2]], side="left"))
+    assert seen[0].shape[:2] == (2, 1)
+    assert seen[0].is_contiguous()
+
+
 def test_positions_are_those_of_the_configuration_whatever_it_calls_them() -> None:
     tiny = {"vocab_size": 10, "n_layer": 1, "n_head": 1}
     known = GPT2LMHeadModel(GPT2Config(n_positions=32, n_embd=4, **tiny))
