@@ -206,7 +206,7 @@ def _named(run: Run, key: str, rows: JudgedRows, method: str) -> Part | None:
 
 
 def _left(wanted: Sequence[Job], known: dict[str, float]) -> str:
-    """Say how long the rest may take, by earlier records of the same rows: another may take a thousand times as long."""
+    """Say how long the rest may take, by earlier records of the same rows: others may take a thousand times that."""
     parts = [known[job.row.key] for job in wanted if job.row.key in known]
     if not parts:
         return "time left not known yet"
