@@ -5,7 +5,8 @@ python benchmarks/choices.py ml-1m --set data.path=FOLDER --try llm.epochs=1 --t
 The preset alone is the first row; a `--try` is another, with its settings changed, or those of another preset where its
 first word is the name of one. No test row is read. Beside them stand the item mean and the regression on the counts of
 verdicts. What selects an epoch is a part of these rows: a little is won by that, by all alike. *Rows seen* and
-*seconds* are of the tuning; `--curve FILE` draws AUC against them.
+*seconds* are of the tuning; `--curve FILE` draws AUC against them, and `--looks ROWS` adds how far p(Yes) moves where
+the target is named among similar users' titles, or the verdicts on it are turned round (`reading.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 from matplotlib.figure import Figure
+from reading import TUNED, looks
 from rich.console import Console
 from rich.table import Table
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--method", default="score", help="whose prompts and LM")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--curve", type=Path, metavar="FILE", help="a picture of AUC against rows seen and seconds")
+    parser.add_argument("--looks", type=int, default=0, metavar="ROWS", help="rows whose evidence is changed")
     parser.add_argument("--json", action="store_true", help="print one object per row instead")
     given = parser.parse_args()
     facts: dict[str, dict[str, Any]] = {}
@@ -58,6 +61,8 @@ def main() -> None:
         tables = tables or [run.table("references", SCORES), run.table("scores-counts", SCORES)]
         tables.append(with_method(scored(run, given.method), name))
         facts[name] = {"preset": preset} | facts_of(run, given.method)
+        if given.looks:
+            facts[name] |= {look.what: look.cells()[4] for look in looks(run, given.method, TUNED, given.looks, SPLIT)}
         found = compare(judged_rows(run.interactions, run.all_targets, tables, SPLIT), AS_IT_IS)
         if given.json:
             for row in rows(found, facts):

@@ -139,10 +139,9 @@ class Reproduction:
         wanted = [job for job in by_record.values() if not self.is_kept(job, records)]
         known = {key: record.seconds for (key, _), record in records.items()}
         failures: dict[str, str] = {}
-        took: list[float] = []
         for place, job in enumerate(wanted):
             name = f"{job.row.key}, seed {job.seed}"
-            left = f"{place + 1} of {len(wanted)}; {_left(wanted[place:], known, took)}"
+            left = f"{place + 1} of {len(wanted)}; {_left(wanted[place:], known)}"
             self.tell(Progress(name, "begins", None, None, left))
             start = time.monotonic()
             try:
@@ -153,9 +152,9 @@ class Reproduction:
                 self.tell(Progress(name, "failed", None, None, f"{kind}{error}"))
                 continue
             keep_record(self.kept, record)
-            took.append(time.monotonic() - start)
+            known[job.row.key] = seconds = time.monotonic() - start
             note = f"AUC {record.measured.auc or float('nan'):.4f}, UAUC {record.measured.uauc or float('nan'):.4f}"
-            self.tell(Progress(name, "ran", round(took[-1], 1), None, note))
+            self.tell(Progress(name, "ran", round(seconds, 1), None, note))
         return failures
 
     def _record(self, job: Job) -> Record:
@@ -206,11 +205,12 @@ def _named(run: Run, key: str, rows: JudgedRows, method: str) -> Part | None:
     return measured_part(rows.where(is_named), method, rows.users) if is_named.any() else None
 
 
-def _left(wanted: Sequence[Job], known: dict[str, float], took: Sequence[float]) -> str:
-    """Say how long the rest may take, from earlier records of the same rows, or else from the mean so far."""
-    mean = sum(took) / len(took) if took else None
-    parts = [known.get(job.row.key, mean) for job in wanted]
-    if any(part is None for part in parts):
+def _left(wanted: Sequence[Job], known: dict[str, float]) -> str:
+    """Say how long the rest may take, by earlier records of the same rows: others may take a thousand times that."""
+    parts = [known[job.row.key] for job in wanted if job.row.key in known]
+    if not parts:
         return "time left not known yet"
-    minutes = sum(part for part in parts if part is not None) / 60
-    return f"at most about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+    minutes = sum(parts) / 60
+    told = f"at most about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+    others = len(wanted) - len(parts)
+    return told if not others else f"{told}, beside {others} never timed"

@@ -72,8 +72,13 @@ def test_layers_below_those_that_learn_are_read_and_no_more() -> None:
 def test_time_follows_the_speed_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(TINY, 5, 3, 0, 8, 0)
     assert 0 < work.seconds(torch.device("cpu")) < 60
-    monkeypatch.setattr(effort, "matrix_rate", lambda *_: 1e3)
+    monkeypatch.setattr(effort, "block_rate", lambda *_: 1e3)
     assert work.seconds(torch.device("cpu")) == 3 * 8800 / (1e3 * 0.5)
+
+
+def test_a_block_takes_longer_than_its_products_alone() -> None:
+    given = 64, (128, 256), torch.float32, torch.device("cpu")
+    assert 0 < effort.block_rate(*given) < effort.matrix_rate(*given)
 
 
 def test_a_model_that_is_nowhere_is_an_error(tmp_path: Path) -> None:

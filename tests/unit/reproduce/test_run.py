@@ -12,6 +12,7 @@ from scorerec.core.artifacts import fingerprint
 from scorerec.evaluate.results import Health, Moved, Moves
 from scorerec.evaluate.rows import JudgedRows
 from scorerec.experiment.methods import METHODS
+from scorerec.experiment.runner import Progress
 from scorerec.reproduce.plan import ITEM_MEAN, SCORE, Row
 from scorerec.reproduce.records import Record, make_record
 from scorerec.reproduce.run import Job, Reproduction
@@ -56,3 +57,14 @@ def test_a_row_of_an_lm_whose_health_is_wanted_and_was_not_measured_is_made_anew
 def test_a_row_without_an_lm_has_no_health_to_wait_for(plain: Reproduction) -> None:
     asked = replace(plain, changes=[*plain.changes, HEALTH_ROWS])
     assert asked.is_kept(Job(ITEM_MEAN, 0), {("item-mean", 0): record(plain, ITEM_MEAN, None)})
+
+
+def test_what_is_left_is_told_of_rows_that_were_timed(plain: Reproduction, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that takes seconds says nothing of one that takes an hour."""
+    told: list[Progress] = []
+    made = replace(plain, tell=told.append)
+    monkeypatch.setattr(Reproduction, "_record", lambda self, job: record(self, job.row, None))
+    assert not made.make([Job(ITEM_MEAN, 0), Job(ITEM_MEAN, 1), Job(SCORE, 0)])
+    left = [one.note.partition("; ")[2] for one in told if one.state == "begins"]
+    unknown = "time left not known yet"
+    assert left == [unknown, "less than a minute left, beside 1 never timed", unknown]
