@@ -77,6 +77,8 @@ def main() -> None:
 def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
     """Return what a run makes up to the tuned LM of a method, and the regression on counts."""
     config = load_experiment(preset, changes)
+    if method not in config.methods:
+        config = load_experiment(preset, [*changes, f"methods={json.dumps([*config.methods, method])}"])
     return Runner(stages_of(config), config, root).made("references", "scores-counts", f"tuned-{method}")
 
 
