@@ -3,10 +3,11 @@
 python benchmarks/choices.py ml-1m --set data.path=FOLDER --try llm.epochs=1 --try llm.epochs=2 llm.batch_size=8
 
 The preset alone is the first row; a `--try` is another, with its settings changed, or those of another preset where its
-first word is the name of one. No test row is read. Beside them stand the item mean and the regression on the counts of
-verdicts. What selects an epoch is a part of these rows: a little is won by that, by all alike. *Rows seen* and
-*seconds* are of the tuning; `--curve FILE` draws AUC against them, and `--looks ROWS` adds how far p(Yes) moves where
-the target is named among similar users' titles, or the verdicts on it are turned round (`reading.py`).
+first word is the name of one. No test row is read. Beside them stand the item mean and, where the first row shows
+verdicts, the regression on their counts. What selects an epoch is a part of these rows: a little is won by that, by all
+alike. *Rows seen* and *seconds* are of the tuning; `--curve FILE` draws AUC against them, and `--looks ROWS` adds how
+far p(Yes) moves where the target is named among similar users' titles, or the verdicts on it are turned round
+(`reading.py`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from scorerec.experiment.stages.judged import with_method
 from scorerec.llm.score import Scorer
 
 SPLIT = "valid"
+REFERENCES = ("references", "scores-counts")  # stages; the second is there where verdicts are shown
 AS_IT_IS = "the preset"
 
 
@@ -58,7 +60,7 @@ def main() -> None:
         name = " ".join(changes) or AS_IT_IS
         preset, own = (changes[0], changes[1:]) if changes and changes[0] in presets() else (given.preset, changes)
         run = tuned(preset, [*given.set, *own], given.method, given.out)
-        tables = tables or [run.table("references", SCORES), run.table("scores-counts", SCORES)]
+        tables = tables or [run.table(name, SCORES) for name in REFERENCES if name in run.artifacts]
         tables.append(with_method(scored(run, given.method), name))
         facts[name] = {"preset": preset} | facts_of(run, given.method)
         if given.looks:
@@ -75,11 +77,12 @@ def main() -> None:
 
 
 def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
-    """Return what a run makes up to the tuned LM of a method, and the regression on counts."""
+    """Return what a run makes up to the tuned LM of a method, and the references that it has."""
     config = load_experiment(preset, changes)
     if method not in config.methods:
         config = load_experiment(preset, [*changes, f"methods={json.dumps([*config.methods, method])}"])
-    return Runner(stages_of(config), config, root).made("references", "scores-counts", f"tuned-{method}")
+    runner = Runner(stages_of(config), config, root)
+    return runner.made(*(name for name in REFERENCES if name in runner.stages), f"tuned-{method}")
 
 
 def scored(run: Run, method: str) -> pa.Table:
@@ -132,8 +135,9 @@ def draw(found: Comparison, facts: dict[str, dict[str, Any]], path: Path) -> Non
             for (preset, points), colour in zip(lines.items(), COLOURS, strict=False):
                 took, heights, *bars = zip(*sorted(points), strict=True)
                 axes.errorbar(took, heights, bars, fmt="o-", color=colour, capsize=2, label=preset)
-            for reference, style in (("item-mean", "--"), ("counts", ":")):
-                axes.axhline(found.method(reference).auc, color="#777777", linestyle=style, label=reference)
+            for one in found.methods:
+                if one.auc is not None and (style := {"item-mean": "--", "counts": ":"}.get(one.method)):
+                    axes.axhline(one.auc, color="#777777", linestyle=style, label=one.method)
         places[0].set_ylabel(f"AUC on {found.split} rows")
         figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
         figure.savefig(path)
