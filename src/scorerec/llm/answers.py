@@ -66,8 +66,8 @@ def resolve_answers(
     if not found:
         raise ModelError(
             "wanted Yes and No to begin with different tokens behind the prompt, with or without a leading space; "
-            "this tokenizer does not know them, begins both with the same token, or joins them to the prompt's end. Use "
-            "another backbone"
+            "this tokenizer does not know them, begins both with the same token, or joins them to the prompt's end. "
+            "Use another backbone"
         )
     return next((answers for answers in found if answers.is_whole), found[0])
 
