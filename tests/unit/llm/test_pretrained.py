@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,6 +86,19 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     write_gguf(path)
     return path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the package where the environment of the tests has it."""
+    found = importlib.util.find_spec
+
+    def find(name: str) -> Any:
+        spec = found(name)
+        is_real = name == pretrained._PACKAGE and spec is not None and str(spec.origin).startswith(sys.prefix)
+        return None if is_real else spec
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
 
 
 @pytest.fixture
