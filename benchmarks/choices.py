@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,13 @@ def main() -> None:
     given = parser.parse_args()
     facts: dict[str, dict[str, Any]] = {}
     tables: list[pa.Table] = []
+    trials = {}
     for changes in ([], *given.trials):
-        name = " ".join(changes) or AS_IT_IS
         preset, own = (changes[0], changes[1:]) if changes and changes[0] in presets() else (given.preset, changes)
-        run = tuned(preset, [*given.set, *own], given.method, given.out)
+        trials[" ".join(changes) or AS_IT_IS] = preset, [*given.set, *own]
+    require_same_rows(trials)
+    for name, (preset, changes) in trials.items():
+        run = tuned(preset, changes, given.method, given.out)
         tables = tables or [run.table(name, SCORES) for name in REFERENCES if name in run.artifacts]
         tables.append(with_method(scored(run, given.method), name))
         facts[name] = {"preset": preset} | facts_of(run, given.method)
@@ -74,6 +77,14 @@ def main() -> None:
         show(list(rows(found, facts)))
     if given.curve:
         draw(found, facts, given.curve)
+
+
+def require_same_rows(trials: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+    """Refuse trials that judge other rows, before anything is tuned."""
+    limits = {name: load_experiment(*trial).corpus.max_valid_targets for name, trial in trials.items()}
+    if len(set(limits.values())) > 1:
+        told = ", ".join(f"{limit} of {name}" for name, limit in limits.items())
+        raise SystemExit(f"wanted the same validation rows, came {told}; --set corpus.max_valid_targets=... for all")
 
 
 def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
@@ -128,7 +139,7 @@ def draw(found: Comparison, facts: dict[str, dict[str, Any]], path: Path) -> Non
             axes.spines[["top", "right"]].set_visible(False)
             lines: dict[str, list[tuple[float, float, float, float]]] = {}
             for one in found.methods:
-                if one.method in facts and one.auc is not None and one.auc_interval is not None:
+                if fact in facts.get(one.method, {}) and one.auc is not None and one.auc_interval is not None:
                     low, high = one.auc - one.auc_interval.low, one.auc_interval.high - one.auc
                     told = facts[one.method]
                     lines.setdefault(told["preset"], []).append((told[fact], one.auc, low, high))

@@ -143,7 +143,7 @@ def language_model(shapes: Shapes, device: torch.device) -> list[dict[str, Any]]
         batch_size=shapes.batch,
         score_batch_size=4 * shapes.batch,
     )
-    backbone = ready(Backbone("random weights", model, tokenizer, device), config)
+    backbone = ready(Backbone("random weights", "random weights", model, tokenizer, device), config)
     n_rows = shapes.batch * shapes.n_steps
     prompts = [[Segment("wording", exact_text(shapes.tokens, n, tokenizer))] for n in range(n_rows)]
     rows = LabelledPrompts(prompts, np.arange(n_rows) % 2)

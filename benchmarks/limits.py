@@ -1,4 +1,4 @@
-"""What limits SCORE at this scale: tuning, length of prompts, retrieval, or reading? Validation rows alone.
+"""What limits SCORE with the toy LM: tuning, length of prompts, retrieval, or reading? Validation rows alone.
 
 python benchmarks/limits.py --path FOLDER
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     changes = [f"data.path={given.path}", "evaluation.split=valid"]
-    job = Reproduction("ml-1m", changes, given.out, given.out / "limits.md", print)
+    job = Reproduction("ml-1m-toy", changes, given.out, given.out / "limits.md", print)
     failures = job.make(Job(row, seed) for seed in given.seeds for row in ROWS)
     records = read_records(job.kept)
     table = Table("", *(f"seed {seed}: AUC / UAUC" for seed in given.seeds), "seconds")

@@ -135,13 +135,14 @@ class Measurement:
         n_tokens = {
             "naive": sum(map(len, some)),
             "batches": sum(map(len, some)),
-            "trees": n_nodes(self.tokens, self.config),
         }
+        nodes = {"score": n_scored(self.tokens, self.config), "train": n_tuned(self.tokens, self.config)}
         n_whole = sum(
             map(len, self.tokens)
         )  # the slower loops read a part, which may be longer or shorter than the rest
         found = {}
         for what, passes in (("score", 1), ("train", 2)):  # backward, frozen weights are multiplied once more
+            n_tokens["trees"] = nodes[what]
             for way, label in WAYS.items():
                 seconds = timed(self.act(what, way), self.device)
                 speed = n_tokens[way] / seconds * n_rows["trees"] / (n_tokens["trees"] if way == "trees" else n_whole)
@@ -169,12 +170,8 @@ class Measurement:
         """Print and return what all training rows of the preset would have to read."""
         found: dict[str, float] = {"rows": len(self.all_tokens)}
         found["tokens_per_row"] = round(sum(map(len, self.all_tokens)) / len(self.all_tokens), 1)
-        found["tokens_per_row_train"] = round(n_nodes(self.all_tokens, self.config) / len(self.all_tokens), 1)
-        packs = pack_rows(self.all_tokens, self.config.pack_branches, self.config.pack_tokens)
-        apart = sum(bundle.trunk * (len(bundle.packs) - 1) for bundle in bundles(packs))
-        found["tokens_per_row_score"] = round(
-            (sum(len(pack.tokens) for pack in packs) - apart) / len(self.all_tokens), 1
-        )
+        found["tokens_per_row_train"] = round(n_tuned(self.all_tokens, self.config) / len(self.all_tokens), 1)
+        found["tokens_per_row_score"] = round(n_scored(self.all_tokens, self.config) / len(self.all_tokens), 1)
         in_packs = f"{found['tokens_per_row_train']} in tuning, {found['tokens_per_row_score']} in scoring"
         shown = f"{found['rows']:,} training rows of {found['tokens_per_row']} tokens; shared words once: {in_packs}"
         console.print(f"{self.given.source}, prompts of {self.given.method}: {shown}")
@@ -217,9 +214,17 @@ def loaded(name: str, rows: LabelledPrompts) -> tuple[Any, Any]:
     )
 
 
-def n_nodes(tokens: Sequence[TokenIds], config: LLMConfig) -> int:
-    """Return how many tokens are read in packs."""
-    return sum(len(pack.tokens) for pack in pack_rows(tokens, config.pack_branches, config.pack_tokens))
+def n_tuned(tokens: Sequence[TokenIds], config: LLMConfig) -> int:
+    """Return how many tokens an epoch reads in packs, which hold a step's rows at most."""
+    packs = pack_rows(tokens, min(config.pack_branches, config.batch_size), config.pack_tokens)
+    return sum(len(pack.tokens) for pack in packs)
+
+
+def n_scored(tokens: Sequence[TokenIds], config: LLMConfig) -> int:
+    """Return how many tokens scoring reads in packs, those of a bundle's trunk once."""
+    packs = pack_rows(tokens, config.pack_branches, config.pack_tokens)
+    apart = sum(bundle.trunk * (len(bundle.packs) - 1) for bundle in bundles(packs))
+    return sum(len(pack.tokens) for pack in packs) - apart
 
 
 def naive_logits(trainer: Trainer, tokens: Sequence[TokenIds], batch: np.ndarray) -> torch.Tensor:
@@ -256,15 +261,14 @@ def naive_steps(
 
 
 def timed(act: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds that something takes; of a processor, by thread, for others may be using it too."""
-    if device.type == "cpu":
-        start = time.process_time()
-        act()
-        return (time.process_time() - start) / torch.get_num_threads()
-    start = time.perf_counter()
+    """Return the seconds that something takes: those of one thread of a processor, which others may use too, or else
+    what a clock on the wall shows."""
+    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    start = clock()
     act()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return clock() - start
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:

@@ -15,7 +15,6 @@ from scorerec.llm.vocabulary import train_tokenizer
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.slow
 def test_the_steps_that_are_measured_on_a_gpu_run_anywhere() -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "gpu_shapes.py"), "--shape", "tiny"],

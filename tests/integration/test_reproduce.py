@@ -196,6 +196,9 @@ def test_a_table_of_one_seed_compares_that_seed_in_every_row(job: Reproduction) 
         "1 0",
         pytest.approx((auc["score", 0] + auc["score", 1]) / 2),  # type: ignore[operator]
     )
+    command.reproduce("all", dataclasses.replace(job, only=["score"]), (1,))
+    with (job.kept / "table2.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["seeds"] for row in csv.DictReader(file) if not row["failure"]} == {"0 1"}  # not what is made alone
 
 
 def test_figure_4_is_drawn_and_fig_5_too(job: Reproduction) -> None:

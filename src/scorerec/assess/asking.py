@@ -24,12 +24,14 @@ class Answers:
         replies: by key.
         failures: calls that failed for good, by kind.
         last_failure: the newest of them, in words.
+        can_pass: whether one of them may not come again.
         spent: tokens of all calls, those without a usable reply too.
     """
 
     replies: dict[str, Reply] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
     last_failure: str = "none"
+    can_pass: bool = False
     spent: Tokens = NOTHING
 
     def add(self, key: str, prompt: Prompt, reply: Reply) -> None:
@@ -47,6 +49,7 @@ class Answers:
         """Count one call that has no usable reply."""
         self.failures[failure.kind] += 1
         self.last_failure = str(failure)
+        self.can_pass |= failure.passing
         self.spent = self.spent.plus(failure.tokens)
 
 

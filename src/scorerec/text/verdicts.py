@@ -65,7 +65,7 @@ def verdict(counts: Verdict, words: DomainWords, numbers: Numbers) -> Segment:
         usual = (counts.n_liked + _PRIOR * _USUAL) / (counts.n_raters + _PRIOR)
         of_similar = (counts.n_similar_liked + _PRIOR * usual) / (counts.n_similar + _PRIOR)
         told = f"The most similar ones {_feeling(of_similar, numbers)}" if counts.n_similar else _NOBODY_SIMILAR
-        return Segment("verdict", f". {others.capitalize()} {_feeling(usual, numbers)}. {told}")
+        return Segment("verdict", f". {others[0].upper()}{others[1:]} {_feeling(usual, numbers)}. {told}")
     if counts.n_raters == 1:
         raters = f"One of the {others} rated it and {_liked_it(counts.n_liked)}"
     else:

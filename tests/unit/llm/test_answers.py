@@ -61,6 +61,15 @@ def test_a_form_that_melts_into_the_prompt_is_left_out() -> None:
     assert answers.yes_text == "Yes"
 
 
+def test_a_tokenizer_that_does_not_know_an_answer_is_refused() -> None:
+    def knows_no(text: str) -> list[int]:
+        return [{"Answer.": 1, "No": 2}.get(word, 0) for word in text.replace(".", ". ").split()]
+
+    assert resolve_answers(knows_no, "Answer.", spaced_first=True).yes == 0
+    with pytest.raises(ModelError, match="does not know them"):
+        resolve_answers(knows_no, "Answer.", spaced_first=True, unknown=0)
+
+
 def test_answers_that_begin_alike_are_refused() -> None:
     def same_start(text: str) -> list[int]:
         return [0 if character in "YN" else ord(character) for character in text]

