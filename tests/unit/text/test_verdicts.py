@@ -96,3 +96,8 @@ def test_the_share_behind_a_feeling_can_stand_beside_it() -> None:
     assert verdict(Verdict(100, 0, 9, 9), MOVIE, "words and percent").text == (
         ". Other viewers hated it (2%). The most similar ones liked it a lot (75%)"  # (9 + 3 x .017) / 12
     )
+
+
+def test_names_among_the_words_of_a_domain_keep_their_letters() -> None:
+    words = MOVIE.model_copy(update={"people": "Netflix subscribers"})
+    assert verdict(Verdict(4, 2, 0, 0), words, "words").text.startswith(". Other Netflix subscribers ")
