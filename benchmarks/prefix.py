@@ -131,27 +131,21 @@ class Measurement:
         rates = {name: matrix_rate(self.device, dtype) for name, dtype in DTYPES.items()}
         table = Table("", "rows", "seconds", "rows/s", "tokens/s", "TFLOP/s", "of the matrix rate")
         some = [self.tokens[row] for batch in self.batches for row in batch]
-        n_rows = {"naive": len(some), "batches": len(some), "trees": len(self.tokens)}
-        n_tokens = {
-            "naive": sum(map(len, some)),
-            "batches": sum(map(len, some)),
-        }
         nodes = {"score": n_scored(self.tokens, self.config), "train": n_tuned(self.tokens, self.config)}
-        n_whole = sum(
-            map(len, self.tokens)
-        )  # the slower loops read a part, which may be longer or shorter than the rest
+        n_part, n_whole = (sum(map(len, rows)) for rows in (some, self.tokens))
+        scale = len(self.tokens) / n_whole  # the slower loops read a part, which may be longer or shorter than the rest
         found = {}
         for what, passes in (("score", 1), ("train", 2)):  # backward, frozen weights are multiplied once more
-            n_tokens["trees"] = nodes[what]
             for way, label in WAYS.items():
                 seconds = timed(self.act(what, way), self.device)
-                speed = n_tokens[way] / seconds * n_rows["trees"] / (n_tokens["trees"] if way == "trees" else n_whole)
-                rate = passes * per_token * n_tokens[way] / seconds
+                n_rows, n_tokens = (len(self.tokens), nodes[what]) if way == "trees" else (len(some), n_part)
+                speed = n_rows / seconds if way == "trees" else n_tokens / seconds * scale
+                rate = passes * per_token * n_tokens / seconds
                 share = rate / rates[self.given.precision]
                 found[what, way] = speed
                 result[f"{what}_rows_per_second_{way}"] = round(speed, 3)
                 result[f"{what}_share_of_matrix_rate_{way}"] = round(share, 3)
-                cells = (f"{n_rows[way]:,}", f"{seconds:.1f}", f"{speed:.2f}", f"{n_tokens[way] / seconds:,.0f}")
+                cells = (f"{n_rows:,}", f"{seconds:.1f}", f"{speed:.2f}", f"{n_tokens / seconds:,.0f}")
                 table.add_row(f"{what}: {label}", *cells, f"{rate / 1e12:.3f}", f"{share:.0%}")
             result[f"{what}_speedup"] = round(found[what, "trees"] / found[what, "naive"], 2)
             result[f"{what}_speedup_over_batches"] = round(found[what, "trees"] / found[what, "batches"], 2)

@@ -28,6 +28,7 @@ from scorerec.llm.optimise import Optimiser
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.rows import Draw, labelled_prompts
 from scorerec.nn.batching import batches_by_length, pad
+from scorerec.nn.checkpoints import UNREADABLE
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import embedded_folder
 from scorerec.nn.selection import Best
@@ -54,7 +55,7 @@ class EncoderScorer(nn.Module):
             with quiet_transformers():
                 self.tokenizer = AutoTokenizer.from_pretrained(str(folder))
                 self.encoder = AutoModel.from_pretrained(str(folder))
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             raise ModelError(
                 f"{str(folder)!r}: cannot be loaded as an encoder ({error}). Give a folder or an id"
             ) from error

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from scorerec.core.errors import ArtifactError
 from scorerec.llm.backbone import Backbone
+from scorerec.nn.checkpoints import UNREADABLE
 
 _MARK = re.compile(r" ?<\|vector:(\d+)\|>")  # cleaned titles cannot spell it; the space before it is no token
 _FILE = "virtual_tokens.safetensors"
@@ -145,6 +145,6 @@ def load_virtual_tokens(folder: Path, projector: nn.Module) -> Tensor:
         saved = load_file(path)
         vectors = saved.pop("vectors")
         projector.load_state_dict({name.removeprefix("projector."): value for name, value in saved.items()})
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+    except (*UNREADABLE, RuntimeError) as error:
         raise ArtifactError(f"{path}: no usable vectors ({error}); train this method again") from None
     return vectors

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -21,6 +20,7 @@ from scorerec.llm.config import SMOLLM2, TOY, Precision, toy_name
 from scorerec.llm.pretrained import LABEL, smollm2_folder
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.nn.batching import Padded
+from scorerec.nn.checkpoints import UNREADABLE
 from scorerec.nn.processes import ALONE, Processes, join_processes
 
 TOY_MARK = "scorerec_toy"  # an entry of config.json
@@ -112,7 +112,8 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
     processes, chosen = join_processes(device)
     base, adapter = _places(name)
     place = str(smollm2_folder()) if base == SMOLLM2 else base
-    with _told_clearly(base, f"Delete {place}, and it is made anew" if base == SMOLLM2 else _ADVICE):
+    anew = f"Where its files are damaged, delete {place}: it is made anew"
+    with _told_clearly(base, anew if base == SMOLLM2 else _ADVICE):
         tokenizer = AutoTokenizer.from_pretrained(place)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=_DTYPES[precision])
     if adapter is not None:
@@ -146,6 +147,6 @@ def _told_clearly(name: str, advice: str = _ADVICE) -> Iterator[None]:
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except (*UNREADABLE, ImportError, RuntimeError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(f"{name!r}: cannot be loaded as a causal language model ({reason}). {advice}") from error

@@ -18,6 +18,8 @@ from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ArtifactError
 from scorerec.core.storage import sync, told_clearly
 
+# What libraries raise where a model's files are absent, foreign or damaged.
+UNREADABLE = (OSError, ValueError, KeyError, SafetensorError)
 MINUTES = 3.0  # of work that a kill may cost
 _SHARE = 0.05  # of the time may go into keeping states, however long that takes
 

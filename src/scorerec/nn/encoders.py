@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from scorerec.core.errors import ModelError
 from scorerec.core.storage import sha256
+from scorerec.nn.checkpoints import UNREADABLE
 from scorerec.nn.static_encoder import static_encoder
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -133,7 +134,7 @@ def _open(name: str, device: str) -> SentenceTransformer:
     try:
         with quiet_loading():
             return SentenceTransformer(name, device=device)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise ModelError(
             f"{name!r}: cannot be loaded as a sentence encoder ({_first_line(error)}). Give a Hugging Face "
             "id that this machine can reach, a local folder, embedded:minilm or embedded:static"

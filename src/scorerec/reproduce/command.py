@@ -115,8 +115,6 @@ def reproduce(
     if run and not job.only and "fig5" in wanted:
         failures |= _attention(job, seeds[0], kept)
     records = job.records()
-    if job.only:  # what is made now is a part; the page shows all that is kept
-        seeds = sorted({*seeds, *(seed for _, seed in records)})
     checked = True
     try:
         records, others = job.current(records, [row for rows in plans.values() for row in rows])
@@ -129,6 +127,8 @@ def reproduce(
     if others:
         note = f"not shown, for they were made with other settings or have no scores: {', '.join(others)}"
         job.tell(Progress("records", "left out", None, None, note))
+    if job.only:  # what is made now is a part; the page shows all that is kept
+        seeds = sorted({*seeds, *(seed for _, seed in records)})
     about = compared_with(records)
     if about is None:
         reasons = "; ".join(f"{key}: {reason}" for key, reason in failures.items()) or "run without --no-run"

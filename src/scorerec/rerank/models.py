@@ -14,6 +14,7 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 
 from scorerec.core.errors import ArtifactError, ConfigError, ModelError
+from scorerec.nn.checkpoints import UNREADABLE
 from scorerec.nn.contrastive import EncoderTask, Example, PairTask
 from scorerec.nn.devices import choose_device
 from scorerec.nn.encoders import count_tokens, embedded_folder, encode, load_encoder, quiet_loading, token_limit
@@ -203,7 +204,7 @@ def _load_cross_encoder(name: str, max_length: int, device: str) -> CrossEncoder
         with torch.random.fork_rng(devices=[]), quiet_loading():
             torch.manual_seed(0)  # a model without a scoring head gets a random one: always the same
             return CrossEncoder(source, num_labels=1, max_length=max_length, device=device)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise ModelError(
             f"{name!r}: cannot be loaded as a cross-encoder ({error}). Give a Hugging Face id that this "
             "machine can reach, or a local folder"

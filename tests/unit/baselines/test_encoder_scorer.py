@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,10 @@ def test_it_computes_where_it_is_told_to(bert: Path, tmp_path: Path) -> None:
         train_encoder_scorer(*prompts(), EncoderConfigs(config(bert), BUDGET), tmp_path, seed=0, device="abacus")
 
 
-def test_no_encoder_there(tmp_path: Path) -> None:
+def test_no_encoder_there(bert: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be loaded as an encoder"):
         EncoderScorer(tmp_path, EncoderScorerConfig(), BUDGET)
+    shutil.copytree(bert, tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(ModelError, match="damaged': cannot be loaded as an encoder"):
+        EncoderScorer(tmp_path / "damaged", EncoderScorerConfig(), BUDGET)

@@ -42,7 +42,7 @@ def test_of_the_embedded_model_damage_is_told_with_what_to_delete(
     shutil.copytree(tiny_lm, folder)
     (folder / "model.safetensors").write_bytes(b"\xff" * 100)
     monkeypatch.setattr(backbone, "smollm2_folder", lambda: folder)
-    with pytest.raises(ModelError, match=rf"'embedded:smollm2': .* Delete {folder}"):
+    with pytest.raises(ModelError, match=rf"'embedded:smollm2': .* damaged, delete {folder}: "):
         load_backbone("embedded:smollm2", device="cpu")
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from sentence_transformers import CrossEncoder
@@ -74,6 +76,14 @@ def test_a_static_encoder_cannot_read_pairs():
 def test_a_model_that_is_not_there():
     with pytest.raises(ModelError, match="cannot be loaded as a cross-encoder"):
         load_reranker("no/such/folder/anywhere", config("cross-encoder", "x"))
+
+
+@pytest.mark.parametrize("reading", ["cross-encoder", "bi-encoder"])
+def test_damaged_weights_are_an_error(reading, bert_folder, tmp_path):
+    shutil.copytree(bert_folder, tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(ModelError, match="damaged': cannot be loaded as a"):
+        load_reranker(str(tmp_path / "damaged"), config(reading, bert_folder))
 
 
 def test_it_computes_where_it_is_told_to(static_folder):
