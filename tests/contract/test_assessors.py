@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from scorerec.assess.assessor import Assessor, Reply
 from scorerec.assess.collect import AssessConfig, collect, make_assessor
+from scorerec.assess.local import LocalModel
 from scorerec.assess.store import ReplyStore
 from scorerec.core.tables import ASSESSMENTS
 from scorerec.text import prompts
 from scorerec.text.describe import Describer
-from scorerec.text.segments import render
+from scorerec.text.segments import Segment, render
 from scorerec.text.wording import DOMAINS
 
 ITEMS = Describer({str(n): {"title": f"Film {n}", "genres": ["Drama" if n % 2 else "War"]} for n in range(9)})
@@ -22,13 +23,16 @@ MOVIE = DOMAINS["movie"]
 REQUESTS = [(f"t{place}", prompts.self_assessing(["1", "3"], item, ITEMS, MOVIE)) for place, item in enumerate("4564")]
 
 
+def _write(asked: Sequence[Sequence[Segment]]) -> list[Reply]:
+    return [Reply(f"More like {len(render(prompt))}", 9, 3) for prompt in asked]
+
+
 def local(kind: str) -> Assessor:
     return make_assessor(
         AssessConfig.model_validate({"assessor": kind}),
         ITEMS,
         MOVIE,
-        "a small LLM",
-        lambda: lambda asked: [Reply(f"More like {len(render(prompt))}", 9, 3) for prompt in asked],
+        LocalModel("a small LLM", dict, lambda: _write),
     )
 
 

@@ -205,6 +205,7 @@ def test_the_command_line_prints_the_results(outcome: Any, elsewhere: Any) -> No
     for method in outcome.config.chosen_methods:
         assert method.label in elsewhere.printed
     assert "Stand-in: toy LM" in elsewhere.printed
+    assert f"Answers: {outcome.artifacts['tuned-score'].facts['answers']}" in elsewhere.printed
     lines = [line for line in elsewhere.printed.splitlines() if line.startswith("Signal: ")]
     signal = outcome.made.signal()
     sources = dict.fromkeys(entry.source for entry in signal.counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from scorerec.assess.asking import Answers, Questioning, ask_in_batches, named
 from scorerec.assess.assessor import NOTHING, Assessor, BudgetError, Tokens
 from scorerec.assess.client import ChatAssessor, ChatConfig
 from scorerec.assess.limits import Budget, Prices
-from scorerec.assess.local import LocalAssessor, LocalConfig, Write
+from scorerec.assess.local import LocalAssessor, LocalConfig, LocalModel
 from scorerec.assess.metadata import MetadataAssessor
 from scorerec.assess.plan import AssessmentRequest, Plan, make_plan
 from scorerec.assess.store import ReplyStore
@@ -112,24 +112,21 @@ class AssessConfig(AskingConfig):
 _DEFAULT = AssessConfig()
 
 
-def make_assessor(
-    config: AssessConfig, describer: Describer, words: DomainWords, name: str, load: Callable[[], Write]
-) -> Assessor:
+def make_assessor(config: AssessConfig, describer: Describer, words: DomainWords, local: LocalModel) -> Assessor:
     """Return the assessor that ``config`` names.
 
     Args:
         config: whom to ask.
         describer: of the catalogue; item metadata is read from it, an LLM does not need it.
         words: of the domain, likewise.
-        name: of the LLM in this process.
-        load: loads that LLM, and returns what writes replies with it.
+        local: the LLM in this process.
 
     Raises:
         ConfigError: an LLM is to be asked, and the environment names no endpoint or key.
     """
     if config.assessor == "metadata":
         return MetadataAssessor(describer, words)
-    return LocalAssessor(config.local, name, load) if config.assessor == "local" else ChatAssessor(config.chat)
+    return LocalAssessor(config.local, local) if config.assessor == "local" else ChatAssessor(config.chat)
 
 
 def sample_targets(targets: pa.Table, n: int, seed: int) -> pa.Table:

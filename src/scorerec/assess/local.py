@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -26,33 +27,47 @@ class LocalConfig(Config):
     batch_size: int = Field(default=32, ge=1, description="prompts at once; another number rounds otherwise")
 
 
+@dataclass(frozen=True)
+class LocalModel:
+    """An LLM that this process can load.
+
+    Attributes:
+        name: what tables and reports call it.
+        weights: says which weights they are, beyond their name: replies of others are not kept under the same key.
+        load: loads the model, when something is to be asked, and returns what writes replies with it.
+    """
+
+    name: str
+    weights: Callable[[], Mapping[str, Any]]
+    load: Callable[[], Write]
+
+
 class LocalAssessor:
     """A causal LM that replies greedily, to a batch of prompts at once.
 
     Args:
         config: the model and its limits.
-        name: what tables and reports call it.
-        load: loads the model, when something is to be asked, and returns what writes replies with it.
+        model: that model.
     """
 
     is_llm = True
     n_concurrent = 1
     failed_attempts: Mapping[str, int] = MappingProxyType({})
 
-    def __init__(self, config: LocalConfig, name: str, load: Callable[[], Write]):
+    def __init__(self, config: LocalConfig, model: LocalModel):
         self.config = config
-        self.name = name
-        self._load = load
+        self.name = model.name
+        self._model = model
 
-    @property
+    @cached_property
     def identity(self) -> Mapping[str, Any]:
-        """The model and the length of its replies."""
-        parameters = {"max_new_tokens": self.config.max_new_tokens}
+        """The model, its weights, and the length of its replies."""
+        parameters = {"max_new_tokens": self.config.max_new_tokens, "weights": dict(self._model.weights())}
         return {"endpoint": "this process", "model": self.config.model, "parameters": parameters}
 
     @cached_property
     def _write(self) -> Write:
-        return self._load()
+        return self._model.load()
 
     def ask(self, prompt: Sequence[Segment]) -> Reply:
         """Return the model's reply to one prompt.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from scorerec.core.artifacts import Artifact
 from scorerec.core.storage import told_clearly
 from scorerec.data.prepare import prepare
 from scorerec.evaluate.results import Comparison, Signal
@@ -123,6 +124,7 @@ def run_experiment(
         f"{config.name}: {comparison.split} rows, {artifacts['data'].facts['split']}",
         users_left_out(comparison.methods[0]),
         *(f"Stand-in: {line}" for line in results["stand_ins"]),
+        *(f"Answers: {line}" for line in sorted(answer_tokens(artifacts.values()))),
         # Runs of before have no such facts.
         *(f"Warning: {line}" for line in (*artifacts["data"].facts.get("warnings", ()), *results["warnings"])),
         *(f"Signal: {line}" for line in signal_lines(Signal.model_validate(results["signal"]), comparison.split)),
@@ -130,6 +132,11 @@ def run_experiment(
     columns = ("method", "AUC", "UAUC", "seconds")  # what fits a terminal; the report has the rest
     table = [{name: row[name] for name in columns} for row in headline_rows(comparison)]
     return Outcome(runner.folder, headlines, table, results["verdict"], results)
+
+
+def answer_tokens(artifacts: Iterable[Artifact]) -> set[str]:
+    """Return which tokens language models of a run answer with, as they were resolved: mostly one line for all."""
+    return {artifact.facts["answers"] for artifact in artifacts if "answers" in artifact.facts}
 
 
 def run_signal(folder: Path, tell: Callable[[Progress], None] = lambda _: None) -> Signal:

@@ -15,9 +15,11 @@ from peft import PeftConfig, PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from scorerec.core.artifacts import fingerprint
 from scorerec.core.errors import ConfigError, ModelError
+from scorerec.core.storage import contents
 from scorerec.llm.config import SMOLLM2, TOY, Precision, toy_name
-from scorerec.llm.pretrained import LABEL, smollm2_folder
+from scorerec.llm.pretrained import LABEL, smollm2_facts, smollm2_folder
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.nn.batching import Padded
 from scorerec.nn.checkpoints import UNREADABLE
@@ -122,6 +124,18 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
             settings.base_model_name_or_path = place  # peft looks into it when it saves
             model = PeftModel.from_pretrained(model, str(adapter), config=settings)
     return Backbone(str(name), base, model.to(chosen).eval(), tokenizer, chosen, processes)
+
+
+def weights_facts(name: str | Path) -> dict[str, Any]:
+    """Return what tells the weights of a model that is not tuned here from others of its name, for manifests and keys.
+
+    Of ``embedded:smollm2`` that is its checksum and type, of a folder the checksum of its files; of an id of the hub
+    nothing is known without loading it.
+    """
+    if str(name) == SMOLLM2:
+        return smollm2_facts(smollm2_folder())
+    folder = Path(name)
+    return {"files": fingerprint(contents(folder))} if folder.is_dir() else {}
 
 
 def _places(name: str | Path) -> tuple[str, Path | None]:

@@ -14,6 +14,7 @@ import pytest
 
 from scorerec.assess.assessor import Assessor, Reply, ReplyError
 from scorerec.assess.collect import AssessConfig, collect, make_assessor, sample_targets
+from scorerec.assess.local import LocalModel
 from scorerec.assess.metadata import MetadataAssessor
 from scorerec.assess.store import ReplyStore
 from scorerec.core.errors import AssessmentError, ConfigError, DataError
@@ -59,7 +60,9 @@ class Scripted:
 
 
 def made(**settings: Any) -> Assessor:
-    return make_assessor(AssessConfig(**settings), ITEMS, MOVIE, "a small LLM", lambda: lambda asked: [])
+    return make_assessor(
+        AssessConfig(**settings), ITEMS, MOVIE, LocalModel("a small LLM", dict, lambda: lambda asked: [])
+    )
 
 
 def requests(*texts: str) -> list[tuple[str, list[Segment]]]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from scorerec.assess.assessor import Reply, ReplyError
 from scorerec.assess.collect import AssessConfig, collect
-from scorerec.assess.local import LocalAssessor, LocalConfig
+from scorerec.assess.local import LocalAssessor, LocalConfig, LocalModel
 from scorerec.assess.store import ReplyStore
 from scorerec.core.errors import AssessmentError
 from scorerec.text.segments import Segment, render
@@ -37,7 +37,7 @@ class Written:
         return [Reply("" if text == "mute" else f"{text} of {'+'.join(texts)}", len(text), 3) for text in texts]
 
     def assessor(self) -> LocalAssessor:
-        return LocalAssessor(CONFIG.local, "a small LLM", self.load)
+        return LocalAssessor(CONFIG.local, LocalModel("a small LLM", dict, self.load))
 
 
 def requests(*texts: str) -> list[tuple[str, list[Segment]]]:
@@ -96,12 +96,14 @@ def test_an_empty_reply_is_none_and_is_not_asked_again() -> None:
 
 
 def test_other_models_and_lengths_keep_replies_apart() -> None:
-    def identity(**settings: object) -> object:
-        return LocalAssessor(LocalConfig.model_validate(settings), "any", Written().load).identity
+    def identity(sha256: str = "b179", **settings: object) -> object:
+        model = LocalModel("any", lambda: {"sha256": sha256}, Written().load)
+        return LocalAssessor(LocalConfig.model_validate(settings), model).identity
 
     assert identity() == identity(batch_size=7)
     assert identity() != identity(model="other/llm")
     assert identity() != identity(max_new_tokens=9)
+    assert identity() != identity(sha256="other weights of the same name")
 
 
 def test_what_decides_the_other_assessors_is_what_it_was() -> None:

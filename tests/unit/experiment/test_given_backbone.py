@@ -13,6 +13,7 @@ from scorerec.experiment.config import load_experiment
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.settings import identity_of
 from scorerec.experiment.stages import language_model
+from scorerec.llm import backbone
 from scorerec.llm.config import SMOLLM2
 
 
@@ -24,10 +25,19 @@ def given(name: str, folder: Path) -> dict[str, Any]:
 
 
 def test_the_manifest_tells_name_type_and_checksum(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(language_model, "smollm2_folder", lambda: tmp_path)
-    monkeypatch.setattr(language_model, "smollm2_facts", lambda folder: {"dtype": "bf16", "sha256": "b179"})
+    monkeypatch.setattr(backbone, "smollm2_folder", lambda: tmp_path)
+    monkeypatch.setattr(backbone, "smollm2_facts", lambda folder: {"dtype": "bf16", "sha256": "b179"})
     assert given(SMOLLM2, tmp_path) == {"backbone": SMOLLM2, "dtype": "bf16", "sha256": "b179"}
     assert given("meta-llama/Llama-3.1-8B-Instruct", tmp_path) == {"backbone": "meta-llama/Llama-3.1-8B-Instruct"}
+
+
+def test_folders_of_one_name_and_other_weights_are_told_apart(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"one")
+    one = given(str(model), tmp_path)
+    (model / "model.safetensors").write_bytes(b"two")
+    assert given(str(model), tmp_path)["files"] != one["files"]
 
 
 def test_its_identity_is_its_name() -> None:

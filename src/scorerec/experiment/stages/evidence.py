@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from scorerec.assess.assessor import Reply
 from scorerec.assess.collect import collect, make_assessor, sample_targets
-from scorerec.assess.local import Write
+from scorerec.assess.local import LocalModel, Write
 from scorerec.assess.plan import AssessmentRequest
 from scorerec.assess.rank import rank, rank_by_titles
 from scorerec.core.artifacts import MODEL, Draft, read_table
@@ -29,7 +29,7 @@ from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import with_users
 from scorerec.experiment.stages.recommender import teaching
 from scorerec.experiment.stand_ins import local_assessor_name
-from scorerec.llm.backbone import load_backbone
+from scorerec.llm.backbone import load_backbone, weights_facts
 from scorerec.llm.generate import Writer
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.pipeline.chain import AskedRows, choose_contexts, reranker_texts
@@ -88,8 +88,9 @@ def assessment_requests(run: Run) -> Sequence[AssessmentRequest]:
 def assessments(run: Run, draft: Draft) -> None:
     """Ask what evidence would help (Eq. 7)."""
     config, writer = run.config.assess, run.prompter
-    name = local_assessor_name(config.local.model)
-    assessor = make_assessor(config, writer.describer, writer.words, name, lambda: _local_writer(run))
+    name = config.local.model
+    local = LocalModel(local_assessor_name(name), lambda: weights_facts(name), lambda: _local_writer(run))
+    assessor = make_assessor(config, writer.describer, writer.words, local)
     with run.replies() as store:
         assessments, facts = collect(assessment_requests(run), assessor, store, config)
     draft.write(ASSESSMENTS, assessments)

@@ -17,10 +17,8 @@ from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
 from scorerec.experiment.stage import TEACHER
 from scorerec.experiment.stages.judged import with_method
-from scorerec.llm.backbone import load_backbone
-from scorerec.llm.config import SMOLLM2
+from scorerec.llm.backbone import load_backbone, weights_facts
 from scorerec.llm.launch import TableFolders, tune_together
-from scorerec.llm.pretrained import smollm2_facts, smollm2_folder
 from scorerec.llm.score import score
 from scorerec.llm.toy import pretrain
 from scorerec.llm.tune import tune
@@ -48,9 +46,7 @@ def augmented_prompts(run: Run, draft: Draft, sources: Mapping[str, str]) -> Non
 def given_backbone(run: Run, draft: Draft) -> None:
     """Use a backbone as it is."""
     name = run.config.llm.backbone
-    draft.facts["backbone"] = name
-    if name == SMOLLM2:
-        draft.facts.update(smollm2_facts(smollm2_folder()))
+    draft.facts.update(backbone=name, **weights_facts(name))
 
 
 def toy_backbone(run: Run, draft: Draft) -> None:
