@@ -103,10 +103,13 @@ def item_knn(train: Rows, valid: Rows, n_items: int) -> tuple[CatalogueScorer, d
 
 
 def _neighbour_scorer(similar: npt.NDArray[np.float32], count: int) -> CatalogueScorer:
-    kept = sp.csr_matrix(np.where(similar >= np.partition(similar, -count, axis=0)[-count], similar, 0.0))
+    n_items = similar.shape[0]
+    dense = np.where(similar >= np.partition(similar, -count, axis=0)[-count], similar, np.float32(0))
+    kept = sp.csr_matrix(dense) if 10 * count < n_items else dense  # which is faster: measured at 1,700 and 3,700 items
 
     def score(prefixes: Prefixes) -> Floats:
-        return np.asarray((as_matrix(prefixes, similar.shape[0])[:, 1:] @ kept).toarray())
+        found = as_matrix(prefixes, n_items)[:, 1:] @ kept
+        return np.asarray(found.toarray() if sp.issparse(found) else found)
 
     return score
 

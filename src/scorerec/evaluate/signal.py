@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,12 @@ class SignalRows:
     labels: NDArray[np.int8]
     item_log_odds: Floats
 
+    @cached_property
+    def mean_alone(self) -> Floats | None:
+        """The log odds of a regression on the item mean alone, (N,); None where the rows have one label."""
+        both = 0 < self.labels.sum() < len(self.labels)
+        return cross_fitted(self.item_log_odds[:, None], self.labels, self.users) if both else None
+
 
 def user_counts(
     source: str, rows: SignalRows, liked: NDArray[np.bool_], numbers: Sequence[int] = N_USERS
@@ -55,8 +62,7 @@ def user_counts(
         liked: whether the user of each rank liked the row's target, the most similar first, (N, K).
         numbers: how many users are counted; those beyond K are left out.
     """
-    both = 0 < rows.labels.sum() < len(rows.labels)
-    mean_alone = cross_fitted(rows.item_log_odds[:, None], rows.labels, rows.users) if both else None
+    mean_alone = rows.mean_alone
     found = []
     for n_users in (n for n in numbers if n <= liked.shape[1]):
         count = liked[:, :n_users].sum(1).astype(np.float64)
@@ -138,7 +144,8 @@ def cross_fitted(features: Floats, labels: NDArray[np.int8], users: NDArray[np.i
         judged = fold == number_
         if len(np.unique(labels[~judged])) < 2:
             continue  # nothing to learn from: these rows stay undecided
-        model = LogisticRegression(C=10.0).fit(features[~judged], labels[~judged])
+        # For two features it takes a few steps; the default takes many, and hundreds of these are fitted.
+        model = LogisticRegression(C=10.0, solver="newton-cholesky").fit(features[~judged], labels[~judged])
         scores[judged] = model.decision_function(features[judged])
     return scores
 
