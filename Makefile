@@ -26,7 +26,7 @@ quickstart: $(STAMP) ## Run SCORE on MovieLens-100K: a table, and three recommen
 	$(BIN)/scorerec recommend runs/quickstart
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests
 
 test-slow: $(STAMP) ## Run the long tests: kill -9 at many moments, several processes
 	$(BIN)/python -m pytest -m slow tests

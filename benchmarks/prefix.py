@@ -2,10 +2,13 @@
 
 python benchmarks/prefix.py --path FOLDER                          # MovieLens-1M, prompts of TALLRec, SmolLM2's shape
 python benchmarks/prefix.py --path FOLDER --model embedded:smollm2 --json
+python benchmarks/prefix.py quickstart --titles preset --method score --count    # how many tokens, and no seconds
 
 Against the loop that most would write: padded batches in the order of the file, and logits over the vocabulary
 behind every token; and against this project's own batches without sharing. All are measured in one run, on the same
 rows: whole users, drawn at random, of whom the slower loops read a part. The weights decide no time: random ones do.
+Histories are as long as the paper's, twenty titles in a window that moves in steps of ten; --titles preset reads those
+of the preset, which are short, cheap already, and share less.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ from scorerec.text.segments import render
 
 SHAPE = "smollm2-shape"
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+TWENTY_TITLES = ("prompt.history_step=10", "llm.history_titles=20", "llm.history_step=10")
 WAYS = {"naive": "naive loop", "batches": "rows of similar length together", "trees": "shared words once"}
 
 
@@ -58,6 +62,7 @@ def main() -> None:
     parser.add_argument("source", nargs="?", default="ml-1m", help="preset or file")
     parser.add_argument("--path", help="folder of the data")
     parser.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE")
+    parser.add_argument("--titles", choices=("paper", "preset"), default="paper", help="how long histories are")
     parser.add_argument("--method", default="llm", help="whose prompts; the stages that write them run first")
     parser.add_argument("--out", type=Path, help="root of runs, to use what is there; default: a temporary one")
     parser.add_argument("--model", default=SHAPE, help=f"{SHAPE}: random weights; or an id or folder")
@@ -72,16 +77,19 @@ def main() -> None:
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--count", action="store_true", help="say how many tokens are read, and stop")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     use_threads(given.threads)
-    config = load_experiment(given.source, [*given.changes, *([f"data.path={given.path}"] if given.path else [])])
+    data = [f"data.path={given.path}"] if given.path else []
+    config = load_experiment(given.source, [*data, *(TWENTY_TITLES if given.titles == "paper" else ()), *given.changes])
     with tempfile.TemporaryDirectory(prefix="scorerec-benchmark-") as folder:
         stage = f"prompts-{given.method}"
         run = Runner(stages_of(config), config, given.out or Path(folder)).made("corpus", stage)
         rows = labelled_prompts(run.artifact(stage).table(PROMPTS), run.targets("train"), "train", Draw(None), 0)
         places = of_whole_users(run, given.rows)
-    result = Measurement(given, config.llm, rows, places).told(Console(width=130))
+    measurement, console = Measurement(given, config.llm, rows, places), Console(width=130)
+    result = measurement.saved(console) if given.count else measurement.told(console)
     if given.json:
         print(json.dumps(result))
 
@@ -161,14 +169,15 @@ class Measurement:
         return result
 
     def saved(self, console: Console) -> dict[str, float]:
-        """Print and return what all training rows of the preset would have to read."""
+        """Print and return what all training rows would have to read."""
         found: dict[str, float] = {"rows": len(self.all_tokens)}
         found["tokens_per_row"] = round(sum(map(len, self.all_tokens)) / len(self.all_tokens), 1)
         found["tokens_per_row_train"] = round(n_tuned(self.all_tokens, self.config) / len(self.all_tokens), 1)
         found["tokens_per_row_score"] = round(n_scored(self.all_tokens, self.config) / len(self.all_tokens), 1)
         in_packs = f"{found['tokens_per_row_train']} in tuning, {found['tokens_per_row_score']} in scoring"
         shown = f"{found['rows']:,} training rows of {found['tokens_per_row']} tokens; shared words once: {in_packs}"
-        console.print(f"{self.given.source}, prompts of {self.given.method}: {shown}")
+        titles = "twenty titles" if self.given.titles == "paper" else "titles as the preset has them"
+        console.print(f"{self.given.source}, prompts of {self.given.method}, {titles}: {shown}")
         return found
 
     def act(self, what: str, way: str) -> Callable[[], object]:
