@@ -1,5 +1,7 @@
 """Memory and speed of tuning and scoring at the size of the paper's models, with random weights.
 
+The LLM reads rows that share nothing, and rows of which a step has three quarters in common: whole, and as trees.
+
 python benchmarks/gpu_shapes.py                 # Llama-3.1-8B and bge-reranker-large: a GPU with 48 GiB
 python benchmarks/gpu_shapes.py --shape tiny    # the same steps in seconds, on any machine
 """
@@ -27,6 +29,7 @@ from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Trainer
 from scorerec.llm.rows import LabelledPrompts
 from scorerec.llm.score import Scorer
+from scorerec.llm.trees import pack_rows
 from scorerec.llm.tune import ready
 from scorerec.llm.vocabulary import BOS, train_tokenizer
 from scorerec.nn.contrastive import Example
@@ -125,7 +128,7 @@ def main() -> None:
 
 
 def language_model(shapes: Shapes, device: torch.device) -> list[dict[str, Any]]:
-    """Tune with LoRA on all seven projections, in bf16 with gradient checkpointing; then score."""
+    """Tune with LoRA on all seven projections, bf16, gradient checkpointing; score; rows that share nothing or much."""
     tokenizer = train_tokenizer([*(text(200, n) for n in range(50)), "Yes No"] * 2, 600, "words")
     settings = LlamaConfig(**shapes.llama)
     torch.manual_seed(0)
@@ -142,23 +145,51 @@ def language_model(shapes: Shapes, device: torch.device) -> list[dict[str, Any]]
         epochs=1,
         batch_size=shapes.batch,
         score_batch_size=4 * shapes.batch,
+        pack_branches=shapes.batch,
+        pack_tokens=4 * shapes.tokens,
     )
     backbone = ready(Backbone("random weights", "random weights", model, tokenizer, device), config)
     n_rows = shapes.batch * shapes.n_steps
-    prompts = [[Segment("wording", exact_text(shapes.tokens, n, tokenizer))] for n in range(n_rows)]
-    rows = LabelledPrompts(prompts, np.arange(n_rows) % 2)
+    own = [exact_text(shapes.tokens, n, tokenizer) for n in range(n_rows)]
+    quarter = shapes.tokens // 4
+    alike = [
+        f"{exact_text(3 * quarter, n_rows + n // shapes.batch, tokenizer)} {exact_text(quarter, n, tokenizer)}"
+        for n in range(n_rows)
+    ]
+    found = steps("", own, backbone, config, settings, device)
+    for name, share in ((", shared words each time", False), (", shared words once", True)):
+        sharing = config.model_copy(update={"share_prefixes": share})
+        found += steps(name, alike, backbone, sharing, settings, device)
+    return found
+
+
+def steps(
+    name: str, texts: list[str], backbone: Backbone, config: LLMConfig, settings: LlamaConfig, device: torch.device
+) -> list[dict[str, Any]]:
+    """Measure an epoch of tuning on some texts, and scoring them."""
+    prompts = [[Segment("wording", text)] for text in texts]
+    rows = LabelledPrompts(prompts, np.arange(len(texts)) % 2)
     trainer = Trainer(backbone, config, rows, LabelledPrompts(prompts[:2], np.arange(2)), seed=0)
-    encoded = PromptEncoder(tokenizer, config.budget).encode(prompts)
-    batches = [np.arange(start, start + shapes.batch) for start in range(0, n_rows, shapes.batch)]
+    encoded = PromptEncoder(backbone.tokenizer, config.budget).encode(prompts)
+    tokens = encoded.tokens
+    if config.share_prefixes:
+        packs = pack_rows(tokens, config.pack_branches, config.pack_tokens)
+        n_tokens = round(sum(len(pack.tokens) for pack in packs) / len(texts))
+    else:
+        n_tokens = max(map(len, tokens))
     shape = shape_of(settings, is_causal=True)
     trained = sum(weight.numel() for weight in backbone.model.parameters() if weight.requires_grad)
-    fixed = {"value_bytes": 2, "is_checkpointed": True}
-    tuning = Work(shape, shapes.tokens, 0, n_rows, shapes.batch, trained, **fixed)
+    tuning = Work(shape, n_tokens, 0, len(texts), config.batch_size, trained, value_bytes=2, is_checkpointed=True)
+    scoring = Work(shape, n_tokens, len(texts), 0, config.score_batch_size, 0, 2)
     scorer = Scorer(backbone, config)
-    scoring = Work(shape, shapes.tokens, n_rows, 0, config.score_batch_size, 0, 2)
+
+    def tune() -> None:
+        for step in trainer.scorer.reading.steps(tokens, np.random.default_rng(0)):
+            trainer._step(encoded, step)
+
     return [
-        measured("LLM: tuning", tuning, n_rows, device, lambda: [trainer._step(encoded, [batch]) for batch in batches]),
-        measured("LLM: scoring", scoring, n_rows, device, lambda: scorer.p_yes(encoded.tokens)),
+        measured(f"LLM: tuning{name}", tuning, len(texts), device, tune),
+        measured(f"LLM: scoring{name}", scoring, len(texts), device, lambda: scorer.p_yes(tokens)),
     ]
 
 

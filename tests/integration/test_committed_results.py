@@ -63,7 +63,9 @@ def test_records_stay_small() -> None:
 def test_records_are_those_of_the_present_settings(preset: str, own: Path, also: Sequence[Path]) -> None:
     """No row is in two folders by mistake, or left from settings that are gone."""
     made = Reproduction(preset, [f"data.path={DATA}"], Path("runs"), own.with_suffix(".md"), also=also)
-    forms = load_experiment(preset).evidence.forms  # what differs in titles is made with titles where they are not shown
+    forms = load_experiment(
+        preset
+    ).evidence.forms  # what differs in titles is made with titles where they are not shown
     rows = {row.key: row for table in TABLES for row in rows_of(table, forms=forms)}
     current, others = made.current(made.records(), rows.values())
     assert set(read_records(own)) <= set(current), others
