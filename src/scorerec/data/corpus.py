@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from pydantic import Field
@@ -69,6 +70,13 @@ class CorpusConfig(Config):
         default=None, ge=1, description="training rows that prompts are made for, drawn at random; None: all"
     )
     max_valid_targets: int | None = Field(default=None, ge=1, description="validation rows, likewise")
+    draw_together: int = Field(
+        default=1,
+        ge=1,
+        exclude_if=lambda value: value == 1,  # settings written before it was there mean the same
+        description="training and validation rows of a user that follow each other are drawn in runs of up to so many: "
+        "their prompts begin alike, and what they share is read once",
+    )
     max_test_users: int | None = Field(
         default=None,
         ge=2,
@@ -106,7 +114,8 @@ def build_corpus(interactions: pa.Table, config: CorpusConfig) -> Corpus:
     positives = _Positives(rows.filter(pl.col(LABEL) == 1))
     if config.history == "visit":
         rows = rows.with_columns(n_before=_before_the_visit(config.visit_pause))
-    wanted = _drawn(rows, {"train": config.max_train_targets, "valid": config.max_valid_targets})
+    limits = {"train": config.max_train_targets, "valid": config.max_valid_targets}
+    wanted = _drawn(rows, limits, config.draw_together)
     if config.max_test_users is not None:
         wanted = _of_drawn_users(wanted, config.max_test_users)
     if config.kind == "train":
@@ -134,17 +143,30 @@ def _before_the_visit(pause: int) -> pl.Expr:
     return pl.when(begins.over(USER_ID)).then(pl.col(N_BEFORE)).forward_fill().over(USER_ID)
 
 
-def _drawn(rows: pl.DataFrame, limits: Mapping[str, int | None]) -> pl.DataFrame:
-    """Return the rows, of a limited part only as many as its limit; the same ones whatever the run's seed."""
+def _drawn(rows: pl.DataFrame, limits: Mapping[str, int | None], together: int) -> pl.DataFrame:
+    """Return the rows, of a limited part only as many as its limit; the same ones whatever the run's seed.
+
+    Runs of ``together`` rows are drawn, and of the last one so much as is needed.
+    """
     kept = []
     for part in SPLITS:
         rows_of_part = rows.filter(pl.col(SPLIT) == part)
         limit = limits.get(part)
         if limit is not None and limit < rows_of_part.height:
-            drawn = generator(0, "targets", part).permutation(rows_of_part.height)[:limit]
-            rows_of_part = rows_of_part[np.sort(drawn)]
+            runs = _runs(rows_of_part, together)
+            order = np.argsort(generator(0, "targets", part).permutation(runs.max() + 1), kind="stable")[runs]
+            rows_of_part = rows_of_part[np.sort(np.argsort(order, kind="stable")[:limit])]
         kept.append(rows_of_part)
     return pl.concat(kept).sort(ROW_ID)
+
+
+def _runs(rows: pl.DataFrame, together: int) -> npt.NDArray[np.int64]:
+    """Return the number of each row's run, (N,): ``together`` rows of a user that follow each other, or the rest."""
+    if together == 1:
+        return np.arange(rows.height)
+    place = pl.int_range(pl.len()).over(USER_ID) // together
+    names = rows.select(run=pl.format("{}:{}", place, USER_ID))["run"]
+    return np.unique(names.to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 def training_behaviours(interactions: pa.Table) -> pa.Table:

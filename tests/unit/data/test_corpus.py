@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Any
 
 import polars as pl
@@ -235,6 +236,29 @@ def test_limits_draw_targets_and_leave_the_rest_alone():
     assert set(limited.targets["target_id"].to_pylist()) <= set(whole.targets["target_id"].to_pylist())
     assert limited.behaviours.equals(whole.behaviours)
     assert set(limited.queries["query_id"].to_pylist()) == set(limited.targets["query_id"].to_pylist())
+
+
+def test_rows_are_drawn_in_runs_of_a_users_rows_that_follow_each_other() -> None:
+    interactions = prepare(DataConfig.model_validate({"source": "synthetic"})).interactions
+    whole, alone, runs = (
+        build_corpus(interactions, CorpusConfig(max_train_targets=limit, draw_together=together))
+        for limit, together in ((None, 1), (60, 1), (60, 4))
+    )
+
+    def of_training(corpus: Any) -> list[tuple[str, str]]:
+        rows = corpus.targets.to_pylist()
+        return [(row["query_id"].split(":")[0], row["target_id"]) for row in rows if row["split"] == "train"]
+
+    lengths: Counter[str] = Counter()
+    places = {}
+    for user, name in of_training(whole):
+        places[name] = lengths[user]
+        lengths[user] += 1
+    found = Counter((user, places[name] // 4) for user, name in of_training(runs))
+    assert found.total() == len(of_training(alone)) == 60
+    complete = [size == min(4, lengths[user] - 4 * run) for (user, run), size in found.items()]
+    assert complete.count(False) <= 1  # the last one, cut
+    assert len(found) < 20 < len(set(of_training(alone)))
 
 
 def test_test_rows_of_some_users_are_all_their_test_rows() -> None:
