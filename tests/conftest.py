@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from scorerec.core.randomness import generator
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.plan import stages_of
-from scorerec.experiment.run import Run
+from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.runner import Progress, Runner
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import Stage
@@ -164,6 +164,10 @@ def experiment(
 
 
 @pytest.fixture(scope="session")
-def outcome(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """Return the first run, from nothing."""
-    return experiment.run(tmp_path_factory.mktemp("runs"))
+def outcome(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """Return the first run, from nothing. Tests share it in any order, so none may change its record."""
+    made = experiment.run(tmp_path_factory.mktemp("runs"))
+    record = made.root / made.config.folder_name / RECORD
+    before = record.read_bytes()
+    yield made
+    assert record.read_bytes() == before, "a test ran another experiment of this name here: give it a name of its own"

@@ -316,7 +316,8 @@ def of_strangers(outcome: Any) -> pa.Table:
 
 
 def test_an_as_of_corpus_runs_too_and_keeps_what_it_can(outcome: Any, experiment: Any) -> None:
-    changed = experiment.run(outcome.root, "corpus.kind=as-of", "corpus.refresh=month", to="prompts-score")
+    changes = ("corpus.kind=as-of", "corpus.refresh=month", "name=as-of")
+    changed = experiment.run(outcome.root, *changes, to="prompts-score")
     assert not {"data", "crm", "neighbours"} & set(changed.ran)
     corpus = changed.artifacts["corpus"]
     assert corpus.table(BEHAVIOURS).num_rows > outcome.artifacts["corpus"].table(BEHAVIOURS).num_rows
