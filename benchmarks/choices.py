@@ -81,10 +81,20 @@ def main() -> None:
 
 def require_same_rows(trials: Mapping[str, tuple[str, Sequence[str]]]) -> None:
     """Refuse trials that judge other rows, before anything is tuned."""
-    limits = {name: load_experiment(*trial).corpus.max_valid_targets for name, trial in trials.items()}
-    if len(set(limits.values())) > 1:
-        told = ", ".join(f"{limit} of {name}" for name, limit in limits.items())
-        raise SystemExit(f"wanted the same validation rows, came {told}; --set corpus.max_valid_targets=... for all")
+    settled: dict[str, set[Any]] = {}
+    for trial in trials.values():
+        config = load_experiment(*trial)
+        limit, run = config.corpus.max_valid_targets, config.corpus.draw_together
+        for setting, value in (
+            ("corpus.max_valid_targets", limit),
+            ("corpus.draw_together", run),
+            ("seed", config.seed),
+        ):
+            settled.setdefault(setting, set()).add(value)
+    for setting, values in settled.items():
+        if len(values) > 1:
+            came = ", ".join(sorted(map(str, values)))
+            raise SystemExit(f"wanted the same validation rows, came {setting} of {came}; --set {setting}=... for all")
 
 
 def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
