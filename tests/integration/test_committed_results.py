@@ -72,6 +72,14 @@ def test_records_are_those_of_the_present_settings(preset: str, own: Path, also:
     read_attention(own / "attention.json", attention_models(made.runner(Job(Row("fig5", "llara"), 0))))
 
 
+@pytest.mark.parametrize("folder", [RESULTS, TOY], ids=["ml-1m", "toy"])
+def test_the_page_ends_with_the_notes(folder: Path) -> None:
+    """Who changes them writes the page anew: `scorerec reproduce all ml-1m --no-run`."""
+    notes = folder.parent / f"{folder.name}-notes.md"
+    page = folder.with_suffix(".md").read_text(encoding="utf-8")
+    assert page.rstrip().endswith(notes.read_text(encoding="utf-8").rstrip())
+
+
 def test_every_record_has_a_score_for_each_row(records: dict[tuple[str, int], Record]) -> None:
     assert records
     old = [f"{key}-seed{seed}.json" for (key, seed), record in records.items() if not record.scores]

@@ -130,7 +130,7 @@ def test_what_lms_read_and_what_evidence_gives_them_is_kept_and_shown(
     assert f"| – | {theirs.item_correlation:.3f} | {theirs.moves.history.mean_change:.4f} | – |" in line
     for key in ("titles", "score"):
         count = parts[key][key].measured.n_rows
-        assert f"On the {count} rows whose evidence names the target: " in page
+        assert f"On the {count} rows whose evidence tells of the target: " in page
     plain = dataclasses.replace(job, changes=[*job.changes, both])
     assert plain.is_kept(command.Job(SCORE, 0), read_records(job.kept))  # whatever is measured beside the scores
 

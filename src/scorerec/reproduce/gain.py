@@ -33,7 +33,7 @@ def gain_lines(rows: Sequence[Row], records: Records, seeds: Sequence[int]) -> l
         text = f"**Collaborative information.** {names[key]} minus {names[WITHOUT_CI]}: {_said(overall)}."
         if named:
             count = sum(part.measured.n_rows for part in parts[0].values()) / len(parts[0])
-            text += f" On the {count:,.0f} rows whose evidence names the target: {_said(named)}."
+            text += f" On the {count:,.0f} rows whose evidence tells of the target: {_said(named)}."
         found.append(text)
     return found
 

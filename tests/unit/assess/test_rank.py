@@ -89,7 +89,7 @@ def test_a_tie_goes_to_the_better_candidate(first: str) -> None:
     assert ranking["behaviour_id"].to_pylist() == [*first, "a"]
 
 
-def test_every_distinct_text_is_toy_once() -> None:
+def test_every_distinct_text_is_embedded_once() -> None:
     embed = Embedder()
     rank(
         assessments(t1="east", t2="north", t3="east"),

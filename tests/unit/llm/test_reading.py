@@ -125,6 +125,28 @@ def test_scores_are_the_same_when_packs_go_together(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(answers(trees, model), alone, atol=2e-5)
 
 
+@pytest.mark.parametrize("last_layers", [None, 1])
+@pytest.mark.parametrize("again", [False, True])
+def test_gradients_are_the_same_when_packs_go_together(
+    monkeypatch: pytest.MonkeyPatch, last_layers: int | None, again: bool
+) -> None:
+    """As on a GPU: packs are padded, and of several the lower layers' states are kept."""
+    model = adapted(llama(), last_layers=last_layers)
+    wanted = gradients(WholeRows(backbone(model), CONFIG), model)
+    together, sizes = reading.batches_by_length, set[int]()
+
+    def three(lengths: Any, batch_size: int) -> Any:
+        found = together(lengths, batch_size=3)
+        sizes.update(map(len, found))
+        return found
+
+    monkeypatch.setattr(reading, "batches_by_length", three)
+    trees = Trees(backbone(model), CONFIG)
+    assert_same(gradients(trees, model, again), wanted)
+    assert_same(gradients(trees, model, again), wanted)
+    assert max(sizes) > 1
+
+
 def test_a_trunk_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One history and forty items: what is read is the history and the items."""
     model = llama()
@@ -230,6 +252,14 @@ def test_a_model_that_takes_no_trees_says_why(model: Any, reason: str) -> None:
     assert reason in (why_whole(backbone(model)) or "")
 
 
+@pytest.mark.parametrize("attention", ["flex_attention", "flash_attention_2", "flash_attention_3"])
+def test_attention_that_takes_no_mask_of_trees_is_named(attention: str) -> None:
+    """FlexAttention has no backward on a CPU, FlashAttention no masks of four dimensions."""
+    model = llama()
+    model.config._attn_implementation = attention  # as loaded on a machine that has it
+    assert f"computed by '{attention}'" in (why_whole(backbone(model)) or "")
+
+
 @pytest.mark.parametrize(
     "model",
     [llama(), adapted(llama()), GPT2LMHeadModel(GPT2), MistralForCausalLM(MistralConfig(**SIZES, sliding_window=None))],
@@ -241,11 +271,13 @@ def test_a_model_that_takes_them_is_used(model: Any) -> None:
 
 
 def test_a_model_that_reads_trees_wrongly_is_found_out() -> None:
-    """One that forgets the positions that it is given, as some do without a word."""
+    """One that forgets the positions, or the mask, that it is given, as some do without a word."""
     model = llama()
     decoder = model.model
     whole = decoder.forward
     decoder.forward = lambda position_ids=None, **given: whole(**given)
+    assert "other logits for trees" in (why_whole(backbone(model)) or "")
+    decoder.forward = lambda attention_mask=None, **given: whole(**given)
     assert "other logits for trees" in (why_whole(backbone(model)) or "")
     decoder.forward = lambda input_ids, use_cache: whole(input_ids=input_ids)
     assert "LlamaForCausalLM takes no trees" in (why_whole(backbone(model)) or "")

@@ -44,7 +44,7 @@ def test_the_seeds_and_rows_that_both_have_count() -> None:
     whole, named = score.split(" On the ")
     assert whole.startswith("**Collaborative information.** SCORE minus TALLRec: +0.0300 AUC [")
     assert whole.endswith("(2 seeds, p not corrected).")
-    assert named.startswith("1,100 rows whose evidence names the target: +0.1100 AUC [")
+    assert named.startswith("1,100 rows whose evidence tells of the target: +0.1100 AUC [")
     assert titles.startswith("**Collaborative information.** SCORE, the paper's titles minus TALLRec: -0.0100 AUC [")
     assert "(1 seed, p not corrected)." in titles
     assert " On the " not in titles  # it was not measured there

@@ -70,7 +70,11 @@ def test_a_table_has_the_rows_that_say_something_of_their_own_of_its_forms() -> 
     assert both - keys("table2", "titles") == {"titles", "counts"}  # SCORE is the titles then, and nothing is counted
     assert both - keys("table2", "verdicts") == set()
     assert keys("fig3", "titles", "verdicts") >= {"random", "shuffled", "empty", "base", "oracle", "score"}
-    assert keys("fig3", "titles") == keys("fig3", "verdicts")
+    assert keys("fig3", "verdicts") - keys("fig3", "titles") == {"counts"}  # which verdicts tell, and titles do not
+    assert keys("fig3", "titles") <= keys("fig3", "verdicts")
+    for table in ("table3", "checks"):
+        assert any(key.startswith("counts") for key in keys(table, "verdicts"))
+        assert not any(key.startswith("counts") for key in keys(table, "titles"))
     in_titles = {row.key for row in rows_of("fig3", forms=["verdicts"]) if 'evidence.forms=["titles"]' in row.changes}
     assert in_titles == {"base", "cf", "rerank", "oracle", "oracle-shown", "score-shown"}  # other titles, or none
     assert rows_of("fig4", forms=["verdicts"]) == ()  # numbers of users whose titles are shown
