@@ -170,6 +170,21 @@ def test_no_label_of_the_row_or_its_user_or_of_later_counts(kind: str, rows: lis
     assert verdicts(flipped(rows, [n for n in theirs if n >= place]), kind)[place] == before
 
 
+@pytest.mark.parametrize("kind", ["train", "as-of"])
+@few
+@given(rows=worlds(), data=st.data())
+def test_no_rating_counts_before_its_time(kind: str, rows: list[Row], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(rows) - 1))
+    own = rows[place]
+    put_off = [row._replace(second=row.second + 3 * DAY) if row.second > own.second else row for row in rows]
+    assert verdicts(put_off, kind)[place] == verdicts(rows, kind)[place]
+    counted = [row for row in rows if row.item == own.item and row.user != own.user and row.second < own.second]
+    others = [row for row in rows if row not in counted]
+    moved = [row._replace(second=own.second, split=own.split) for row in counted]  # to its own second
+    found = verdicts(sorted([*others, *moved], key=lambda row: row.second), kind)
+    assert found[place - len(counted)] == (0, 0, 0, 0)
+
+
 def test_labels_of_validation_rows_count_as_of_a_test_row_alone() -> None:
     days = [row._replace(second=row.second * DAY // 10 + 1) for row in STORY]
     other = flipped(days, [8])
