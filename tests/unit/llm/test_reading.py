@@ -83,7 +83,7 @@ def answers(way: Any, model: Any, again: bool = False) -> np.ndarray:
         model.eval()
         for batch, values in way.answers(ROWS, (7, 9), again):
             assert np.isnan(found[batch]).all()  # no row twice
-            found[batch] = values.double().numpy()
+            found[batch] = values.double().cpu().numpy()
     return found
 
 
@@ -95,9 +95,10 @@ def gradients(way: Any, model: Any, again: bool = False) -> dict[str, torch.Tens
         for batch in way.batches(step):
             rows, logits = way.logits(ROWS, batch, again)
             n_rows += len(rows)
-            torch.nn.functional.cross_entropy(logits[:, [9, 7]], LABELS[rows.tolist()], reduction="sum").backward()
+            labels = LABELS[rows.tolist()].to(logits.device)
+            torch.nn.functional.cross_entropy(logits[:, [9, 7]], labels, reduction="sum").backward()
     assert n_rows == len(ROWS)
-    return {name: w.grad.clone() for name, w in model.named_parameters() if w.requires_grad}
+    return {name: w.grad.detach().cpu().clone() for name, w in model.named_parameters() if w.requires_grad}
 
 
 def assert_same(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
@@ -145,6 +146,19 @@ def test_gradients_are_the_same_when_packs_go_together(
     assert_same(gradients(trees, model, again), wanted)
     assert_same(gradients(trees, model, again), wanted)
     assert max(sizes) > 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is at hand")
+@pytest.mark.parametrize("last_layers", [None, 1])
+def test_a_gpu_gives_the_same(last_layers: int | None) -> None:
+    model = adapted(llama(), last_layers=last_layers)
+    whole = WholeRows(backbone(model), CONFIG)
+    wanted, scores = gradients(whole, model), answers(whole, model)
+    there = replace(backbone(model.to("cuda")), device=torch.device("cuda"))
+    trees = Trees(there, CONFIG)
+    assert_same(gradients(trees, model, again=True), wanted)
+    assert_same(gradients(trees, model, again=True), wanted)
+    np.testing.assert_allclose(answers(trees, model), scores, atol=2e-5)
 
 
 def test_a_trunk_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
