@@ -81,16 +81,12 @@ def main() -> None:
 
 def require_same_rows(trials: Mapping[str, tuple[str, Sequence[str]]]) -> None:
     """Refuse trials that judge other rows, before anything is tuned."""
-    settled: dict[str, set[Any]] = {}
-    for trial in trials.values():
-        config = load_experiment(*trial)
-        limit, run = config.corpus.max_valid_targets, config.corpus.draw_together
-        for setting, value in (
-            ("corpus.max_valid_targets", limit),
-            ("corpus.draw_together", run),
-            ("seed", config.seed),
-        ):
-            settled.setdefault(setting, set()).add(value)
+    configs = [load_experiment(*trial) for trial in trials.values()]
+    settled: dict[str, set[int | None]] = {
+        "corpus.max_valid_targets": {config.corpus.max_valid_targets for config in configs},
+        "corpus.draw_together": {config.corpus.draw_together for config in configs},
+        "seed": {config.seed for config in configs},
+    }
     for setting, values in settled.items():
         if len(values) > 1:
             came = ", ".join(sorted(map(str, values)))

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS, TOY = ROOT / "docs" / "results", ROOT / "docs" / "toy" / "results"
 DATA = ROOT.parent / "shared" / "data" / "ml-1m"
 MOST_BYTES = 8_000_000
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"data sets are not part of the project: {DATA} is not there")
 
 
 @pytest.fixture(scope="module", params=[(RESULTS,), (RESULTS, TOY)], ids=["ml-1m", "toy"])
@@ -58,7 +59,7 @@ def test_records_stay_small() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"data sets are not part of the project: {DATA} is not there")
+@needs_data
 @pytest.mark.parametrize(("preset", "own", "also"), [("ml-1m", RESULTS, ()), ("ml-1m-toy", TOY, (RESULTS,))])
 def test_records_are_those_of_the_present_settings(preset: str, own: Path, also: Sequence[Path]) -> None:
     """No row is in two folders by mistake, or left from settings that are gone."""
@@ -89,7 +90,7 @@ def test_every_record_has_a_score_for_each_row(records: dict[tuple[str, int], Re
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"data sets are not part of the project: {DATA} is not there")
+@needs_data
 def test_a_sample_of_cells_is_measured_again(
     folders: Sequence[Path], records: dict[tuple[str, int], Record], rows: JudgedRows
 ) -> None:
@@ -112,7 +113,7 @@ def test_a_sample_of_cells_is_measured_again(
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"data sets are not part of the project: {DATA} is not there")
+@needs_data
 def test_draws_of_users_are_measured_again(records: dict[tuple[str, int], Record], rows: JudgedRows) -> None:
     """Intervals and p-values are made of them."""
     record = records[random.Random(1).choice(sorted(records))]

@@ -13,7 +13,7 @@ from scorerec.evaluate.results import Health
 from scorerec.evaluate.significance import METRICS
 from scorerec.evaluate.tables import NONE, as_csv, markdown, p_value, seconds, users_left_out
 from scorerec.reproduce.figures import Picture, variants_figure, varied_figure
-from scorerec.reproduce.plan import BESIDE, COMPARED, DEFAULT_K_E, DEFAULT_K_S, REFERENCES, SCORE, Group
+from scorerec.reproduce.plan import COMPARED, DEFAULT_K_E, DEFAULT_K_S, IN_EVERY_TABLE, REFERENCES, SCORE, Group
 from scorerec.reproduce.records import Record
 from scorerec.reproduce.summary import NOT_RUN, Line
 from scorerec.reproduce.verdict import verdict_line
@@ -281,7 +281,7 @@ def _failures(section: Section) -> list[str]:
 
 def _drawn(section: Section) -> list[Picture]:
     """Draw what a section shows as a figure in the paper, once there is more than the references."""
-    if not any(line.seeds for line in section.lines if line.row not in BESIDE):
+    if not any(line.seeds for line in section.lines if line.row not in IN_EVERY_TABLE):
         return []
     if section.name == "fig3":
         return [variants_figure([line for line in section.lines if line.mean("auc") is not None])]

@@ -91,8 +91,8 @@ def _rows_of_category(category: str) -> tuple[Row, ...]:
 ITEM_MEAN, ITEM_USER_MEAN, SCORE = (Row(key, key) for key in ALWAYS)
 SCORE_AS_OF = Row("score-as-of", "score", (_AS_OF,), "SCORE, as-of corpus")
 REFERENCES = (ITEM_MEAN, ITEM_USER_MEAN)
-# In every table; the counts stand in those of SCORE in verdicts alone, which tell them.
-BESIDE = (*REFERENCES, Row("counts", "counts"))
+# Of the counts, every table of SCORE in verdicts, which tell them; `rows_of` leaves the row out of others.
+IN_EVERY_TABLE = (*REFERENCES, Row("counts", "counts"))
 # What collaborative information gives the LM: the second minus the first, and minus it the paper's titles, too.
 WITHOUT_CI, WITH_CI = "llm", ("titles", SCORE.key)
 OURS = METHODS["score"].heading
@@ -148,7 +148,7 @@ _STRICT = ("data.ties=strict",)
 CHECKS = (
     *(
         Row(f"{row.key}-strict", row.method, (*row.changes, *_STRICT), f"{row.name}, strict ties")
-        for row in (*BESIDE, Row("sasrec", "crm", ("crm.model=sasrec",), "SASRec"), Row("llm", "llm"), SCORE)
+        for row in (*IN_EVERY_TABLE, Row("sasrec", "crm", ("crm.model=sasrec",), "SASRec"), Row("llm", "llm"), SCORE)
     ),
     SCORE_AS_OF,
 )
@@ -174,9 +174,9 @@ def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FO
     """
     known = {
         "table2": TABLE_2,
-        "table3": (*BESIDE, *TABLE_3),
-        "fig3": (*BESIDE, *FIGURE_3),
-        "fig4": (*BESIDE, *figure_4(retune)),
+        "table3": (*IN_EVERY_TABLE, *TABLE_3),
+        "fig3": (*IN_EVERY_TABLE, *FIGURE_3),
+        "fig4": (*IN_EVERY_TABLE, *figure_4(retune)),
         "fig5": (),
         "signal": (),
         "checks": CHECKS,
@@ -187,7 +187,7 @@ def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FO
     if table == "table3" and PAPER_FORM not in forms:  # verdicts know of no recommender
         found = [_IN_TITLES._replace(label=f"{row.name}{_TITLES}") if row.key == SCORE.key else row for row in found]
     found = [row for row in found if row.label.endswith(_TITLES) or METHODS[row.method].differs(forms)]
-    return tuple(found) if set(found) - set(BESIDE) else ()
+    return tuple(found) if set(found) - set(IN_EVERY_TABLE) else ()
 
 
 def _is_of_titles(row: Row, forms: Collection[str]) -> bool:
