@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import create_model
 
 from scorerec.core.artifacts import Draft
 from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES
 from scorerec.experiment import effort, methods
-from scorerec.experiment.config import load_experiment
+from scorerec.experiment.config import RatesConfig, load_experiment
 from scorerec.experiment.methods import METHODS, Method
 from scorerec.experiment.plan import ALL_STAGES, SIGNAL_OF_CRM, holdings, report_stage, stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
 from scorerec.experiment.settings import EVERYTHING
 from scorerec.experiment.stage import Stage
+from scorerec.llm.config import RateConfig
 from scorerec.pipeline.forms.registry import FORMS
 
 EVERY_STAGE = (*(stage.showing(FORMS) for stage in ALL_STAGES), SIGNAL_OF_CRM, report_stage([]))
@@ -57,6 +59,9 @@ def test_an_ablation_is_one_line(experiment: Any, tmp_path: Path, monkeypatch: p
     stages = plan._in_order((*ALL_STAGES, *ours.stages))
     monkeypatch.setattr(plan, "ALL_STAGES", stages)
     config = experiment.config('methods=["item-mean", "item+user-mean", "score", "last"]')
+    # Which methods may have a rate follows from the line when the package is imported.
+    rates: Any = create_model("Rates", __base__=RatesConfig, last=(RateConfig | None, None))
+    config = config.model_copy(update={"rates": rates()})
     made = Runner(stages_of(config), config, tmp_path).made("contexts-last", "prompts-last")
     assert made.table("contexts-last", CONTEXTS).num_rows
     assert made.table("prompts-last", PROMPTS).num_rows

@@ -20,9 +20,9 @@ from scorerec.crm.registry import model_kind
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
-from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, Method, choose_methods
+from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, TUNED_BY_RATE, Method, choose_methods
 from scorerec.experiment.stage import TEACHER
-from scorerec.llm.config import LLMConfig, ToyConfig
+from scorerec.llm.config import LLMConfig, RateConfig, ToyConfig
 from scorerec.pipeline.config import FindingConfig, VerdictConfig
 from scorerec.pipeline.endpoint import EndpointConfig
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, choose_forms
@@ -104,6 +104,15 @@ class BaselinesConfig(_Sections):
     """What each LLM baseline has of its own; backbone, budget and tuning are those of ``llm``."""
 
 
+_RATED = [method.key for method in METHODS.values() if any(one.work == TUNED_BY_RATE for one in method.stages)]
+_OWN_RATE: Any = (RateConfig | None, Field(None, exclude_if=lambda value: value is None))
+_Rates: Any = create_model("_Rates", __base__=Config, **dict.fromkeys(_RATED, _OWN_RATE))
+
+
+class RatesConfig(_Rates):
+    """How long the steps of single methods are, by their keys; of all others ``llm`` says it."""
+
+
 class EvaluationConfig(Config):
     """How results are judged."""
 
@@ -144,6 +153,7 @@ class ExperimentConfig(Config):
     recommending: RecommendingConfig = RecommendingConfig()
     reading: MixtureConfig = MixtureConfig()
     llm: LLMConfig = LLMConfig()
+    rates: RatesConfig = Field(RatesConfig(), exclude_if=lambda value: value == RatesConfig())
     baselines: BaselinesConfig = BaselinesConfig()
     endpoint: EndpointConfig = EndpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -56,6 +56,13 @@ class LoRAConfig(Config):
     )
 
 
+class RateConfig(Config):
+    """How long the steps of one method are, where another method learns best with others."""
+
+    learning_rate: float = Field(gt=0, description="peak, in place of llm.learning_rate")
+    plus_ratio: float | None = Field(None, gt=0, description="in place of llm.lora.plus_ratio; None: as in LoRA")
+
+
 class ToyConfig(OptimiserConfig):
     """The size of the toy LM and how it is trained."""
 
@@ -200,6 +207,13 @@ class LLMConfig(OptimiserConfig):
     def decisive(self) -> dict[str, Any]:
         """The settings that decide what is learned; memory for what would be computed again decides nothing."""
         return {name: value for name, value in super().decisive.items() if name != "kept_gib"}
+
+    def at(self, rate: RateConfig | None) -> LLMConfig:
+        """Return these settings with the rates of one method; None: as they are."""
+        if rate is None:
+            return self
+        lora = self.lora.model_copy(update={"plus_ratio": rate.plus_ratio})
+        return self.model_copy(update={"learning_rate": rate.learning_rate, "lora": lora})
 
     def titles(self, users: int) -> Budget:
         """Return the titles that a prompt may show, of so many similar users, however many tokens these take."""

@@ -18,6 +18,7 @@ from scorerec.experiment.run import Run
 from scorerec.experiment.stage import TEACHER
 from scorerec.experiment.stages.judged import with_method
 from scorerec.llm.backbone import load_backbone, weights_facts
+from scorerec.llm.config import RateConfig
 from scorerec.llm.launch import TableFolders, tune_together
 from scorerec.llm.score import score
 from scorerec.llm.toy import pretrain
@@ -66,7 +67,9 @@ def toy_backbone(run: Run, draft: Draft) -> None:
     draft.facts.update(pretrain(texts, config.toy_lm, draft.path / MODEL, config.seed, run.device))
 
 
-def tune_on(run: Run, prompts: str, model: str | Path, out: Path, teacher: str | None = None) -> dict[str, Any]:
+def tune_on(
+    run: Run, prompts: str, model: str | Path, out: Path, teacher: str | None = None, rate: RateConfig | None = None
+) -> dict[str, Any]:
     """Tune an LM on the prompts of a stage, in as many processes as configured; return facts.
 
     Args:
@@ -75,31 +78,34 @@ def tune_on(run: Run, prompts: str, model: str | Path, out: Path, teacher: str |
         model: what is tuned: a folder, or an id of the hub.
         out: folder of the result.
         teacher: the stage that says how probable Yes is for each training row; None: the labels teach alone.
+        rate: of the method; None: that of ``llm``.
     """
-    config = run.config
-    if config.llm.processes > 1:
+    config, llm = run.config, run.config.llm.at(rate)
+    if llm.processes > 1:
         tables = TableFolders(run.artifact(prompts).path, run.artifact("corpus").path)
-        return tune_together(model, tables, config.llm, out, config.seed, config.device)
+        return tune_together(model, tables, llm, out, config.seed, config.device)
     labels = run.targets("train", "valid")
     if teacher is not None:
         expected = run.table(teacher, SCORES)
         p_yes = dict(zip(expected[TARGET_ID].to_pylist(), expected[P_YES].to_pylist(), strict=True))
         column = pa.array([p_yes.get(name) for name in labels[TARGET_ID].to_pylist()], pa.float64())
         labels = labels.append_column(P_YES, column)
-    loaded = load_backbone(model, config.llm.precision, config.device)
-    return tune(loaded, run.table(prompts, PROMPTS), labels, config.llm, out, config.seed)
+    loaded = load_backbone(model, llm.precision, config.device)
+    return tune(loaded, run.table(prompts, PROMPTS), labels, llm, out, config.seed)
 
 
-def tuned(run: Run, draft: Draft, prompts: str, chosen: Mapping[str, str]) -> None:
+def tuned(run: Run, draft: Draft, prompts: str, method: str, chosen: Mapping[str, str]) -> None:
     """Tune the LM on the prompts of a stage.
 
     Args:
         run: what was made so far.
         draft: of this stage.
         prompts: the stage that wrote them.
+        method: whose rate counts.
         chosen: ``teacher`` -> the stage that teaches beside the labels, where one does.
     """
-    draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL, chosen.get(TEACHER)))
+    rate = getattr(run.config.rates, method)
+    draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL, chosen.get(TEACHER), rate))
 
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:
