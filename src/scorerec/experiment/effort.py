@@ -175,7 +175,7 @@ def tuned_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | Non
         return None
     shape, tokens = _lm_shape(config), _lm_tokens(stage, config, sizes)
     n_train = min(sizes.train, llm.max_train_rows or sizes.train) * llm.epochs
-    n_valid = min(sizes.valid, llm.max_valid_rows or sizes.valid) * llm.epochs * llm.selections_per_epoch
+    n_valid = min(sizes.valid, llm.max_valid_rows or sizes.valid) * (llm.epochs * llm.selections_per_epoch or 1)
     layers, trained = (shape.layers, shape.parameters) if llm.tune == "full" else _adapted(llm.lora, shape)
     return Work(
         shape,

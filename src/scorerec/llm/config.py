@@ -154,7 +154,12 @@ class LLMConfig(OptimiserConfig):
         "(among the runs that have such a row): else few rows teach what evidence means",
     )
 
-    selections_per_epoch: int = Field(1, ge=1, description="how often validation AUC is computed; the best is kept")
+    selections_per_epoch: int = Field(
+        1,
+        ge=0,
+        description="how often validation AUC is computed; the best is kept. 0: once, behind the last step, which is "
+        "kept: few validation rows choose worse than none",
+    )
     max_valid_rows: int | None = Field(None, ge=2, description="validation rows, likewise; None: all")
     patience: int | None = Field(None, ge=1, description="selections without gain before it stops; None: no early stop")
 

@@ -125,10 +125,9 @@ class Trainer:
         rows = self._encoded(place.epoch)
         self.course.mean_tokens = float(rows.lengths.mean())
         steps = self.scorer.reading.steps(rows.tokens, generator(self.seed, "llm", "order", place.epoch))
-        select_after = {
-            round(len(steps) * (part + 1) / self.config.selections_per_epoch)
-            for part in range(self.config.selections_per_epoch)
-        }
+        is_last = place.epoch == self.config.epochs - 1
+        parts = self.config.selections_per_epoch or int(is_last)
+        select_after = {round(len(steps) * (part + 1) / parts) for part in range(parts)}
         left = steps[place.step :]
         for step in progress(left, f"tuning, epoch {place.epoch + 1}", len(left), unit="step"):
             place.losses.append(self._step(rows, step))

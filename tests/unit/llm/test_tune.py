@@ -102,6 +102,19 @@ def test_memory_saving_changes_nothing(tiny_lm: Path, world: World, tmp_path: Pa
     np.testing.assert_allclose(*results, atol=1e-5)
 
 
+def test_without_selections_the_last_step_is_kept(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    facts, scores = [], []
+    for name, often in (("each", 1), ("none", 0)):
+        config = FULL.model_copy(update={"selections_per_epoch": often, "epochs": 3, "max_valid_rows": 4})
+        facts.append(tune(load_backbone(tiny_lm, device="cpu"), *world, config, tmp_path / name, seed=0))
+        scores.append(score(tmp_path / name, world[0], config)["p_yes"].to_numpy())
+    each, last = facts
+    assert (len(each["validation_aucs"]), each["best_selection"]) == (3, 1)  # four rows are soon told apart
+    assert (last["validation_aucs"], last["rows_seen"]) == (each["validation_aucs"][2:], each["rows_seen"])
+    assert last["training_losses"] == each["training_losses"][2:]
+    assert np.abs(scores[0] - scores[1]).max() > 1e-2
+
+
 def test_a_loss_that_is_not_a_number_is_an_error(tiny_lm: Path, world: World, tmp_path: Path) -> None:
     fast = FULL.model_copy(update={"learning_rate": 1e30, "max_gradient_norm": 1e30})
     with pytest.raises(ModelError, match="lower the learning rate"):
