@@ -183,9 +183,15 @@ def _followed(model: type[BaseModel], location: Iterable[str | int]) -> tuple[li
             declared = member
             continue
         field = getattr(declared, "model_fields", {}).get(part)
-        declared = field.annotation if field else None
+        declared = _given(field.annotation) if field else None
         keys.append(str(part))
     return keys, declared
+
+
+def _given(declared: Any) -> Any:
+    """Return what stands in place of None, where that is one thing: pydantic tells no member of such a union."""
+    others = [kind for kind in get_args(declared) if kind is not type(None)]
+    return others[0] if len(others) == 1 and type(None) in get_args(declared) else declared
 
 
 def _tag(member: Any) -> Any:
