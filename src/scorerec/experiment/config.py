@@ -20,7 +20,7 @@ from scorerec.crm.registry import model_kind
 from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
-from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, TUNED_BY_RATE, Method, choose_methods
+from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, TUNED_LM, Method, choose_methods
 from scorerec.experiment.stage import TEACHER
 from scorerec.llm.config import LLMConfig, RateConfig, ToyConfig
 from scorerec.pipeline.config import FindingConfig, VerdictConfig
@@ -104,7 +104,7 @@ class BaselinesConfig(_Sections):
     """What each LLM baseline has of its own; backbone, budget and tuning are those of ``llm``."""
 
 
-_RATED = [method.key for method in METHODS.values() if any(one.work == TUNED_BY_RATE for one in method.stages)]
+_RATED = [method.key for method in METHODS.values() if any(one.work == TUNED_LM for one in method.stages)]
 _OWN_RATE: Any = (RateConfig | None, Field(None, exclude_if=lambda value: value is None))
 _Rates: Any = create_model("_Rates", __base__=Config, **dict.fromkeys(_RATED, _OWN_RATE))
 

@@ -33,7 +33,7 @@ BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads 
 BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
-TUNED_BY_RATE = "language_model:tuned"  # Eq. 13, at the rate of the method
+TUNED_LM = "language_model:tuned"  # Eq. 13, at the rate of the method
 _OF_EVIDENCE = ("evidence_augmentation", "named_share")
 OF_BASIC = without("llm", *_OF_EVIDENCE)  # of an LM whose prompts show nobody else
 # A baseline learns from labels, as it was published; and so does a bound, which its evidence tells the label.
@@ -85,11 +85,6 @@ class Method:
         return all(not of or of & set(forms) for of in (controlled, self.changes)) and set(self.forms) != set(forms)
 
 
-def rate_of(key: str) -> str:
-    """Return the path of the setting for how long the steps of a method are."""
-    return f"rates.{key}"
-
-
 def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
     """Return the stages of a method: its prompts, the LM tuned on them (Eq. 13), and its scores (Eq. 14)."""
     reads, tuned = ("corpus", "backbone", prompts.name), f"tuned-{key}"
@@ -98,8 +93,8 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
         Stage(
             tuned,
             reads,
-            (llm, rate_of(key)),
-            TUNED_BY_RATE,
+            (llm, f"rates.{key}"),
+            TUNED_LM,
             (prompts.name, key),
             leaves={MODEL: "model"},
             forms={TEACHER: TEACHER},

@@ -158,7 +158,7 @@ class LLMConfig(OptimiserConfig):
         1,
         ge=0,
         description="how often validation AUC is computed; the best is kept. 0: once, behind the last step, which is "
-        "kept: few validation rows choose worse than none",
+        "kept: few validation rows choose by chance",
     )
     max_valid_rows: int | None = Field(None, ge=2, description="validation rows, likewise; None: all")
     patience: int | None = Field(None, ge=1, description="selections without gain before it stops; None: no early stop")

@@ -34,7 +34,7 @@ class Course:
     """What happened in training.
 
     Attributes:
-        losses: mean training loss between selections.
+        losses: mean training loss before each selection, as far back as the one before it or the start of its epoch.
         aucs: validation AUC at each selection.
         best: number of the selection whose weights are kept.
         mean_tokens: mean length of a training prompt.
