@@ -19,7 +19,7 @@ def value_of(dtype):
         return [value_of(dtype.value_type)]
     if pa.types.is_struct(dtype):
         return {field.name: value_of(field.type) for field in dtype}
-    return 1
+    return True if pa.types.is_boolean(dtype) else 1
 
 
 def one_row(schema):

@@ -41,6 +41,8 @@ def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
     assert results["labels"] == {method.key: method.label for method in variants.config.chosen_methods}
 
 
+OF_FORMS = {"teacher", "verdicts-random", "knowledge", "expectation", "shared"}
+OF_FORMS |= {f"{name}-shuffled" for name in ("verdicts", "knowledge", "expectation", "shared")}
 # One line of a registry declares for all baselines: what each of them uses of it differs.
 OF_BASELINES = {"data.ties", *methods.HISTORY, *methods.BUDGET, "llm", methods.OF_BASIC, "seed"}
 
@@ -50,11 +52,11 @@ def test_what_a_stage_reads_is_what_it_declares(outcome: Any, variants: Any, exp
     others = ("finding.crm_share=0.2", "evidence.item_sets=0.3", 'evidence.beside=["mf"]', "crm.epochs=3")
     methods_of = 'methods=["item-mean", "item+user-mean", "score", "score-at"]'
     ways = [experiment.run(tmp_path, *others, methods_of, to=stage) for stage in ("signal", "prompts-score-at")]
-    # Those that verdicts alone have run in a test of their own.
+    # Those of other forms run in tests of their own.
     shown = {stage.name for stage in stages_of(variants.config)}
     for stage in (stage.showing((PAPER_FORM,)) for stage in ALL_STAGES if stage.name not in ASKED_AFAR):
         if stage.name not in shown:
-            assert stage.name in ("verdicts-random", "verdicts-shuffled", "teacher")
+            assert stage.name in OF_FORMS
             continue
         found = [run.read[stage.name] for run in (outcome, variants, *ways) if stage.name in run.read]
         assert found, stage.name

@@ -10,31 +10,48 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from scorerec.core.columns import (
+    AGREEING_AGAINST,
+    AGREEING_FOR,
+    ALIKE,
+    ALIKE_DISLIKES,
+    ALIKE_LATELY,
+    ALIKE_LIKES,
     BEHAVIOUR_ID,
+    BY_ITEMS,
     DROPPED_EVIDENCE,
     DROPPED_HISTORY,
+    GAP,
     ITEM_ID,
     ITEM_IDS,
     LABEL,
+    LIKED,
+    LIKED_LATELY,
     METHOD,
     MODEL,
     N_BEFORE,
+    N_DISLIKES,
     N_LIKED,
+    N_LIKES,
     N_RATERS,
     N_SIMILAR,
     N_SIMILAR_LIKED,
     N_TOKENS,
     NEIGHBOUR_ID,
+    OPPOSED_AGAINST,
+    OPPOSED_FOR,
     P_YES,
     PROMPT_HASH,
     QUERY_ID,
     RANK,
     RATING,
+    RATING_SUM,
     RELEVANCE,
     REPLY,
     ROW_ID,
     SCORE,
     SEGMENTS,
+    SIMILAR_AGAINST,
+    SIMILAR_FOR,
     SIMILARITY,
     SNAPSHOT,
     SPLIT,
@@ -239,6 +256,46 @@ VERDICTS = TableSchema(
         (N_LIKED, pa.int32()),  # of them, who liked it
         (N_SIMILAR, pa.int32()),  # of the raters, the most similar ones, at most so many as are asked for
         (N_SIMILAR_LIKED, pa.int32()),
+    ),
+)
+KNOWLEDGE = TableSchema(
+    "knowledge",
+    (TARGET_ID,),
+    _schema(
+        (TARGET_ID, pa.string()),
+        # What other users think of the target:
+        (N_RATERS, pa.int32()),
+        (N_LIKED, pa.int32()),
+        (RATING_SUM, pa.float32()),
+        # of them, weighted by the logarithm of 1 + how many of the user's likes they share:
+        (SIMILAR_FOR, pa.float32()),
+        (SIMILAR_AGAINST, pa.float32()),
+        # and by how many of these they did not like:
+        (OPPOSED_FOR, pa.float32()),
+        (OPPOSED_AGAINST, pa.float32()),
+        # What the user's own likes say of the target:
+        (BY_ITEMS, pa.float32()),  # what EASE expects, from users of whom the row's own is none
+        (N_LIKES, pa.int32()),
+        (ALIKE, pa.float32()),  # mean share of the target's metadata that a liked item has
+        (ALIKE_LATELY, pa.float32()),  # of the latest few
+        (GAP, pa.float32()),  # target minus the mean of the liked, mean over numbers such as the year, standardised
+        # What the user's own dislikes say, where these may be known; else 0:
+        (N_DISLIKES, pa.int32()),
+        (LIKED_LATELY, pa.float32()),  # share of likes among the latest few ratings
+        (ALIKE_LIKES, pa.int32()),  # likes that share metadata with the target
+        (ALIKE_DISLIKES, pa.int32()),
+        (AGREEING_FOR, pa.float32()),  # raters of the target, weighted as above by the dislikes that they share
+        (AGREEING_AGAINST, pa.float32()),
+    ),
+)
+SHARED = TableSchema(
+    "shared",
+    (TARGET_ID, RANK),
+    _schema(
+        (TARGET_ID, pa.string()),
+        (RANK, pa.int32()),  # of a similar user who rated the target, the most similar first
+        (LIKED, pa.bool_()),  # whether they liked it
+        (ITEM_IDS, pa.list_(pa.string())),  # what they and the user both like, the most telling first
     ),
 )
 PROMPTS = TableSchema(

@@ -24,6 +24,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.metrics import auc
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
+from scorerec.crm.ease import ease_weights
 from scorerec.crm.histories import Catalogue, Rows, as_matrix, split_rows, whole_likes
 
 Floats = npt.NDArray[np.float64]
@@ -115,15 +116,12 @@ def _user_knn(behaviours: sp.csr_matrix) -> Iterator[tuple[int, Scorer]]:
 
 
 def _ease(behaviours: sp.csr_matrix) -> Iterator[tuple[float, Scorer]]:
-    """Item-item weights in closed form, none from an item to itself (Steck, 2019)."""
+    """What the items of the history add to each item, by EASE."""
     n_items = behaviours.shape[1]
     if n_items > _MOST_ITEMS_OF_EASE:
         raise DataError(f"EASE: wanted at most {_MOST_ITEMS_OF_EASE} items, got {n_items}; leave this row out")
-    gram = (behaviours.T @ behaviours).toarray().astype(np.float64)
     for ridge in _RIDGES:
-        inverse = np.linalg.inv(gram + ridge * np.eye(n_items))
-        weights = -inverse / np.diag(inverse)
-        np.fill_diagonal(weights, 0.0)
+        weights = ease_weights(behaviours, ridge)
 
         def score(rows: Rows, weights: Floats = weights) -> Floats:
             parts = []

@@ -21,9 +21,8 @@ from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, TUNED_LM, Method, choose_methods
-from scorerec.experiment.stage import TEACHER
 from scorerec.llm.config import LLMConfig, RateConfig, ToyConfig
-from scorerec.pipeline.config import FindingConfig, VerdictConfig
+from scorerec.pipeline.config import FindingConfig, OpinionConfig, RecordConfig, SharedConfig, VerdictConfig
 from scorerec.pipeline.endpoint import EndpointConfig
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, choose_forms
 from scorerec.pipeline.mixture import MixtureConfig
@@ -45,6 +44,11 @@ class EvidenceConfig(Config):
         min_length=1,
         exclude_if=lambda value: value == (PAPER_FORM,),  # settings written before it was there mean the same
         description=f"what prompts of SCORE tell of others, among {', '.join(FORMS)}",
+    )
+    own_dislikes: bool = Field(
+        False,
+        exclude_if=lambda value: not value,  # settings written before it was there mean the same
+        description="whether evidence may tell what the user rated and did not like (regime C)",
     )
     text_embedder: str = Field("embedded:minilm", description="TxtEmb of Eq. 8: a sentence encoder by name or folder")
     similarity: SimilarityConfig = SimilarityConfig()
@@ -79,6 +83,15 @@ class EvidenceConfig(Config):
     @classmethod
     def _known_forms(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return choose_forms(names)
+
+    @model_validator(mode="after")
+    def _may_know(self) -> EvidenceConfig:
+        if telling := [name for name in self.forms if FORMS[name].knows_dislikes and not self.own_dislikes]:
+            raise ValueError(
+                f"evidence.forms: {', '.join(telling)} tells what the user did not like; set "
+                "evidence.own_dislikes=true, or leave it out"
+            )
+        return self
 
     @field_validator("beside")
     @classmethod
@@ -145,6 +158,9 @@ class ExperimentConfig(Config):
         VerdictConfig(),
         exclude_if=lambda value: value == VerdictConfig(),  # settings written before it was there mean the same
     )
+    shared: SharedConfig = Field(SharedConfig(), exclude_if=lambda value: value == SharedConfig())
+    record: RecordConfig = Field(RecordConfig(), exclude_if=lambda value: value == RecordConfig())
+    opinion: OpinionConfig = Field(OpinionConfig(), exclude_if=lambda value: value == OpinionConfig())
     crm: CRMConfig = CRMConfig()
     car: CARConfig = CARConfig()
     assess: AssessConfig = AssessConfig()
@@ -207,13 +223,13 @@ class ExperimentConfig(Config):
     @property
     def chosen_methods(self) -> tuple[Method, ...]:
         """The methods of this experiment, those that its forms of evidence ask for too, in the order of tables."""
-        controls = (FORMS[form].control for form in self.evidence.forms)
-        return choose_methods((*self.methods, *filter(None, controls)), self.crm.label)
+        controls = (key for form in self.evidence.forms for key in FORMS[form].controls)
+        return choose_methods((*self.methods, *controls), self.crm.label)
 
     @property
     def shown(self) -> tuple[str, ...]:
         """The forms of evidence, and the teacher where there is one: what stages read that not every experiment has."""
-        return (*self.evidence.forms, TEACHER) if self.llm.teacher else self.evidence.forms
+        return (*self.evidence.forms, self.llm.taught_by) if self.llm.teacher else self.evidence.forms
 
     @property
     def folder_name(self) -> str:

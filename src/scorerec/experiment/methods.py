@@ -14,11 +14,11 @@ from scorerec.baselines.base import BASIC, Baseline
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
-from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES, VERDICTS
+from scorerec.core.tables import CONTEXTS, KNOWLEDGE, PROMPTS, SCORES, SHARED, VERDICTS
 from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.registry import MODULES, model_kind
 from scorerec.experiment.settings import without
-from scorerec.experiment.stage import TEACHER, Stage
+from scorerec.experiment.stage import TEACHERS, Stage
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 MethodKind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
@@ -35,9 +35,10 @@ _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
 TUNED_LM = "language_model:tuned"  # Eq. 13, at the rate of the method
 _OF_EVIDENCE = ("evidence_augmentation", "named_share")
+_OF_TEACHER = ("teacher", "taught_by")
 OF_BASIC = without("llm", *_OF_EVIDENCE)  # of an LM whose prompts show nobody else
 # A baseline learns from labels, as it was published; and so does a bound, which its evidence tells the label.
-_BY_LABELS, _BASIC_BY_LABELS = without("llm", "teacher"), without("llm", "teacher", *_OF_EVIDENCE)
+_BY_LABELS, _BASIC_BY_LABELS = without("llm", *_OF_TEACHER), without("llm", *_OF_TEACHER, *_OF_EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Method:
         The control of a form that is not shown does not; nor SCORE with other forms of which none is shown, or with the
         very forms that are.
         """
-        controlled = {name for name, form in FORMS.items() if form.control == self.key}
+        controlled = {name for name, form in FORMS.items() if self.key in form.controls}
         return all(not of or of & set(forms) for of in (controlled, self.changes)) and set(self.forms) != set(forms)
 
 
@@ -97,7 +98,7 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
             TUNED_LM,
             (prompts.name, key),
             leaves={MODEL: "model"},
-            forms={TEACHER: TEACHER},
+            forms=TEACHERS,
             effort="tuned_lm",
         ),
         Stage(
@@ -130,10 +131,43 @@ def _augmented(key: str, others: Mapping[str, str] = MappingProxyType({}), llm: 
 _VERDICTS = (VERDICTS.name,)
 _COUNTING = ("corpus.kind", "verdicts.n_similar")
 COUNTED = Stage("verdicts", ("data", "corpus"), _COUNTING, "verdicts:counted", writes=_VERDICTS, seeded=False)
-# What the controls of these keys say of the target.
-_OTHER_VERDICTS = {
-    "random": Stage("verdicts-random", ("data", "corpus"), _COUNTING, "verdicts:random", writes=_VERDICTS),
-    "shuffled": Stage("verdicts-shuffled", ("corpus", "verdicts"), (), "verdicts:shuffled", writes=_VERDICTS),
+_COUNTING_ALL = ("corpus.kind", "data.ties", "evidence.own_dislikes")
+KNOWN = Stage(
+    "knowledge", ("data", "corpus"), _COUNTING_ALL, "knowledge:counted", writes=(KNOWLEDGE.name,), seeded=False
+)
+EXPECTED = Stage(
+    "expectation",
+    ("data", "corpus", KNOWN.name),
+    ("evidence.own_dislikes",),
+    "knowledge:expected",
+    writes=(SCORES.name,),
+)
+SHARED_WITH = Stage(
+    "shared", ("data", "corpus"), ("corpus.kind", "shared"), "knowledge:shared", writes=(SHARED.name,), seeded=False
+)
+
+
+def _of_another_row(counting: Stage) -> Stage:
+    work = "verdicts:shuffled" if counting is COUNTED else f"knowledge:shuffled_{counting.name}"
+    name = f"{counting.name}-shuffled"
+    return Stage(name, ("corpus", counting.name), (), work, writes=counting.writes)
+
+
+# What the controls of these keys say of the target: method -> form -> the stage that fills it.
+_OTHERS: dict[str, dict[str, Stage]] = {
+    "random": {
+        "verdicts": Stage("verdicts-random", ("data", "corpus"), _COUNTING, "verdicts:random", writes=_VERDICTS)
+    },
+    "shuffled": {
+        form: _of_another_row(counting)
+        for form, counting in {
+            "shared": SHARED_WITH,
+            "verdicts": COUNTED,
+            "about": KNOWN,
+            "record": KNOWN,
+            "opinion": EXPECTED,
+        }.items()
+    },
 }
 
 
@@ -144,11 +178,11 @@ def _variant(
     contexts = f"contexts-{key}"
     settings = ("evidence.n_context_users",) if choose != "shuffled" else ()
     stage = Stage(contexts, ("corpus", *reads), settings, f"variants:{choose}", given, (CONTEXTS.name,), seeded=seeded)
-    own = {PAPER_FORM: stage} | ({"verdicts": _OTHER_VERDICTS[key]} if key in _OTHER_VERDICTS else {})
+    own = {PAPER_FORM: stage} | _OTHERS.get(key, {})
     llm = _BY_LABELS if kind == "bound" else "llm"
     prompts = _augmented(key, {form: one.name for form, one in own.items()}, llm)
     knows: Knowledge = "the label" if kind == "bound" else "own likes"
-    return Method(key, label, kind, (*own.values(), *prompts), knows=knows)
+    return Method(key, label, kind, (*{one.name: one for one in own.values()}.values(), *prompts), knows=knows)
 
 
 def _baseline(kind: type[Baseline]) -> Method:
@@ -205,6 +239,11 @@ _SIMPLE = {
     "boosted-trees": "boosted trees on counts",
     "title-regression": "regression on titles",
 }
+_EXPECTING = {
+    "regression": "logistic regression on all counts",
+    "trees": "boosted trees on all counts",
+    "expectation": "both: what opinions tell",
+}
 _OF_BOTH: Knowledge = "own likes and dislikes"
 _CRM = Stage("crm-scores", ("corpus", "crm"), (), "recommender:scores", writes=_SCORES, seeded=False)
 _CRM_ITEM = Stage(
@@ -237,7 +276,7 @@ _AT = Stage(
     "recommending:prompts",
     writes=_PROMPTS,
     seeded=False,
-    forms={PAPER_FORM: "candidates", "verdicts": COUNTED.name},
+    forms={PAPER_FORM: "candidates"} | {name: form.stage for name, form in FORMS.items() if name != PAPER_FORM},
 )
 
 # In the order of tables; a method that builds on the stages of another may stand anywhere.
@@ -258,6 +297,10 @@ METHODS: dict[str, Method] = {
                 knows=_OF_BOTH if key == "boosted-trees" else "own likes",
             )
             for key, label in _SIMPLE.items()
+        ),
+        *(
+            Method(key, label, "reference", scores=EXPECTED.name, heading=_REFERENCES)
+            for key, label in _EXPECTING.items()
         ),
         Method("counts", "logistic regression on the verdict counts", "reference", (_COUNTS,), heading=_REFERENCES),
         Method("crm", "CRM", "conventional", (_CRM,), heading=_CONVENTIONAL),

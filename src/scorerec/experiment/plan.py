@@ -16,18 +16,31 @@ from scorerec.core.tables import (
     CONTEXTS,
     INTERACTIONS,
     ITEMS,
+    KNOWLEDGE,
     NEIGHBOURS,
     PROMPTS,
     QUERIES,
     RANKINGS,
     SCORES,
+    SHARED,
     TARGETS,
     VERDICTS,
 )
-from scorerec.experiment.methods import BEHAVIOUR, COUNTED, HISTORY, METHODS, OWN_TITLES, SCORED_BY_LM, TITLES
+from scorerec.experiment.methods import (
+    BEHAVIOUR,
+    COUNTED,
+    EXPECTED,
+    HISTORY,
+    KNOWN,
+    METHODS,
+    OWN_TITLES,
+    SCORED_BY_LM,
+    SHARED_WITH,
+    TITLES,
+)
 from scorerec.experiment.run import INDEX, MOVES, SIGNAL
 from scorerec.experiment.settings import EVERYTHING
-from scorerec.experiment.stage import TEACHER, Holds, Stage, ancestors
+from scorerec.experiment.stage import TEACHERS, Holds, Stage, ancestors
 from scorerec.llm.config import TOY
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
@@ -51,7 +64,10 @@ _CHAIN = (
         seeded=False,
     ),
     COUNTED,
-    Stage(TEACHER, ("corpus", COUNTED.name), (), "verdicts:teacher", writes=(SCORES.name,), seeded=False),
+    KNOWN,
+    EXPECTED,
+    SHARED_WITH,
+    Stage(TEACHERS["counts"], ("corpus", COUNTED.name), (), "verdicts:teacher", writes=(SCORES.name,), seeded=False),
     Stage("references", ("data", "corpus"), (), "tables:references", writes=(SCORES.name,), seeded=False),
     Stage("simple", ("data", "corpus"), ("evidence.text_embedder",), "tables:simple", writes=(SCORES.name,)),
     Stage("crm", ("data",), ("crm",), "recommender:crm", leaves=_MODEL),
@@ -204,7 +220,7 @@ def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 
     def visit(name: str) -> None:
         if name not in found:
-            for above in by_name[name].showing((*FORMS, TEACHER)).reads:
+            for above in by_name[name].showing((*FORMS, *TEACHERS)).reads:
                 visit(above)
             found[name] = by_name[name]
 
@@ -226,7 +242,11 @@ _REPORTED = (
 
 
 _LEAVES = {stage.name: stage.leaves for stage in (*ALL_STAGES, SIGNAL_OF_CRM)} | {"report": _PAGES}
-_COUNTING = {stage.name for stage in ALL_STAGES if VERDICTS.name in stage.writes}
+_COUNTS = {VERDICTS.name, KNOWLEDGE.name, SHARED.name}
+_COUNTING = {stage.name for stage in ALL_STAGES if _COUNTS & set(stage.writes)}
+_COUNTING |= {
+    stage.name for stage in ALL_STAGES if EXPECTED.name in (stage.name, *stage.reads) and stage.writes == (SCORES.name,)
+}
 # Stages that sent prompts to a distant LM -> the stage that wrote these.
 ASKED_AFAR = {stage.name: stage.given[0] for stage in ALL_STAGES if stage.work == "endpoint:scores"}
 

@@ -17,7 +17,8 @@ from scorerec.pipeline.forms.registry import FORMS
 Holds: TypeAlias = Literal["index", "model", "page", "nobody"]
 _WORK = "scorerec.experiment.stages"
 
-TEACHER = "teacher"  # stands beside the forms of evidence
+# What may teach an LM beside the labels -> the stage that scores the training rows by it.
+TEACHERS = {"counts": "teacher", "expectation": "expectation"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Stage:
         leaves: files and folders that it leaves beside them, and what they hold of users. It can leave nothing else.
         seeded: whether the seed decides the result too.
         version: raise it when the code changes the result.
-        forms: form of evidence -> the stage that fills it; or ``teacher`` -> the stage that teaches beside the labels.
+        forms: form of evidence -> the stage that fills it; or who teaches beside the labels, of
+            ``TEACHERS`` -> the stage that asks them.
             Of these ``ExperimentConfig.shown`` chooses; they and their settings are what it reads beyond ``reads``
             and ``settings``, and the last thing that it is given.
         shown: of the forms, those that ``showing`` chose.

@@ -168,6 +168,11 @@ class LLMConfig(OptimiserConfig):
         exclude_if=lambda value: value,  # settings written before it was there mean the same
         description="whether prompts are dressed in the tokenizer's chat template, where it has one",
     )
+    taught_by: Literal["counts", "expectation"] = Field(
+        "counts",
+        exclude_if=lambda value: value == "counts",  # settings written before it was there mean the same
+        description="who: the regression on the counts of verdicts, or what is expected by all that numbers tell",
+    )
     teacher: float = Field(
         0.0,
         ge=0,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from scorerec.core.config import Config
+from scorerec.text.opinion import OpinionNumbers
+from scorerec.text.record import RecordNumbers
 from scorerec.text.verdicts import Numbers
 
 
@@ -31,3 +35,25 @@ class VerdictConfig(Config):
 
     n_similar: int = Field(8, ge=1, description="raters whose items the user shares most that are told apart, at most")
     numbers: Numbers = Field("figures", description="figures: 31 of 40; percent: the share beside it; words: a feeling")
+
+
+class OpinionConfig(Config):
+    """What is told of what numbers alone expect."""
+
+    model: Literal["regression", "trees", "expectation"] = Field(
+        "expectation", description="whose opinion: the regression's, the boosted trees', or that of both"
+    )
+    numbers: OpinionNumbers = Field("figures", description="figures: 64 of 100; words: a feeling, in thirteen steps")
+
+
+class RecordConfig(Config):
+    """What is told of the user's own likes and dislikes."""
+
+    numbers: RecordNumbers = Field("figures", description="figures: 12 of 30; words: some, in seven steps")
+
+
+class SharedConfig(Config):
+    """What is told of similar users who rated the target."""
+
+    n_users: int = Field(2, ge=1, description="the most similar raters, at most")
+    n_items: int = Field(2, ge=1, description="of what each shares with the user, the most telling items, at most")

@@ -28,7 +28,7 @@ from scorerec.core.columns import (
     VALID_TO,
 )
 from scorerec.core.randomness import generator
-from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS, VERDICTS
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS, PROMPTS, QUERIES, SEGMENT, TARGETS, TableSchema
 from scorerec.pipeline.prompting import ranked
 from scorerec.text import prompts as texts
 from scorerec.text.segments import from_rows, to_rows
@@ -96,17 +96,22 @@ def shuffled_contexts(
     return _contexts(rows)
 
 
-def shuffled_verdicts(targets: pa.Table, verdicts: pa.Table, seed: int) -> pa.Table:
-    """Return VERDICTS, each given to another row of the same split.
+def shuffled(targets: pa.Table, table: pa.Table, schema: TableSchema, seed: int) -> pa.Table:
+    """Return what a table says of the targets, each given to another row of the same split.
+
+    Every table is shuffled alike: a row gets all of its evidence from one other row.
 
     Args:
         targets: TARGETS.
-        verdicts: VERDICTS of the targets, in their order.
+        table: of a schema with target_id; any number of rows of each.
+        schema: of the table.
         seed: decides who gets whose.
     """
-    places, givers = zip(*_givers(targets, seed, "shuffled verdicts"), strict=True)
-    given = verdicts.take(pa.array(givers))
-    return VERDICTS.check(given.set_column(0, TARGET_ID, targets[TARGET_ID].take(pa.array(places))))
+    names = np.array(targets[TARGET_ID].to_pylist(), dtype=object)
+    gets = {names[giver]: names[place] for place, giver in _givers(targets, seed, "shuffled verdicts")}
+    given = pa.array([gets.get(name) for name in table[TARGET_ID].to_pylist()], pa.string())
+    place = table.schema.get_field_index(TARGET_ID)
+    return schema.check(table.set_column(place, TARGET_ID, given).filter(given.is_valid()))
 
 
 def _givers(targets: pa.Table, seed: int, purpose: str) -> Iterator[tuple[int, int]]:
@@ -153,8 +158,11 @@ def without_content(prompts: pa.Table, words: DomainWords) -> pa.Table:
     segments = column.flatten()
     fields = {field.name: segments.field(field.name) for field in SEGMENT}
     # Column by column: a Python object per segment would take minutes.
-    for kind, text in (("evidence", words.singular), ("verdict", without_numbers(words))):
-        fields["text"] = pc.if_else(pc.equal(fields["kind"], kind), text, fields["text"])
+    is_verdict = pc.equal(fields["kind"], "verdict").to_numpy(zero_copy_only=False)
+    is_further = is_verdict & np.concatenate([[False], is_verdict[:-1]])  # they stand in a row: one sentence is enough
+    is_title = pc.equal(fields["kind"], "evidence")
+    for which, text in ((is_title, words.singular), (is_verdict, without_numbers(words)), (is_further, "")):
+        fields["text"] = pc.if_else(which, text, fields["text"])
     structs = pa.StructArray.from_arrays(list(fields.values()), fields=list(SEGMENT))
     emptied = pa.ListArray.from_arrays(column.offsets, structs)
     return PROMPTS.check(prompts.set_column(prompts.schema.get_field_index(SEGMENTS), SEGMENTS, emptied))

@@ -1,114 +1,19 @@
 """What others thought of a target: how many rated and liked it, and the same of those most like the user (VERDICTS).
 
-What counts is what is known at a row's moment:
-
-- Corpus ``train``: the training part. A training row sees what is earlier than its own second, as later rows see what
-  is earlier than they are; every other row sees that part as it was at its end.
-- Corpus ``as-of``: rows of any part that are earlier than the query's snapshot.
-
-The user's own ratings never count, and so neither does the row itself. Of several ratings of one user for one item the
-last one counts that is known at the moment.
+What counts is what is known at a row's moment (``pipeline.opinions``). The user's own ratings never count, and so
+neither does the row itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import (
-    ITEM_ID,
-    ITEM_IDS,
-    LABEL,
-    N_RATERS,
-    QUERY_ID,
-    ROW_ID,
-    SNAPSHOT,
-    SPLIT,
-    TARGET_ID,
-    TIMESTAMP,
-    USER_ID,
-)
+from scorerec.core.columns import ITEM_ID, N_RATERS, TARGET_ID
 from scorerec.core.randomness import generator
-from scorerec.core.tables import INTERACTIONS, QUERIES, TARGETS, VERDICTS
-
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-_END = np.iinfo(np.int64).max  # a second after all others
-
-
-class Opinions:
-    """Who rated what, so arranged that what was known of an item at a moment is read off.
-
-    A moment is the number of distinct seconds before it. A rating is known at the moments ``since < moment <= until``:
-    until its user rated the item again.
-
-    Args:
-        interactions: INTERACTIONS that may count.
-
-    Attributes:
-        user: number of the user of each rating, (R,) int64; the ratings of an item are one block, oldest first.
-        liked: whether they liked the item, (R,).
-    """
-
-    def __init__(self, interactions: pa.Table):
-        table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
-        self._users, user = _numbered(table[USER_ID])
-        self._items, item = _numbered(table[ITEM_ID])
-        self._seconds, since = np.unique(table[TIMESTAMP].to_numpy(), return_inverse=True)
-        order = np.argsort(item, kind="stable")
-        item, self.user, self._since = item[order], user[order], since[order]
-        self.liked = table[LABEL].to_numpy()[order] == 1
-        self._blocks = np.searchsorted(item, np.arange(len(self._items) + 1))
-        self._until = self._replaced(item * len(self._users) + self.user)
-        # Likes of each user that came, and that were taken back, in order: what is before a moment is one search away.
-        self._n_moments = len(self._seconds) + 1
-        owner = self.user[self.liked]
-        self._came, self._went = (
-            np.sort(owner * self._n_moments + at[self.liked]) for at in (self._since, self._until)
-        )
-
-    def _replaced(self, pair: Integers) -> Integers:
-        """Return when each rating was replaced by a later one of the same user and item, (R,)."""
-        order = np.argsort(pair, kind="stable")
-        until = np.full(len(pair), len(self._seconds))
-        again = np.flatnonzero(np.diff(pair[order]) == 0)
-        until[order[again]] = self._since[order[again + 1]]
-        return until
-
-    def moments(self, seconds: Integers) -> Integers:
-        """Return the moment at which each second begins, (N,)."""
-        return np.searchsorted(self._seconds, seconds)
-
-    def number(self, user_id: str) -> int:
-        """Return the number of a user, -1 where no rating of theirs counts."""
-        return self._users.get(user_id, -1)
-
-    def of(self, item_ids: Sequence[str]) -> Integers:
-        """Return the places of the ratings of some items."""
-        blocks = (self._items[item] for item in item_ids if item in self._items)
-        return np.concatenate([np.arange(0), *(np.arange(*self._blocks[block : block + 2]) for block in blocks)])
-
-    def known(self, ratings: Integers, moment: int) -> Integers:
-        """Return those of some ratings that are known at a moment."""
-        return ratings[(self._since[ratings] < moment) & (moment <= self._until[ratings])]
-
-    def n_liked(self, users: Integers, moment: int) -> Integers:
-        """Return how many items users are known to like at a moment, (N,)."""
-        keys = users * self._n_moments + moment
-        came, went = (np.searchsorted(times, keys) for times in (self._came, self._went))
-        return came - went
-
-    @property
-    def n_users(self) -> int:
-        """Users with ratings that count."""
-        return len(self._users)
+from scorerec.core.tables import VERDICTS
+from scorerec.pipeline.opinions import Integers, KnownOpinions
 
 
 class VerdictCounter:
@@ -122,10 +27,7 @@ class VerdictCounter:
     """
 
     def __init__(self, interactions: pa.Table, corpus: str, n_similar: int, draw: int | None = None):
-        self._is_frozen, self._n_similar, self._draw = corpus == "train", n_similar, draw
-        self._rows = interactions.select([ROW_ID, TIMESTAMP]).combine_chunks()
-        counted = interactions.filter(pc.equal(interactions[SPLIT], "train")) if self._is_frozen else interactions
-        self.opinions = Opinions(counted)
+        self._known, self._n_similar, self._draw = KnownOpinions(interactions, corpus), n_similar, draw
 
     def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return VERDICTS of TARGETS, in their order.
@@ -134,58 +36,27 @@ class VerdictCounter:
             targets: TARGETS.
             queries: QUERIES, with those of the targets.
         """
-        asked, asking = TARGETS.check(targets), QUERIES.check(queries)
-        columns = (asking[name].to_pylist() for name in (USER_ID, SNAPSHOT, ITEM_IDS))
-        of_query = dict(zip(asking[QUERY_ID].to_pylist(), zip(*columns, strict=True), strict=True))
-        query_ids = asked[QUERY_ID].to_pylist()
-        moments = self._moments(asked, [of_query[query][1] for query in query_ids])
-        rows = zip(query_ids, moments.tolist(), range(len(query_ids)), strict=True)
-        names, items = asked[TARGET_ID].to_pylist(), asked[ITEM_ID].to_pylist()
-        counts = np.zeros((len(names), 4), np.int32)
-        for (query, moment), group in groupby(sorted(rows), key=lambda row: row[:2]):
-            user, _, history = of_query[query]
-            overlap = self._overlap(history, moment)
-            for *_, place in group:
-                raters = self._raters(items[place], user, moment)
-                similar = self._similar(names[place], raters, overlap, moment)
-                counts[place] = [
-                    number for some in (raters, similar) for number in (len(some), self.opinions.liked[some].sum())
-                ]
+        names, items = targets[TARGET_ID].to_pylist(), targets[ITEM_ID].to_pylist()
+        liked, counts = self._known.opinions.liked, np.zeros((len(names), 4), np.int32)
+        for asker, places in self._known.asked(targets, queries):
+            shared = self._known.shared(asker.history, asker.moment)
+            for place in places:
+                raters = self._known.raters(items[place], asker)
+                similar = self._similar(names[place], raters, shared, asker.moment)
+                counts[place] = [number for some in (raters, similar) for number in (len(some), liked[some].sum())]
         return VERDICTS.check(pa.table([names, *counts.T], names=VERDICTS.columns.names))
 
-    def _moments(self, targets: pa.Table, snapshots: Sequence[int]) -> Integers:
-        """Return what of time is over for each target, (N,)."""
-        seconds: Any = np.array(snapshots, np.int64)
-        if self._is_frozen:
-            training = pc.if_else(pc.equal(targets[SPLIT], "train"), targets[ROW_ID], None)
-            places = pc.index_in(training, value_set=self._rows[ROW_ID])
-            seconds = self._rows[TIMESTAMP].take(places).fill_null(_END).to_numpy()
-        return self.opinions.moments(seconds)
-
-    def _raters(self, item: str, user: str, moment: int) -> Integers:
-        """Return the ratings of an item by others, oldest first."""
-        found = self.opinions.known(self.opinions.of([item]), moment)
-        return found[self.opinions.user[found] != self.opinions.number(user)]
-
-    def _overlap(self, history: Sequence[str], moment: int) -> Integers:
-        """Return how many items of a history each user is known to like, (users,)."""
-        opinions = self.opinions
-        found = opinions.known(opinions.of(list(dict.fromkeys(history))), moment)
-        return np.bincount(opinions.user[found[opinions.liked[found]]], minlength=opinions.n_users)
-
-    def _similar(self, target_id: str, raters: Integers, overlap: Integers, moment: int) -> Integers:
-        """Return the ratings by the most similar raters; those who share nothing with the user are none of them.
+    def _similar(self, target_id: str, raters: Integers, shared: Integers, moment: int) -> Integers:
+        """Return the ratings by the most similar raters, in this order; who shares nothing with the user is none.
 
         Likeness is the cosine of the sets of liked items, but for the length of the user's own, which all have in
         common. Of equals, those who rated the item last are taken.
         """
-        users = self.opinions.user[raters]
         if self._draw is None:
-            likeness = overlap[users] / np.sqrt(np.maximum(self.opinions.n_liked(users, moment), 1))
-        else:
-            likeness = generator(self._draw, "random verdicts", target_id).random(len(raters))
-        order = np.lexsort((-np.arange(len(raters)), -likeness))[: self._n_similar]
-        return raters[order[likeness[order] > 0]]
+            return self._known.most_similar(raters, shared, moment)[: self._n_similar]
+        return raters[np.argsort(-generator(self._draw, "random verdicts", target_id).random(len(raters)))][
+            : self._n_similar
+        ]
 
 
 def targets_judged(verdicts: pa.Table) -> set[str]:
@@ -196,10 +67,3 @@ def targets_judged(verdicts: pa.Table) -> set[str]:
     """
     rated: set[str] = set(verdicts.filter(pc.greater(verdicts[N_RATERS], 0))[TARGET_ID].to_pylist())
     return rated
-
-
-def _numbered(column: pa.ChunkedArray) -> tuple[dict[str, int], Integers]:
-    """Return the number of each distinct value, and the numbers of all values, (N,)."""
-    encoded = column.combine_chunks().dictionary_encode()
-    numbers = {name: number for number, name in enumerate(encoded.dictionary.to_pylist())}
-    return numbers, encoded.indices.to_numpy().astype(np.int64)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from scorerec.core.columns import ITEM_ID, TITLE
 from scorerec.core.config import Config
 from scorerec.core.errors import ConfigError, DataError
 from scorerec.text.cleaning import bare, clean, one_kind_of_quotes, quote, shorten
@@ -102,24 +103,37 @@ class Describer:
         return [item_id for item_id in self.items if len(self._whole_title(item_id)) > limit]
 
     def _whole_title(self, item_id: str) -> str:
+        title = self._row(item_id).get(TITLE)
+        cleaned = "" if title is None else one_kind_of_quotes(clean(str(title)))
+        if self.config.title_order == "prose":
+            cleaned = prose_order(cleaned)
+        return cleaned or f"Untitled item {one_kind_of_quotes(clean(item_id))}".strip()
+
+    def _row(self, item_id: str) -> Mapping[str, object]:
         row = self.items.get(item_id)
         if row is None:
             raise DataError(
                 f"item {item_id!r} is not among the {len(self.items)} items that have a description; "
                 "add it to the items table, or leave out the rows that name it"
             )
-        title = row.get("title")
-        cleaned = "" if title is None else one_kind_of_quotes(clean(str(title)))
-        if self.config.title_order == "prose":
-            cleaned = prose_order(cleaned)
-        return cleaned or f"Untitled item {one_kind_of_quotes(clean(item_id))}".strip()
+        return row
+
+    def details(self, item_id: str) -> str:
+        """Return all that the catalogue says of an item beside its title: ``genres: Drama, War; year: 1994``.
+
+        Raises:
+            DataError: the catalogue has no such item.
+        """
+        return self._told(item_id, [name for name in self._row(item_id) if name not in (ITEM_ID, TITLE)])
 
     def _details(self, item_id: str) -> str:
-        row = self.items[item_id]
-        limit = self.config.max_title_characters
-        told = ((column, shorten(text_of(row.get(column)), limit)) for column in self.config.metadata)
-        details = "; ".join(f"{bare(clean(column))}: {value}" for column, value in told if value)
+        details = self._told(item_id, self.config.metadata)
         return f" ({details})" if details else ""
+
+    def _told(self, item_id: str, columns: Sequence[str]) -> str:
+        row, limit = self._row(item_id), self.config.max_title_characters
+        told = ((column, shorten(text_of(row.get(column)), limit)) for column in columns)
+        return "; ".join(f"{bare(clean(column))}: {value}" for column, value in told if value)
 
 
 def values_of(value: object) -> list[str]:

@@ -31,6 +31,11 @@ class DomainWords(Config):
         exclude_if=lambda value: value == "users",  # settings written before it was there mean the same
         description="who rates items: of 40 other 'viewers', 31 liked it",
     )
+    person: Words = Field(
+        default="user",
+        exclude_if=lambda value: value == "user",  # settings written before it was there mean the same
+        description="one of them: this 'viewer' liked it",
+    )
     enjoy: Words = Field(default="enjoy", description="whether the user would 'enjoy' the movie")
     traits: Words = Field(
         default="genres or characteristics",
@@ -39,9 +44,9 @@ class DomainWords(Config):
 
 
 DOMAINS: dict[str, DomainWords] = {
-    "movie": DomainWords(singular="movie", plural="movies", consumed="watched", people="viewers"),
-    "game": DomainWords(singular="game", plural="games", consumed="played", people="players"),
-    "book": DomainWords(singular="book", plural="books", consumed="read", people="readers"),
+    "movie": DomainWords(singular="movie", plural="movies", consumed="watched", people="viewers", person="viewer"),
+    "game": DomainWords(singular="game", plural="games", consumed="played", people="players", person="player"),
+    "book": DomainWords(singular="book", plural="books", consumed="read", people="readers", person="reader"),
     "item": DomainWords(
         singular="item", plural="items", consumed="interacted with", traits="categories or characteristics"
     ),

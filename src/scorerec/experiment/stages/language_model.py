@@ -15,7 +15,6 @@ from scorerec.core.artifacts import MODEL, Draft
 from scorerec.core.columns import BEHAVIOUR_ID, P_YES, QUERY_ID, TARGET_ID, USER_ID
 from scorerec.core.tables import CANDIDATES, PROMPTS, SCORES
 from scorerec.experiment.run import Run
-from scorerec.experiment.stage import TEACHER
 from scorerec.experiment.stages.judged import with_method
 from scorerec.llm.backbone import load_backbone, weights_facts
 from scorerec.llm.config import RateConfig
@@ -68,7 +67,12 @@ def toy_backbone(run: Run, draft: Draft) -> None:
 
 
 def tune_on(
-    run: Run, prompts: str, model: str | Path, out: Path, teacher: str | None = None, rate: RateConfig | None = None
+    run: Run,
+    prompts: str,
+    model: str | Path,
+    out: Path,
+    teacher: tuple[str, str] | None = None,
+    rate: RateConfig | None = None,
 ) -> dict[str, Any]:
     """Tune an LM on the prompts of a stage, in as many processes as configured; return facts.
 
@@ -77,7 +81,8 @@ def tune_on(
         prompts: the stage that wrote them.
         model: what is tuned: a folder, or an id of the hub.
         out: folder of the result.
-        teacher: the stage that says how probable Yes is for each training row; None: the labels teach alone.
+        teacher: who says how probable Yes is for each training row, and the stage that asked; None: the labels teach
+            alone.
         rate: of the method; None: that of ``llm``.
     """
     config, llm = run.config, run.config.llm.at(rate)
@@ -86,7 +91,7 @@ def tune_on(
         return tune_together(model, tables, llm, out, config.seed, config.device)
     labels = run.targets("train", "valid")
     if teacher is not None:
-        expected = run.table(teacher, SCORES)
+        expected = run.scores(teacher[1], teacher[0])
         p_yes = dict(zip(expected[TARGET_ID].to_pylist(), expected[P_YES].to_pylist(), strict=True))
         column = pa.array([p_yes.get(name) for name in labels[TARGET_ID].to_pylist()], pa.float64())
         labels = labels.append_column(P_YES, column)
@@ -102,10 +107,10 @@ def tuned(run: Run, draft: Draft, prompts: str, method: str, chosen: Mapping[str
         draft: of this stage.
         prompts: the stage that wrote them.
         method: whose rate counts.
-        chosen: ``teacher`` -> the stage that teaches beside the labels, where one does.
+        chosen: who teaches beside the labels, where one does -> the stage that asked.
     """
     rate = getattr(run.config.rates, method)
-    draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL, chosen.get(TEACHER), rate))
+    draft.facts.update(tune_on(run, prompts, run.backbone, draft.path / MODEL, next(iter(chosen.items()), None), rate))
 
 
 def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> None:

@@ -12,7 +12,7 @@ from scorerec.core.tables import SCORES, SPLITS, VERDICTS
 from scorerec.crm.counts import fit_counts
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, score_table
-from scorerec.pipeline.producers import shuffled_verdicts
+from scorerec.pipeline import producers
 from scorerec.pipeline.verdicts import VerdictCounter
 
 
@@ -34,7 +34,9 @@ def _count(run: Run, draft: Draft, draw: int | None) -> None:
 
 def shuffled(run: Run, draft: Draft) -> None:
     """Give each row the verdict of another one."""
-    draft.write(VERDICTS, shuffled_verdicts(run.all_targets, run.table("verdicts", VERDICTS), run.config.seed))
+    draft.write(
+        VERDICTS, producers.shuffled(run.all_targets, run.table("verdicts", VERDICTS), VERDICTS, run.config.seed)
+    )
 
 
 def scores(run: Run, draft: Draft) -> None:

@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from scorerec.core.columns import METHOD
 from scorerec.core.errors import ConfigError
-from scorerec.core.tables import TableSchema
-from scorerec.pipeline.prompting import Filled, Prompter
+from scorerec.pipeline.experiment import Experiment
+from scorerec.pipeline.prompting import Filled
 
 Fill = Callable[[pa.Table, pa.Table], Filled]  # TARGETS, QUERIES -> a form of evidence for them
-
-
-class Experiment(Protocol):
-    """What a form may use of a run."""
-
-    @property
-    def config(self) -> Any: ...  # noqa: D102 - as in ``experiment.run.Run``
-    @property
-    def behaviours(self) -> pa.Table: ...  # noqa: D102
-    @property
-    def prompter(self) -> Prompter: ...  # noqa: D102
-    def table(self, stage: str, schema: TableSchema) -> pa.Table: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -37,25 +27,31 @@ class Form:
             but for titles, ``live(run, interactions)``.
         stage: that fills it, where a method has no other one.
         settings: that decide its words, beside those of P^b.
-        control: key of the method that knows the same without an LM, a row of every table that has the form; empty:
-            there is none.
+        controls: keys of the methods that know the same without an LM, rows of every table that has the form.
+        knows_dislikes: whether it tells of what the user did not like: ``evidence.own_dislikes`` must allow it.
         tokens: that it takes, about, for estimates; titles are counted there.
     """
 
     name: str
     stage: str
     settings: tuple[str, ...]
-    control: str = ""
+    controls: tuple[str, ...] = ()
+    knows_dislikes: bool = False
     tokens: int = 0
 
 
 PAPER_FORM = "titles"
+_EXPECTING = ("regression", "trees", "expectation")
 # In the order in which prompts show them.
 FORMS: dict[str, Form] = {
     form.name: form
     for form in (
         Form(PAPER_FORM, "contexts", ("prompt.evidence_titles", "prompt.evidence_window")),
-        Form("verdicts", "verdicts", ("verdicts.numbers",), control="counts", tokens=25),
+        Form("shared", "shared", (), controls=("counts",), tokens=45),
+        Form("verdicts", "verdicts", ("verdicts.numbers",), controls=("counts",), tokens=25),
+        Form("about", "knowledge", (), controls=_EXPECTING, tokens=35),
+        Form("record", "knowledge", ("record",), controls=_EXPECTING, knows_dislikes=True, tokens=20),
+        Form("opinion", "expectation", ("opinion",), controls=_EXPECTING, tokens=20),
     )
 }
 
@@ -91,6 +87,11 @@ def filled(run: Experiment, sources: Mapping[str, str]) -> list[Filled]:
         sources: form -> stage.
     """
     return [_module(form).fill(run, stage) for form, stage in sources.items()]
+
+
+def of_method(scores: pa.Table, method: str) -> pa.Table:
+    """Return the SCORES of one method."""
+    return scores.filter(pc.equal(scores[METHOD], method))
 
 
 def _module(form: str) -> Any:

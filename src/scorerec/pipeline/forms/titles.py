@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scorerec.core.columns import TARGET_ID
 from scorerec.core.tables import CONTEXTS
-from scorerec.pipeline.forms.registry import Experiment
+from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Place, Prompter, Shown, item_lists, ranked
 from scorerec.text.features import Asked
 from scorerec.text.prompts import others_titles

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scorerec.core.columns import N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED, TARGET_ID
 from scorerec.core.tables import VERDICTS
-from scorerec.pipeline.forms.registry import Experiment
+from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.pipeline.verdicts import VerdictCounter
 from scorerec.text.features import Asked

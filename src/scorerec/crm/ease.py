@@ -1,0 +1,95 @@
+"""EASE: item-item weights in closed form, none from an item to itself (Steck, 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+
+from scorerec.core.columns import ITEM_ID, LABEL, SPLIT, USER_ID
+from scorerec.core.randomness import derived_seed
+from scorerec.crm.histories import Catalogue
+
+Floats = npt.NDArray[np.float64]
+
+_FOLDS, _RIDGE = 5, 100.0
+_MOST_ITEMS = 6_000  # the most liked ones; others are expected of nobody. The weights are items x items
+
+
+def ease_weights(behaviours: sp.csr_matrix, ridge: float) -> Floats:
+    """Return what each liked item adds to the score of each item, (items, items).
+
+    Args:
+        behaviours: who likes what, (users, items).
+        ridge: on the diagonal of what is inverted.
+    """
+    gram = (behaviours.T @ behaviours).toarray().astype(np.float64)
+    inverse = np.linalg.inv(gram + ridge * np.eye(behaviours.shape[1]))
+    weights: Floats = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+class EaseOfOthers:
+    """EASE whose weights never saw who asks: a user's rows are scored by what users of other folds liked in training.
+
+    With the user among them, an item that they liked would be known by that: on a training row, its label.
+
+    Args:
+        interactions: INTERACTIONS, whose training rows are learned from.
+    """
+
+    def __init__(self, interactions: pa.Table):
+        liked = interactions.filter(pc.and_(pc.equal(interactions[SPLIT], "train"), pc.equal(interactions[LABEL], 1)))
+        counts = (
+            liked.group_by(ITEM_ID)
+            .aggregate([([], "count_all")])
+            .sort_by([("count_all", "descending"), (ITEM_ID, "ascending")])
+        )
+        self._catalogue = Catalogue(counts[ITEM_ID].to_pylist()[:_MOST_ITEMS])
+        users = liked[USER_ID].to_pylist()
+        numbers = {user: number for number, user in enumerate(sorted(set(users)))}
+        rows = np.array([numbers[user] for user in users], np.int64)
+        shape = (len(numbers), len(self._catalogue) + 1)
+        likes = sp.csr_matrix((np.ones(len(rows)), (rows, self._catalogue.numbers(liked[ITEM_ID].to_pylist()))), shape)
+        likes.data[:] = 1.0
+        self._likes, self._fold = likes, np.array([_fold(user) for user in numbers], np.int64)
+        self._weights: dict[int, npt.NDArray[np.float32]] = {}
+
+    def scores(self, user: str, history: Sequence[str], item_ids: Sequence[str]) -> Floats:
+        """Return what is expected of each item, (N,); nothing, where the item or all of the history is unknown.
+
+        Args:
+            user: who asks.
+            history: ids of the items that they liked.
+            item_ids: what is asked about.
+        """
+        known = np.unique(self._catalogue.numbers(history))
+        weights = self._of(_fold(user))
+        return np.asarray(weights[np.ix_(known, self._catalogue.numbers(item_ids))].sum(0), np.float64)
+
+    def weights(self, user: str, history: Sequence[str], item_id: str) -> Floats:
+        """Return what each item of a history adds to the score of an item, (H,).
+
+        Args:
+            user: who asks.
+            history: ids of items.
+            item_id: what is asked about.
+        """
+        found = self._of(_fold(user))[self._catalogue.numbers(history), self._catalogue.numbers([item_id])[0]]
+        return np.asarray(found, np.float64)
+
+    def _of(self, fold: int) -> npt.NDArray[np.float32]:
+        if fold not in self._weights:
+            weights = ease_weights(self._likes[self._fold != fold], _RIDGE).astype(np.float32)
+            weights[0] = weights[:, 0] = 0.0
+            self._weights[fold] = weights
+        return self._weights[fold]
+
+
+def _fold(user: str) -> int:
+    return derived_seed(0, "fold of EASE", user) % _FOLDS

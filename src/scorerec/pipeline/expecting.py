@@ -1,0 +1,89 @@
+"""From what is known of targets to what to expect of them: models fitted on the training rows of a run."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scorerec.core.columns import ITEM_ID, LABEL, QUERY_ID, SPLIT, USER_ID
+from scorerec.core.tables import KNOWLEDGE
+from scorerec.crm.content import Content
+from scorerec.crm.expectation import Expectation, average, features, require_both_labels
+from scorerec.pipeline.experiment import Experiment
+from scorerec.pipeline.knowledge import KnowledgeCounter
+
+Floats = npt.NDArray[np.float64]
+
+
+class Expecting:
+    """What to expect of the targets of a run, and of others.
+
+    Args:
+        knowledge: KNOWLEDGE of the run's targets.
+        targets: TARGETS of the run, in the same order.
+        items: ITEMS.
+        own_dislikes: whether what a user did not like is known.
+        seed: of the models.
+
+    Raises:
+        DataError: the training rows, or the validation rows, are not of both labels.
+    """
+
+    def __init__(self, knowledge: pa.Table, targets: pa.Table, items: pa.Table, own_dislikes: bool, seed: int):
+        self._content, self._own_dislikes, self._seed = Content(items), own_dislikes, seed
+        self._targets, split = targets, np.array(targets[SPLIT].to_pylist(), dtype=object)
+        self._places = {part: np.flatnonzero(split == part) for part in ("train", "valid")}
+        labels = targets[LABEL].to_numpy().astype(np.int8)
+        self._labels = {part: labels[places] for part, places in self._places.items()}
+        require_both_labels(self._labels)
+        self._usual = average(knowledge.take(self._places["train"]), self._labels["train"])
+        self._known = self._features(knowledge, targets)
+
+    def of_targets(self, queries: pa.Table) -> dict[str, Floats]:
+        """Return model -> probability of each of the run's targets; of training rows by models of other users' rows.
+
+        Args:
+            queries: QUERIES, with those of the targets.
+        """
+        users = dict(zip(queries[QUERY_ID].to_pylist(), queries[USER_ID].to_pylist(), strict=True))
+        training = self._places["train"]
+        of_row = np.array([users[name] for name in self._targets[QUERY_ID].take(training).to_pylist()], dtype=object)
+        found = self._models.p_yes(self._known)
+        others = self._models.of_others(self._known[training], self._labels["train"], of_row, self._seed)
+        for name, column in found.items():
+            column[training] = others[name]
+        return found
+
+    def of(self, knowledge: pa.Table, targets: pa.Table) -> dict[str, Floats]:
+        """Return model -> probability of each of any TARGETS, with their KNOWLEDGE in the same order, (N,)."""
+        return self._models.p_yes(self._features(knowledge, targets))
+
+    @cached_property
+    def _models(self) -> Expectation:
+        train, valid = (self._known[self._places[part]] for part in ("train", "valid"))
+        return Expectation(train, self._labels["train"], (valid, self._labels["valid"]), self._seed)
+
+    def _features(self, knowledge: pa.Table, targets: pa.Table) -> Floats:
+        places = self._content.places(targets[ITEM_ID].to_pylist())
+        content = np.concatenate([self._content.values[places], self._content.numbers[places]], axis=1)
+        return features(KNOWLEDGE.check(knowledge), content, self._usual, self._own_dislikes)
+
+
+def counter_of(run: Experiment, interactions: pa.Table) -> KnowledgeCounter:
+    """Return what counts by the settings of a run.
+
+    Args:
+        run: whose settings count.
+        interactions: INTERACTIONS that are known.
+    """
+    config = run.config
+    return KnowledgeCounter(interactions, run.items, config.corpus.kind, config.evidence.own_dislikes, config.data.ties)
+
+
+def expecting_of(run: Experiment) -> Expecting:
+    """Return what to expect of anything by what a run counted of its own targets."""
+    known = run.table("knowledge", KNOWLEDGE)
+    return Expecting(known, run.all_targets, run.items, run.config.evidence.own_dislikes, run.config.seed)

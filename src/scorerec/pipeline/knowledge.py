@@ -1,0 +1,139 @@
+"""What ratings and a catalogue tell of a target, in numbers (KNOWLEDGE).
+
+What others think is what is known at the row's moment (``pipeline.opinions``), of others than the user; what the user
+likes is the query's own prefix, and what they dislike, where that may be known, is earlier than the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TARGET_ID, TIMESTAMP, USER_ID
+from scorerec.core.tables import INTERACTIONS, KNOWLEDGE
+from scorerec.crm.content import Content
+from scorerec.crm.ease import EaseOfOthers
+from scorerec.pipeline.opinions import Asker, Integers, KnownOpinions
+
+Floats = npt.NDArray[np.float64]
+
+_LATEST_LIKES, _LATEST_RATINGS = 8, 20
+
+
+class KnowledgeCounter:
+    """Counts what is known of any targets.
+
+    Args:
+        interactions: INTERACTIONS; those that may count are chosen from them.
+        items: ITEMS.
+        corpus: kind of the corpus, ``train`` or ``as-of``.
+        own_dislikes: whether what the user rated and did not like is known.
+        ties: strict: a user's rows of the same second are not before each other; file: those that come first are.
+    """
+
+    def __init__(self, interactions: pa.Table, items: pa.Table, corpus: str, own_dislikes: bool, ties: str = "file"):
+        self._known, self._content = KnownOpinions(interactions, corpus), Content(items)
+        self._ease = EaseOfOthers(interactions)
+        self._own = OwnRatings(interactions, ties) if own_dislikes else None
+
+    def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
+        """Return KNOWLEDGE of TARGETS, in their order.
+
+        Args:
+            targets: TARGETS.
+            queries: QUERIES, with those of the targets.
+        """
+        names, items, rows = (targets[name].to_pylist() for name in (TARGET_ID, ITEM_ID, ROW_ID))
+        found = np.zeros((len(names), len(KNOWLEDGE.columns) - 1))
+        for asker, places in self._known.asked(targets, queries):
+            asked = [items[place] for place in places]
+            liked = self._of_likes(asker, asked)
+            by_likes = tuple(self._known.shared(asker.history, asker.moment, verdict) for verdict in (True, False))
+            for number, place in enumerate(places):
+                raters = self._known.raters(items[place], asker)
+                own = self._own.before(asker.user, rows[place]) if self._own else None
+                found[place] = [
+                    *self._of_raters(raters, *by_likes),
+                    *liked[number],
+                    *([0.0] * 6 if own is None else self._of_dislikes(raters, asker, items[place], own)),
+                ]
+        return KNOWLEDGE.check(pa.table([names, *self._columns(found)], names=KNOWLEDGE.columns.names))
+
+    def _columns(self, found: Floats) -> list[pa.Array]:
+        return [
+            pa.array(column).cast(field.type)
+            for column, field in zip(found.T, list(KNOWLEDGE.columns)[1:], strict=True)
+        ]
+
+    def _of_raters(self, raters: Integers, alike: Integers, opposed: Integers) -> list[float]:
+        opinions = self._known.opinions
+        users, liked = opinions.user[raters], opinions.liked[raters]
+        weights = np.log1p(alike[users]), opposed[users].astype(np.float64)
+        sums = [float(weight[liked == verdict].sum()) for weight in weights for verdict in (True, False)]
+        return [len(raters), float(liked.sum()), float(opinions.rating[raters].sum()), *sums]
+
+    def _of_likes(self, asker: Asker, item_ids: Sequence[str]) -> Floats:
+        """Return what the user's likes say of some items, (N, 5)."""
+        content = self._content
+        expected = self._ease.scores(asker.user, asker.history, item_ids)
+        own, asked = content.places(asker.history), content.places(item_ids)
+        shares = content.values[asked] @ content.values[own].T / np.maximum(content.values[asked].sum(1), 1)[:, None]
+        lately = shares[:, -_LATEST_LIKES:]
+        gap = (
+            (content.numbers[asked] - content.numbers[own].mean(0)).mean(1)
+            if content.numbers.size and len(own)
+            else np.zeros(len(asked))
+        )
+        means = [part.mean(1) if len(own) else np.zeros(len(asked)) for part in (shares, lately)]
+        return np.stack([expected, np.full(len(asked), len(own)), *means, gap], axis=1)
+
+    def _of_dislikes(self, raters: Integers, asker: Asker, item_id: str, own: Sequence[Own]) -> list[float]:
+        opinions, values = self._known.opinions, self._content.values
+        disliked = [one.item_id for one in own if not one.is_liked]
+        lately = [one.is_liked for one in own[-_LATEST_RATINGS:]]
+        target = values[self._content.places([item_id])[0]]
+        alike = [float((values[self._content.places(ids)] @ target > 0).sum()) for ids in (asker.history, disliked)]
+        weights = np.log1p(self._known.shared(disliked, asker.moment, False)[opinions.user[raters]])
+        liked = opinions.liked[raters]
+        for_it, against = (float(weights[liked == verdict].sum()) for verdict in (True, False))
+        return [len(disliked), float(np.mean(lately)) if lately else 0.5, *alike, for_it, against]
+
+
+class Own(NamedTuple):
+    """A rating by the user who asks."""
+
+    row_id: int
+    second: int
+    item_id: str
+    is_liked: bool
+
+
+class OwnRatings:
+    """What each user rated, in the order of time.
+
+    Args:
+        interactions: INTERACTIONS that are known.
+        ties: strict: rows of the same second are not before each other; file: those that come first are.
+    """
+
+    def __init__(self, interactions: pa.Table, ties: str):
+        table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
+        self._is_strict = ties == "strict"
+        columns = (table[name].to_pylist() for name in (USER_ID, ROW_ID, TIMESTAMP, ITEM_ID, LABEL))
+        self._of: dict[str, list[Own]] = {}
+        self._second: dict[int, int] = {}
+        for user, row, second, item, label in zip(*columns, strict=True):
+            self._second[row] = second
+            self._of.setdefault(user, []).append(Own(row, second, item, label == 1))
+
+    def before(self, user: str, row_id: int | None) -> list[Own]:
+        """Return what they had rated before a row, oldest first; all, where it is of none."""
+        known = self._of.get(user, [])
+        if row_id is None:
+            return known
+        end = self._second[row_id] if self._is_strict else None
+        return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]
