@@ -33,7 +33,7 @@ SETTINGS = (
     "name=every",
     EVERY,
 )
-CONTROLS = ("counts", "regression", "trees", "expectation")
+CONTROLS = ("counts", "known-mean", "regression", "trees", "expectation")
 
 
 @pytest.fixture(scope="module")

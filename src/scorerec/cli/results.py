@@ -85,7 +85,10 @@ def evaluate(
 @app.command()
 def reproduce(
     what: Annotated[
-        str, typer.Argument(metavar="TABLE", help="table2, table3, fig3, fig4, signal, fig5, checks or all")
+        str,
+        typer.Argument(
+            metavar="TABLE", help="table2, table3, fig3, fig4, signal, fig5, checks or all, the paper's; or beyond"
+        ),
     ],
     source: Annotated[
         str, typer.Argument(metavar="[PRESET|FILE]", help="the experiment", autocompletion=complete.sources)

@@ -24,6 +24,7 @@ from scorerec.core.columns import (
     ITEM_ID,
     ITEM_IDS,
     LABEL,
+    LENIENCY,
     LIKED,
     LIKED_LATELY,
     METHOD,
@@ -282,6 +283,7 @@ KNOWLEDGE = TableSchema(
         # What the user's own dislikes say, where these may be known; else 0:
         (N_DISLIKES, pa.int32()),
         (LIKED_LATELY, pa.float32()),  # share of likes among the latest few ratings
+        (LENIENCY, pa.float32()),  # likes less those that others' shares would have, per rating
         (ALIKE_LIKES, pa.int32()),  # likes that share metadata with the target
         (ALIKE_DISLIKES, pa.int32()),
         (AGREEING_FOR, pa.float32()),  # raters of the target, weighted as above by the dislikes that they share

@@ -21,7 +21,7 @@ from scorerec.crm.calibration import platt_scaling
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
 
-REGRESSION, TREES, BOTH = "regression", "trees", "expectation"  # keys of methods
+REGRESSION, TREES, BOTH, KNOWN_MEAN = "regression", "trees", "expectation", "known-mean"  # keys of methods
 _FOLDS = 5
 _PRIOR, _SIMILAR_PRIOR = (
     5.0,
@@ -51,6 +51,12 @@ def average(knowledge: pa.Table, labels: Labels) -> Average:
     return Average(float(labels.mean()), ratings / max(raters, 1.0))
 
 
+def liked_share(knowledge: pa.Table, usual: Average) -> Floats:
+    """Return the share of each target's raters who liked it, some of the average on top: its mean as known, (N,)."""
+    liked, raters = (knowledge[name].to_numpy() for name in (names.N_LIKED, names.N_RATERS))
+    return np.asarray((liked + _PRIOR * usual.liked) / (raters + _PRIOR), np.float64)
+
+
 def features(knowledge: pa.Table, content: Floats, usual: Average, own_dislikes: bool) -> Floats:
     """Return what models read, (N, F): shares as log odds and how they differ, with the numbers behind them.
 
@@ -61,8 +67,7 @@ def features(knowledge: pa.Table, content: Floats, usual: Average, own_dislikes:
         own_dislikes: whether what the user did not like is known.
     """
     known = {name: knowledge[name].to_numpy().astype(np.float64) for name in knowledge.column_names[1:]}
-    raters, liked = known[names.N_RATERS], known[names.N_LIKED]
-    share = (liked + _PRIOR * usual.liked) / (raters + _PRIOR)
+    raters, share = known[names.N_RATERS], liked_share(knowledge, usual)
     of_all, many = _log_odds(share), np.log1p(raters)
     rating = (known[names.RATING_SUM] + _PRIOR * usual.rating) / (raters + _PRIOR)
     columns = [of_all, many, of_all * many, rating]
@@ -86,10 +91,10 @@ def _of_dislikes(known: dict[str, Floats], usual: Average) -> list[Floats]:
     alike, unlike = known[names.ALIKE_LIKES], known[names.ALIKE_DISLIKES]
     of_alike = (alike + _SIMILAR_PRIOR * share) / (alike + unlike + _SIMILAR_PRIOR)
     differing, several = _log_odds(of_alike) - _log_odds(share), np.log1p(alike + unlike)
-    lately = known[names.LIKED_LATELY]
     return [
         _log_odds(share),
-        lately,
+        known[names.LIKED_LATELY],
+        known[names.LENIENCY],
         np.log1p(dislikes),
         _log_odds(share) * np.log1p(likes + dislikes),
         differing,

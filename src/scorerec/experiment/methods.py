@@ -240,6 +240,7 @@ _SIMPLE = {
     "title-regression": "regression on titles",
 }
 _EXPECTING = {
+    "known-mean": "item mean, as known at the row's moment",
     "regression": "logistic regression on all counts",
     "trees": "boosted trees on all counts",
     "expectation": "both: what opinions tell",

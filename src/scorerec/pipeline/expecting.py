@@ -11,7 +11,7 @@ import pyarrow as pa
 from scorerec.core.columns import ITEM_ID, LABEL, QUERY_ID, SPLIT, USER_ID
 from scorerec.core.tables import KNOWLEDGE
 from scorerec.crm.content import Content
-from scorerec.crm.expectation import Expectation, average, features, require_both_labels
+from scorerec.crm.expectation import KNOWN_MEAN, Expectation, average, features, liked_share, require_both_labels
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.knowledge import KnowledgeCounter
 
@@ -40,10 +40,12 @@ class Expecting:
         self._labels = {part: labels[places] for part, places in self._places.items()}
         require_both_labels(self._labels)
         self._usual = average(knowledge.take(self._places["train"]), self._labels["train"])
-        self._known = self._features(knowledge, targets)
+        self._known, self._share = self._features(knowledge, targets), liked_share(knowledge, self._usual)
 
     def of_targets(self, queries: pa.Table) -> dict[str, Floats]:
         """Return model -> probability of each of the run's targets; of training rows by models of other users' rows.
+
+        Beside the models stands the mean of the item, as it is known at the row's moment.
 
         Args:
             queries: QUERIES, with those of the targets.
@@ -55,7 +57,7 @@ class Expecting:
         others = self._models.of_others(self._known[training], self._labels["train"], of_row, self._seed)
         for name, column in found.items():
             column[training] = others[name]
-        return found
+        return found | {KNOWN_MEAN: self._share}
 
     def of(self, knowledge: pa.Table, targets: pa.Table) -> dict[str, Floats]:
         """Return model -> probability of each of any TARGETS, with their KNOWLEDGE in the same order, (N,)."""

@@ -7,6 +7,7 @@ likes is the query's own prefix, and what they dislike, where that may be known,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from scorerec.pipeline.opinions import Asker, Integers, KnownOpinions
 Floats = npt.NDArray[np.float64]
 
 _LATEST_LIKES, _LATEST_RATINGS = 8, 20
+_KEPT = 10_000
+_PRIOR = 5.0  # raters of both minds on top of an item's own, and ratings on top of a user's
 
 
 class KnowledgeCounter:
@@ -38,6 +41,8 @@ class KnowledgeCounter:
     def __init__(self, interactions: pa.Table, items: pa.Table, corpus: str, own_dislikes: bool, ties: str = "file"):
         self._known, self._content = KnownOpinions(interactions, corpus), Content(items)
         self._ease = EaseOfOthers(interactions)
+        # Rows of one user, which follow each other, ask about the same items again.
+        self._share = lru_cache(_KEPT)(self._share_of_others)
         self._own = OwnRatings(interactions, ties) if own_dislikes else None
 
     def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
@@ -59,7 +64,7 @@ class KnowledgeCounter:
                 found[place] = [
                     *self._of_raters(raters, *by_likes),
                     *liked[number],
-                    *([0.0] * 6 if own is None else self._of_dislikes(raters, asker, items[place], own)),
+                    *([0.0] * 7 if own is None else self._of_dislikes(raters, asker, items[place], own)),
                 ]
         return KNOWLEDGE.check(pa.table([names, *self._columns(found)], names=KNOWLEDGE.columns.names))
 
@@ -100,7 +105,17 @@ class KnowledgeCounter:
         weights = np.log1p(self._known.shared(disliked, asker.moment, False)[opinions.user[raters]])
         liked = opinions.liked[raters]
         for_it, against = (float(weights[liked == verdict].sum()) for verdict in (True, False))
-        return [len(disliked), float(np.mean(lately)) if lately else 0.5, *alike, for_it, against]
+        recent = float(np.mean(lately)) if lately else 0.5
+        return [len(disliked), recent, self._leniency(own, asker), *alike, for_it, against]
+
+    def _leniency(self, own: Sequence[Own], asker: Asker) -> float:
+        """Return by how much more often the user liked an item than others did, per rating; with a few 0 on top."""
+        excess = sum(one.is_liked - self._share(one.item_id, asker.user, asker.moment) for one in own)
+        return excess / (len(own) + _PRIOR)
+
+    def _share_of_others(self, item_id: str, user: str, moment: int) -> float:
+        liked = self._known.opinions.liked[self._known.raters(item_id, Asker(user, (), moment))]
+        return float((liked.sum() + 0.5 * _PRIOR) / (len(liked) + _PRIOR))
 
 
 class Own(NamedTuple):

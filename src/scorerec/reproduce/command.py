@@ -22,7 +22,7 @@ from scorerec.reproduce.attention import (
 )
 from scorerec.reproduce.gain import gain_lines
 from scorerec.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
-from scorerec.reproduce.plan import OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of
+from scorerec.reproduce.plan import BEYOND, OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of, tables_of
 from scorerec.reproduce.records import record_path
 from scorerec.reproduce.run import Job, Reproduction
 from scorerec.reproduce.signals import (
@@ -92,7 +92,7 @@ def reproduce(
     What is kept and was made with the same settings is not made again.
 
     Args:
-        what: table2, table3, fig3, fig4, signal, fig5, checks or all.
+        what: table2, table3, fig3, fig4, signal, fig5, checks or all, which is the paper's; beyond, or one of its.
         job: of which experiment, and where everything goes.
         seeds: of Table 2 and Fig. 3; the others take the first. Where single rows are made, the page has all that are
             kept.
@@ -104,7 +104,7 @@ def reproduce(
         ConfigError: there is no such table, or no such row in it.
         ArtifactError: nothing is kept, and nothing shall be run.
     """
-    wanted = TABLES if what == "all" else (what,)
+    wanted = tables_of(what)
     config = load_experiment(job.source, job.changes)
     forms = config.evidence.forms
     plans = {table: rows_of(table, retune, forms) for table in dict.fromkeys((*wanted, *TABLES))}
@@ -238,7 +238,7 @@ def _jobs(
         for table in wanted
         if seed in _seeds_of(table, seeds)
         for row in plans[table]
-        if (row.key in only if only else lm_seeds or seed == seeds[0] or not row.reads_text)
+        if (row.key in only if only else lm_seeds or table in BEYOND or seed == seeds[0] or not row.reads_text)
     ]
 
 

@@ -43,7 +43,7 @@ class Row(NamedTuple):
     @property
     def knows(self) -> Knowledge:
         """What of the user a method reads beside the rows it was trained on."""
-        return METHODS[self.method].knows
+        return "own likes and dislikes" if _OF_DISLIKES in self.changes else METHODS[self.method].knows
 
     @property
     def group(self) -> Group:
@@ -153,11 +153,73 @@ CHECKS = (
     SCORE_AS_OF,
 )
 
+_OF_DISLIKES = "evidence.own_dislikes=true"
+# What SCORE beyond the paper is told, by regime: what was best on validation rows (docs/adr/0030).
+_BEST = ('evidence.forms=["verdicts", "opinion"]', "llm.taught_by=expectation")
+_BEST_OF_DISLIKES = ('evidence.forms=["verdicts", "record", "opinion"]', "llm.taught_by=expectation")
+_COUNTING = ("counts", "known-mean", "regression", "trees", "expectation")
+
+
+class Regime(NamedTuple):
+    """What all rows of a table beyond the paper's may know.
+
+    Attributes:
+        table: its name.
+        changes: settings of all its rows.
+        told: settings of SCORE.
+        beside: rows that know no more, and are made for other tables, too.
+    """
+
+    table: str
+    changes: tuple[str, ...]
+    told: tuple[str, ...]
+    beside: tuple[Row, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The letter of the regime."""
+        return self.table[-1]
+
+    @property
+    def score(self) -> Row:
+        """SCORE as this regime has it, with which the rows of the table are compared."""
+        return Row(f"score-{self.key}", "score", (*self.changes, *self.told), f"SCORE, regime {self.key.upper()}")
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of the table: references, controls on the same counts, and SCORE."""
+        counting = (
+            Row(f"{key}-{self.key}", key, (*self.changes, 'evidence.forms=["verdicts", "opinion"]'))
+            for key in _COUNTING
+        )
+        return (*REFERENCES, *counting, *self.beside, self.score)
+
+
+_LIGHTGCN = tuple(row for row in _crm_rows("lightgcn") if not row.key.endswith("-bce"))
+REGIMES = (
+    Regime(
+        "beyond-a", (), _BEST, (*_LIGHTGCN, Row(WITHOUT_CI, WITHOUT_CI), SCORE._replace(label="SCORE, verdicts alone"))
+    ),
+    Regime("beyond-b", (_AS_OF, "corpus.refresh=day"), _BEST),
+    Regime("beyond-c", (_OF_DISLIKES,), _BEST_OF_DISLIKES),
+)
+BEYOND = tuple(regime.table for regime in REGIMES)
 _TITLES = ", in titles"  # a row that differs from SCORE in these alone, where SCORE shows none
 _IN_TITLES = Row("titles", "titles")  # SCORE itself, then
 _WHO_IS_FOUND = ("crm.model=", "evidence.n_candidates=", "evidence.n_context_users=")
-TABLES = ("table2", "table3", "fig3", "fig4", "signal", "fig5", "checks")
-OVER_SEEDS = ("table2", "fig3")  # every row of the others has the first seed alone
+PAPER_TABLES = ("table2", "table3", "fig3", "fig4", "signal", "fig5", "checks")
+TABLES = (*PAPER_TABLES, *BEYOND)
+OVER_SEEDS = ("table2", "fig3", *BEYOND)  # every row of the others has the first seed alone
+
+
+def compared_in(table: str) -> Row:
+    """Return the row with which those of a table are compared."""
+    return next((regime.score for regime in REGIMES if regime.table == table), SCORE)
+
+
+def tables_of(what: str) -> tuple[str, ...]:
+    """Return the tables that are meant by ``all``, those of the paper, by ``beyond``, or by the name of one."""
+    return {"all": PAPER_TABLES, "beyond": BEYOND}.get(what, (what,))
 
 
 def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FORM,)) -> tuple[Row, ...]:
@@ -181,8 +243,11 @@ def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FO
         "signal": (),
         "checks": CHECKS,
     }
+    for regime in REGIMES:
+        if table == regime.table:
+            return regime.rows
     if table not in known:
-        raise ConfigError(f"no {table!r} to reproduce; there are {', '.join([*known, 'all'])}")
+        raise ConfigError(f"no {table!r} to reproduce; there are {', '.join([*known, *BEYOND, 'beyond', 'all'])}")
     found = [_with_titles(row) if _is_of_titles(row, forms) else row for row in known[table]]
     if table == "table3" and PAPER_FORM not in forms:  # verdicts know of no recommender
         found = [_IN_TITLES._replace(label=f"{row.name}{_TITLES}") if row.key == SCORE.key else row for row in found]

@@ -13,7 +13,7 @@ from scorerec.evaluate.health import mean_health
 from scorerec.evaluate.results import Health, PairedDifference, Spread
 from scorerec.evaluate.seeds import Seeded, difference, spread
 from scorerec.evaluate.significance import METRICS, holm
-from scorerec.reproduce.plan import SCORE, Row
+from scorerec.reproduce.plan import Row, compared_in
 from scorerec.reproduce.records import Part, Record
 
 NOT_RUN = "not run"
@@ -75,13 +75,14 @@ def summarise(
         failures: row -> why it failed this time.
         dataset: "ml-1m", "games" or another, for the paper's numbers.
     """
+    ours = compared_in(table)
     found = {row.key: seeded(records, row.key, seeds) for row in rows}
-    ours = seeded(records, SCORE.key, seeds)
+    compared = seeded(records, ours.key, seeds)
     paper = paper_numbers(dataset, table)
     differences = {
-        key: {metric: difference(ours, one, metric) for metric in METRICS}
+        key: {metric: difference(compared, one, metric) for metric in METRICS}
         for key, one in found.items()
-        if one is not None and ours is not None and key != SCORE.key and one.rows == ours.rows
+        if one is not None and compared is not None and key != ours.key and one.rows == compared.rows
     }
     adjusted = _adjusted(differences)
     lines = []
@@ -97,7 +98,7 @@ def summarise(
                 spreads=spreads,
                 differences={m: d for m, d in differences.get(row.key, {}).items() if d is not None},
                 adjusted=adjusted.get(row.key, {}),
-                improvement=_improvement(ours, one) if row.key in differences else None,
+                improvement=_improvement(compared, one) if row.key in differences else None,
                 paper=paper.get(row.in_paper),
                 seconds=float(np.mean([record.seconds for record in kept])) if kept else None,
                 failure=failures.get(row.key, "" if kept else NOT_RUN),

@@ -7,10 +7,22 @@ import pytest
 from scorerec.core.errors import ConfigError
 from scorerec.experiment.config import load_experiment
 from scorerec.experiment.methods import METHODS
-from scorerec.reproduce.plan import CHECKS, FIGURE_3, TABLE_2, TABLE_3, TABLES, Row, figure_4, rows_of
+from scorerec.reproduce.plan import (
+    CHECKS,
+    FIGURE_3,
+    REGIMES,
+    TABLE_2,
+    TABLE_3,
+    TABLES,
+    Row,
+    figure_4,
+    rows_of,
+    tables_of,
+)
 from scorerec.reproduce.summary import paper_numbers
 
 EVERY_ROW = list(dict.fromkeys([*TABLE_2, *TABLE_3, *FIGURE_3, *CHECKS, *figure_4(), *figure_4(retune=True)]))
+EVERY_ROW = list(dict.fromkeys([*EVERY_ROW, *(row for regime in REGIMES for row in regime.rows if row.key != "score")]))
 
 
 @pytest.mark.parametrize("row", EVERY_ROW, ids=lambda row: row.key)
@@ -101,3 +113,19 @@ def test_a_table_that_is_not_there() -> None:
     assert all(rows_of(table) or table in ("signal", "fig5") for table in TABLES)
     with pytest.raises(ConfigError, match="no 'table9' to reproduce; there are table2, table3"):
         rows_of("table9")
+
+
+def test_a_regime_knows_what_its_letter_says() -> None:
+    frozen, as_of, dislikes = (regime.score for regime in REGIMES)
+    assert (frozen.group, as_of.group, dislikes.group) == ("frozen", "as-of", "dislikes")
+    for regime in REGIMES:
+        config = load_experiment("ml-1m-toy", regime.score.changes)
+        assert ("record" in config.evidence.forms) == config.evidence.own_dislikes == (regime.key == "c")
+        assert {"item-mean", "item+user-mean", "regression", "trees", "score"} <= {row.method for row in regime.rows}
+        assert rows_of(regime.table) == regime.rows
+
+
+def test_all_is_the_paper_and_beyond_is_all_regimes() -> None:
+    assert not set(tables_of("all")) & set(tables_of("beyond"))
+    assert set(tables_of("all")) | set(tables_of("beyond")) == set(TABLES)
+    assert tables_of("fig3") == ("fig3",)

@@ -8,8 +8,8 @@ import pytest
 from scorerec.core.errors import ConfigError
 from scorerec.evaluate.measure import measure
 from scorerec.reproduce.command import _jobs, _seeds_of
-from scorerec.reproduce.page import Section, text_rows
-from scorerec.reproduce.plan import ITEM_MEAN, OVER_SEEDS, SCORE, TABLES, Row
+from scorerec.reproduce.page import Section, beyond_rows, text_rows
+from scorerec.reproduce.plan import ITEM_MEAN, OVER_SEEDS, REGIMES, SCORE, TABLES, Row, compared_in
 from scorerec.reproduce.records import Record
 from scorerec.reproduce.summary import Line, summarise
 
@@ -44,8 +44,11 @@ RECORDS = {
 
 
 def lines(table: str) -> dict[str, Line]:
-    found = summarise(table, (ITEM_MEAN, OTHER, SCORE), _seeds_of(table, SEEDS), RECORDS, {}, "")
-    return {line.row.key: line for line in found}
+    """Return the lines of a table by key, with that of the row that all are compared with as "score"."""
+    ours = compared_in(table)
+    records = {(ours.key if key == "score" else key, seed): one for (key, seed), one in RECORDS.items()}
+    found = summarise(table, (ITEM_MEAN, OTHER, ours), _seeds_of(table, SEEDS), records, {}, "")
+    return {"score" if line.row == ours else line.row.key: line for line in found}
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table not in OVER_SEEDS])
@@ -103,3 +106,15 @@ def test_rows_asked_for_by_name_are_made_over_all_seeds_and_no_others() -> None:
     assert [(job.row.key, job.seed) for job in found] == [("score", 2), ("score", 0)]
     with pytest.raises(ConfigError, match="wanted some of item-mean, other, score, got scores"):
         _jobs(("table2",), plans, (0,), lm_seeds=False, only=["scores"])
+
+
+def test_beyond_the_paper_every_row_of_a_regime_is_in_one_file() -> None:
+    regime = REGIMES[0]
+    found = summarise(regime.table, regime.rows, SEEDS, RECORDS, {}, "")
+    rows = beyond_rows([Section("fig3", found), Section(regime.table, found)])
+    assert [row["method"] for row in rows][-2:] == ["verdicts", "score"]
+    assert {row["regime"] for row in rows} == {"A"}
+    assert len({row["method"] for row in rows}) == len(rows) == len(regime.rows)
+    means = {row["method"]: (row["auc"], row["seeds"]) for row in rows}
+    assert means["verdicts"] == (pytest.approx(0.7), 3)
+    assert means["score"] == (None, 0)

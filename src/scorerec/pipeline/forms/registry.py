@@ -41,7 +41,7 @@ class Form:
 
 
 PAPER_FORM = "titles"
-_EXPECTING = ("regression", "trees", "expectation")
+_EXPECTING = ("known-mean", "regression", "trees", "expectation")
 # In the order in which prompts show them.
 FORMS: dict[str, Form] = {
     form.name: form
