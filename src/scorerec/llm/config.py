@@ -160,6 +160,11 @@ class LLMConfig(OptimiserConfig):
         description="how often validation AUC is computed; the best is kept. 0: once, behind the last step, which is "
         "kept: few validation rows choose by chance",
     )
+    calibrate: bool = Field(
+        False,
+        exclude_if=lambda value: not value,  # settings written before it was there mean the same
+        description="multiply the log odds of an LM that was tuned on prompts by one number, fitted on these rows",
+    )
     max_valid_rows: int | None = Field(None, ge=2, description="validation rows, likewise; None: all")
     patience: int | None = Field(None, ge=1, description="selections without gain before it stops; None: no early stop")
 

@@ -26,6 +26,7 @@ from scorerec.llm.reading import Reading, Trees, WholeRows, why_whole
 from scorerec.nn.devices import use_threads
 from scorerec.text.segments import Segment, to_rows
 
+SLOPE = "slope"  # in what tuning notes beside a model: what its log odds are multiplied by
 _SLICE = 16_384  # prompts that are held as segments, and read, at once
 
 
@@ -54,14 +55,15 @@ class Scorer:
     Args:
         backbone: the model.
         config: budget, sizes of batches, and whether what prompts share is computed once.
+        slope: what the log odds of Yes are multiplied by.
 
     Attributes:
         why_whole: why each prompt is computed whole; None where they are read as trees.
         reading: how rows of token ids go through the model.
     """
 
-    def __init__(self, backbone: Backbone, config: LLMConfig):
-        self.backbone = backbone
+    def __init__(self, backbone: Backbone, config: LLMConfig, slope: float = 1.0):
+        self.backbone, self._slope = backbone, slope
         self.encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template, backbone.positions)
         self.why_whole = why_whole(backbone) if config.share_prefixes else "they were not asked for"
         self.reading: Reading[Any, Any] = (WholeRows if self.why_whole else Trees)(backbone, config)
@@ -77,7 +79,9 @@ class Scorer:
         """
         if config.threads is not None:
             use_threads(config.threads)
-        return cls(load_backbone(model, config.precision, device), config)
+        is_tuned = config.calibrate and (Path(model) / TUNING).is_file()  # as it came, nothing calibrated it
+        slope = float(_noted(Path(model)).get(SLOPE, 1.0)) if is_tuned else 1.0
+        return cls(load_backbone(model, config.precision, device), config, slope)
 
     def as_text(self, prompts: pa.Table) -> list[tuple[str, int]]:
         """Return each of PROMPTS as the LM reads it, special tokens and template included, and its length in tokens."""
@@ -132,7 +136,7 @@ class Scorer:
         pair = self.encoder.answers.yes, self.encoder.answers.no
         found = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
         for batch, logits in self.reading.answers(rows, pair, again):  # (B, 2)
-            found[batch] = torch.softmax(logits.double(), dim=1)[:, 0]
+            found[batch] = torch.softmax(self._slope * logits.double(), dim=1)[:, 0]
         self.backbone.processes.sum([found])
         result: npt.NDArray[np.float64] = found.cpu().numpy()
         if not np.isfinite(result).all():

@@ -22,6 +22,7 @@ from scorerec.core.artifacts import CHECKPOINT, SECONDS_BEFORE, read_table
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
+from scorerec.llm.calibrate import calibration_slope
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
@@ -29,7 +30,7 @@ from scorerec.llm.lora import attach_lora, save_adapter
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.reading import why_whole
 from scorerec.llm.rows import draw_of, labelled_prompts
-from scorerec.llm.score import tuned_backbone, tuned_config
+from scorerec.llm.score import SLOPE, tuned_backbone, tuned_config
 from scorerec.nn.checkpoints import Checkpoint
 from scorerec.nn.devices import use_threads
 
@@ -88,7 +89,11 @@ def tune(
             trainer = Trainer(trained, config, train, valid, seed)
             checkpoint = Checkpoint(out / CHECKPOINT, trainer.identity)
             course = trainer.run(checkpoint)
+    if config.calibrate:
+        p_yes = trainer.scorer.p_yes(trainer.valid_rows, again=True)
+        facts[SLOPE] = calibration_slope(p_yes, trainer.valid_labels.astype(int))
     if backbone.processes.is_first:
+        note_settings(backbone.name, config, out, facts.get(SLOPE))
         save(trained, config, out)
         checkpoint.remove()
     backbone.processes.wait()
@@ -96,16 +101,19 @@ def tune(
     return {**facts, **told(course, trained, len(train.labels), checkpoint.seconds)}
 
 
-def note_settings(backbone: str | Path, config: LLMConfig, out: Path) -> None:
+def note_settings(backbone: str | Path, config: LLMConfig, out: Path, slope: float | None = None) -> None:
     """Write down in ``out`` what is tuned and how, for ``main`` and for whoever loads the result.
 
     Args:
         backbone: what is tuned: a folder, or an id of the hub.
         config: how.
         out: folder of the result; it is made where it is missing.
+        slope: what calibrates it, where something does.
     """
     out.mkdir(parents=True, exist_ok=True)
-    settings = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
+    settings: dict[str, Any] = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
+    if slope is not None:
+        settings[SLOPE] = slope
     (out / TUNING).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

@@ -233,3 +233,19 @@ def test_label_and_teacher_are_mixed_by_its_share(tiny_lm: Path, world: World) -
 def test_a_teacher_who_said_nothing_is_missed(tiny_lm: Path, world: World, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"llm\.teacher: wanted what a teacher expects of each training row"):
         tune(load_backbone(tiny_lm, device="cpu"), *world, FULL.model_copy(update={"teacher": 1.0}), tmp_path, seed=0)
+
+
+def test_one_number_makes_it_as_sure_as_it_is_right(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    config = LORA.model_copy(update={"calibrate": True})
+    facts = tune(load_backbone(tiny_lm, device="cpu"), *world, config, tmp_path, seed=0)
+    prompts, labels = world
+    as_tuned = score(tmp_path, prompts, LORA)["p_yes"].to_numpy()
+    found = score(tmp_path, prompts, config)["p_yes"].to_numpy()
+    np.testing.assert_allclose(
+        np.log(found / (1 - found)), facts["slope"] * np.log(as_tuned / (1 - as_tuned)), rtol=1e-6
+    )
+    assert facts["slope"] != 1
+    is_valid = np.array(labels["split"].to_pylist()) == "valid"
+    label = labels["label"].to_numpy()
+    before, after = (-np.mean(np.log(np.where(label == 1, p_yes, 1 - p_yes))[is_valid]) for p_yes in (as_tuned, found))
+    assert after < before
