@@ -14,7 +14,7 @@ import pytest
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.runner import Progress
 from scorerec.reproduce import command
-from scorerec.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, SCORE, TABLES, Row
+from scorerec.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, REGIMES, SCORE, TABLES, Row
 from scorerec.reproduce.records import Record, read_records
 from scorerec.reproduce.run import Reproduction
 from scorerec.reproduce.signals import read_signals
@@ -79,6 +79,32 @@ def test_a_table_is_made_kept_and_written(job: Reproduction, told: list[Progress
     assert told == []
     assert b"not run" in job.page.read_bytes()  # a failure is not kept
     assert len(job.page.read_bytes()) < len(before)
+
+
+def test_beyond_the_paper_there_are_controls_and_cold_rows(
+    job: Reproduction, told: list[Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regime = REGIMES[2]
+    rows = tuple(row for row in regime.rows if row.method != "counts")
+    monkeypatch.setattr(command, "rows_of", lambda table, retune, forms: rows if table == regime.table else ())
+    done = command.reproduce("beyond", job, (0,))
+    assert not done.failures
+    assert begun(told)[-1] == "score-c, seed 0"
+    page = job.page.read_text(encoding="utf-8")
+    assert "## Beyond the paper, C: " in page
+    assert "**Verdict.** SCORE, regime C " in page
+    assert "**Cold.** " in page
+    assert " | warm user and item |" in page  # nobody is cold in this world
+    records = read_records(job.kept)
+    with (job.kept / "beyond.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["method"]: row for row in csv.DictReader(file)}
+    assert list(found) == [row.method for row in rows]
+    for key, row in (("score-c", "score"), ("regression-c", "regression"), ("item-mean", "item-mean")):
+        assert float(found[row]["auc"]) == pytest.approx(records[key, 0].measured.auc)
+        assert (found[row]["regime"], found[row]["seeds"]) == ("C", "1")
+    told.clear()
+    command.reproduce("beyond", job, (0,))
+    assert begun(told) == []
 
 
 def test_records_of_another_folder_are_shown_and_not_made_again(job: Reproduction, told: list[Progress]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scorerec.core.errors import ArtifactError, ConfigError, DataError, ScorerecError
 from scorerec.experiment.attention import Attention
-from scorerec.experiment.config import load_experiment
+from scorerec.experiment.config import ExperimentConfig, load_experiment
 from scorerec.experiment.methods import recommenders
 from scorerec.experiment.runner import Progress
 from scorerec.experiment.stand_ins import stand_ins
@@ -20,9 +20,10 @@ from scorerec.reproduce.attention import (
     make_attention,
     read_attention,
 )
+from scorerec.reproduce.cold import ColdRows
 from scorerec.reproduce.gain import gain_lines
 from scorerec.reproduce.page import Page, Section, compared_with, flat_rows, text_rows
-from scorerec.reproduce.plan import BEYOND, OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, rows_of, tables_of
+from scorerec.reproduce.plan import BEYOND, OVER_SEEDS, SCORE, TABLE_2, TABLES, Row, compared_in, rows_of, tables_of
 from scorerec.reproduce.records import record_path
 from scorerec.reproduce.run import Job, Reproduction
 from scorerec.reproduce.signals import (
@@ -34,7 +35,7 @@ from scorerec.reproduce.signals import (
     read_signals,
     signal_text,
 )
-from scorerec.reproduce.summary import summarise
+from scorerec.reproduce.summary import Records, summarise
 
 _ATTENTION = "attention.json"
 
@@ -137,7 +138,7 @@ def reproduce(
     for table in TABLES:
         lines = summarise(table, plans[table], _seeds_of(table, seeds), records, failures, config.expected)
         if table in wanted or 2 * sum(bool(line.seeds) for line in lines) > len(lines) > 0:
-            below = gain_lines(plans[table], records, _seeds_of(table, seeds)) if table == "table2" else []
+            below = _below(table, plans[table], records, _seeds_of(table, seeds), config if checked else None)
             sections.append(Section(table, lines, below=below))
     signals = read_signals(job.folders)
     measured = _measured(job, signals) if checked else signals
@@ -155,6 +156,17 @@ def reproduce(
         checked=checked,
     ).write(page)
     return Reproduced([part for part in sections if part.name in wanted], page, failures)
+
+
+def _below(
+    table: str, rows: Sequence[Row], records: Records, seeds: Sequence[int], config: ExperimentConfig | None
+) -> list[str]:
+    """Return what stands below a table; with None for the settings, where the data are not there, only what is kept."""
+    if table == "table2":
+        return gain_lines(rows, records, seeds)
+    if table in BEYOND and config is not None:
+        return [ColdRows(config.data, config.evaluation.split).table(rows, compared_in(table), records, seeds)]
+    return []
 
 
 def _with_others(
