@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from scorerec.core.errors import ConfigError
-from scorerec.core.tables import INTERACTIONS, KNOWLEDGE, PROMPTS, SCORES, SHARED, TARGETS
+from scorerec.core.tables import INTERACTIONS, KNOWLEDGE, PROMPTS, RANKINGS, SCORES, SHARED, TARGETS
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import Run
 from scorerec.pipeline.forms.registry import FORMS
@@ -52,7 +52,7 @@ def test_the_table_has_the_controls_of_all_forms(every: Any) -> None:
     assert {*CONTROLS, "score"} <= set(results["labels"])
     scores = every.artifacts["expectation"].table(SCORES)
     for key in CONTROLS[1:]:
-        assert np.unique(scores.filter(pa.compute.equal(scores["method"], key))["p_yes"].to_numpy()).size > 20
+        assert np.unique(scores.filter(pc.equal(scores["method"], key))["p_yes"].to_numpy()).size > 20
     assert every.artifacts["tuned-score"].manifest["inputs"].keys() >= {"expectation"}
 
 
@@ -125,3 +125,19 @@ def test_numbers_of_all_targets_are_there(every: Any) -> None:
     )
     for name in ("n_dislikes", "similar_for", "by_items", "alike"):
         assert np.unique(known[name].to_numpy()).size > 5, name
+
+
+def test_sare_may_learn_from_what_helped_the_answer(experiment: Any, tmp_path: Path) -> None:
+    changes = ("sare.teacher=gain", "sare.gain_targets=40", "sare.held_out=0.3", "sare.shift=5", "name=gain")
+    run = experiment.run(tmp_path, *changes, to="contexts")
+    facts = run.artifacts["rankings"].facts
+    assert 0 < facts["share_that_helps"] < 1
+    ranked = run.artifacts["rankings"].table(RANKINGS)
+    assert 0 < len(set(ranked["target_id"].to_pylist())) <= 40
+    relevance = ranked.filter(pc.equal(ranked["target_id"], ranked["target_id"][0]))["relevance"].to_pylist()
+    assert relevance == sorted(relevance, reverse=True)
+    assert run.artifacts["contexts"].manifest["inputs"]["sare"]
+    stage = next(stage for stage in stages_of(run.config) if stage.name == "rankings")
+    assert set(stage.reads) == run.read["rankings"].stages
+    with pytest.raises(ConfigError, match=r"sare.teacher: gain is what a similar user's titles do for the answer"):
+        experiment.config("sare.teacher=gain", 'evidence.forms=["verdicts"]')

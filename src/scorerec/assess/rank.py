@@ -1,4 +1,4 @@
-"""Orders candidates for SARE to learn from: by the assessment (Eq. 8-9), or by how close titles come to the target."""
+"""Orders candidates for SARE to learn from: by the assessment (Eq. 8-9), by titles, or by what helped the answer."""
 
 from __future__ import annotations
 
@@ -94,6 +94,28 @@ def rank_by_titles(
     for number, (item, name) in enumerate(zip(asking, behaviour_ids, strict=True)):
         cosines = matrix[held[name]] @ matrix[item]
         relevance[number] = np.sort(cosines)[-_CLOSEST:].mean() if len(cosines) else -1.0
+    return _ranked(target_ids, behaviour_ids, (order, sources), relevance)
+
+
+def rank_by_gain(
+    asked: pa.Table, targets: pa.Table, candidates: pa.Table, gain: Callable[[Sequence[str], Sequence[str]], np.ndarray]
+) -> pa.Table:
+    """Return the order of each target's candidates by what they do for the answer, the best first.
+
+    Args:
+        asked: target_id of the targets that are ranked.
+        targets: TARGETS.
+        candidates: CANDIDATES; a target whose query has none gets no rows.
+        gain: P target ids and P behaviour ids -> what each behaviour adds to the log-likelihood of the label, (P,).
+
+    Returns:
+        RANKINGS, targets in the order of ``asked``.
+
+    Raises:
+        DataError: a target is missing.
+    """
+    target_ids, behaviour_ids, order, sources = _pairs(asked, targets, candidates)
+    relevance = np.asarray(gain(target_ids, behaviour_ids), np.float32)
     return _ranked(target_ids, behaviour_ids, (order, sources), relevance)
 
 

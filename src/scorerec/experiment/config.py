@@ -205,6 +205,15 @@ class ExperimentConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _gains_are_of_titles(self) -> ExperimentConfig:
+        if self.sare.teacher == "gain" and PAPER_FORM not in self.evidence.forms:
+            raise ValueError(
+                f"sare.teacher: gain is what a similar user's titles do for the answer, and evidence.forms has none "
+                f"({', '.join(self.evidence.forms)}); show {PAPER_FORM}, or choose another teacher"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _methods_change_what_is_shown(self) -> ExperimentConfig:
         forms = self.evidence.forms
         for method in choose_methods(self.methods):

@@ -12,10 +12,17 @@ from scorerec.nn.config import FineTuneConfig
 class SAREConfig(FineTuneConfig):
     """Which reranker, how it is tuned, and how much it reads."""
 
-    teacher: Literal["assessment", "titles"] = Field(
+    teacher: Literal["assessment", "titles", "gain"] = Field(
         "assessment",
         description="who orders the candidates that it learns from: the assessment of what evidence is wanted (Eq. "
-        "7-9), or how close the titles of a behaviour come to the target",
+        "7-9); how close the titles of a behaviour come to the target; or by how much more probable the label of a "
+        "training row is to the LM of SCORE-rerank where the behaviour alone is shown",
+    )
+    gain_targets: int = Field(
+        500,
+        ge=1,
+        exclude_if=lambda value: value == 500,  # settings written before it was there mean the same
+        description="gain only: how many of the assessed targets are ordered so",
     )
     reading: Literal["cross-encoder", "bi-encoder"] = Field(
         "cross-encoder",

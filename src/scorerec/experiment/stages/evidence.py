@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sentence_transformers import SentenceTransformer
@@ -13,9 +14,9 @@ from scorerec.assess.assessor import Reply
 from scorerec.assess.collect import collect, make_assessor, sample_targets
 from scorerec.assess.local import LocalModel, Write
 from scorerec.assess.plan import AssessmentRequest
-from scorerec.assess.rank import rank, rank_by_titles
+from scorerec.assess.rank import rank, rank_by_gain, rank_by_titles
 from scorerec.core.artifacts import MODEL, Draft, read_table
-from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, QUERY_ID, TARGET_ID, USER_ID, VECTOR
+from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, QUERY_ID, RELEVANCE, TARGET_ID, USER_ID, VECTOR
 from scorerec.core.tables import (
     ASSESSMENTS,
     BEHAVIOURS,
@@ -34,6 +35,7 @@ from scorerec.llm.generate import Writer
 from scorerec.nn.encoders import encode, load_encoder
 from scorerec.pipeline.chain import AskedRows, choose_contexts, reranker_texts
 from scorerec.pipeline.finding import encoder_texts
+from scorerec.pipeline.gain import Gains
 from scorerec.pipeline.prompting import item_lists
 from scorerec.rerank.models import load_reranker
 from scorerec.rerank.sare import train_sare
@@ -118,6 +120,23 @@ def rankings(run: Run, draft: Draft) -> None:
     texts = encoder_texts(run.prompter, embedder, run.behaviours, BEHAVIOUR_ID)
     ranking = rank(assessments, run.all_targets, candidates, texts, lambda batch: encode(embedder, batch))
     draft.write(RANKINGS, ranking)
+
+
+def rankings_by_gain(run: Run, draft: Draft, tuned: str) -> None:
+    """Order candidates by what each alone does for the label of a training row, to an LM that reads titles.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        tuned: the stage that tuned the LM.
+    """
+    config = run.config
+    asked = sample_targets(run.all_targets, config.sare.gain_targets, config.seed)
+    gains = Gains(run.prompter, (run.all_targets, run.queries), run.behaviours, run.lm(tuned).score)
+    found = rank_by_gain(asked, run.all_targets, run.table("candidates", CANDIDATES), gains.of)
+    relevance = found[RELEVANCE].to_numpy()
+    draft.facts.update(share_that_helps=float(np.mean(relevance > 0)), mean_gain=float(np.mean(relevance)))
+    draft.write(RANKINGS, found)
 
 
 def sare(run: Run, draft: Draft) -> None:
