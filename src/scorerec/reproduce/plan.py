@@ -156,8 +156,8 @@ CHECKS = (
 _OF_DISLIKES = "evidence.own_dislikes=true"
 # What SCORE beyond the paper is told, by regime: what was best on validation rows (docs/adr/0030).
 _TUNED = ("llm.taught_by=expectation", "llm.calibrate=true")
-_BEST = ('evidence.forms=["verdicts", "opinion"]', *_TUNED)
-_BEST_OF_DISLIKES = ('evidence.forms=["verdicts", "record", "opinion"]', *_TUNED)
+_BEST = ('evidence.forms=["opinion"]', *_TUNED)
+_BEST_OF_DISLIKES = ('evidence.forms=["record", "opinion"]', *_TUNED)
 _COUNTING = ("counts", "known-mean", "regression", "trees", "expectation")
 
 
