@@ -14,7 +14,7 @@ from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES
 from scorerec.experiment import effort, methods
 from scorerec.experiment.config import RatesConfig, load_experiment
 from scorerec.experiment.methods import METHODS, Method
-from scorerec.experiment.plan import ALL_STAGES, SIGNAL_OF_CRM, holdings, report_stage, stages_of
+from scorerec.experiment.plan import ALL_STAGES, RANKED_BY_GAIN, SIGNAL_OF_CRM, holdings, report_stage, stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
 from scorerec.experiment.settings import EVERYTHING
@@ -22,7 +22,7 @@ from scorerec.experiment.stage import Stage
 from scorerec.llm.config import RateConfig
 from scorerec.pipeline.forms.registry import FORMS
 
-EVERY_STAGE = (*(stage.showing(FORMS) for stage in ALL_STAGES), SIGNAL_OF_CRM, report_stage([]))
+EVERY_STAGE = (*(stage.showing(FORMS) for stage in ALL_STAGES), RANKED_BY_GAIN, SIGNAL_OF_CRM, report_stage([]))
 
 
 @pytest.mark.parametrize("stage", EVERY_STAGE, ids=lambda stage: stage.name)

@@ -33,6 +33,7 @@ from scorerec.core.columns import (
     N_DISLIKES,
     N_LIKED,
     N_LIKES,
+    N_RATED,
     N_RATERS,
     N_SIMILAR,
     N_SIMILAR_LIKED,
@@ -267,6 +268,7 @@ KNOWLEDGE = TableSchema(
         # What other users think of the target:
         (N_RATERS, pa.int32()),
         (N_LIKED, pa.int32()),
+        (N_RATED, pa.int32()),  # of them, whose rating is known: data may have labels alone
         (RATING_SUM, pa.float32()),
         # of them, weighted by the logarithm of 1 + how many of the user's likes they share:
         (SIMILAR_FOR, pa.float32()),
@@ -277,7 +279,7 @@ KNOWLEDGE = TableSchema(
         # What the user's own likes say of the target:
         (BY_ITEMS, pa.float32()),  # what EASE expects, from users of whom the row's own is none
         (N_LIKES, pa.int32()),
-        (ALIKE, pa.float32()),  # mean share of the target's metadata that a liked item has
+        (ALIKE, pa.float32()),  # mean share of the target's metadata that a liked item has; null: it has none to share
         (ALIKE_LATELY, pa.float32()),  # of the latest few
         (GAP, pa.float32()),  # target minus the mean of the liked, mean over numbers such as the year, standardised
         # What the user's own dislikes say, where these may be known; else 0:
@@ -289,6 +291,7 @@ KNOWLEDGE = TableSchema(
         (AGREEING_FOR, pa.float32()),  # raters of the target, weighted as above by the dislikes that they share
         (AGREEING_AGAINST, pa.float32()),
     ),
+    nullable=(ALIKE, ALIKE_LATELY),
 )
 SHARED = TableSchema(
     "shared",

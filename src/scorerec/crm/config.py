@@ -12,6 +12,9 @@ from scorerec.core.errors import ConfigError
 from scorerec.crm.recipes.kind import ModelSettings
 from scorerec.crm.registry import model_kind
 
+# Keys of what is expected by all that numbers tell (``crm.expectation``).
+KNOWN_MEAN, REGRESSION, TREES, BOTH = EXPECTING = ("known-mean", "regression", "trees", "expectation")
+
 
 class CRMConfig(Config):
     """Which conventional recommender, and how it is trained.

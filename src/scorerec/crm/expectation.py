@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -17,11 +18,11 @@ from scorerec.core import columns as names
 from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
+from scorerec.crm.config import BOTH, REGRESSION, TREES
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
 
-REGRESSION, TREES, BOTH, KNOWN_MEAN = "regression", "trees", "expectation", "known-mean"  # keys of methods
 _FOLDS = 5
 _PRIOR, _SIMILAR_PRIOR = (
     5.0,
@@ -39,7 +40,7 @@ _SHAPE = {
 
 @dataclass(frozen=True)
 class Average:
-    """What is usual in the training rows: the share of likes, and the rating that others gave, per rater."""
+    """What is usual in the training rows: the share of likes, and the rating that others gave, where one is known."""
 
     liked: float
     rating: float
@@ -47,8 +48,8 @@ class Average:
 
 def average(knowledge: pa.Table, labels: Labels) -> Average:
     """Return what is usual, from KNOWLEDGE of the training rows and their labels, (N,)."""
-    ratings, raters = (float(np.sum(knowledge[name].to_numpy())) for name in (names.RATING_SUM, names.N_RATERS))
-    return Average(float(labels.mean()), ratings / max(raters, 1.0))
+    ratings, rated = (float(np.sum(knowledge[name].to_numpy())) for name in (names.RATING_SUM, names.N_RATED))
+    return Average(float(labels.mean()), ratings / max(rated, 1.0))
 
 
 def liked_share(knowledge: pa.Table, usual: Average) -> Floats:
@@ -66,10 +67,13 @@ def features(knowledge: pa.Table, content: Floats, usual: Average, own_dislikes:
         usual: of the training rows.
         own_dislikes: whether what the user did not like is known.
     """
-    known = {name: knowledge[name].to_numpy().astype(np.float64) for name in knowledge.column_names[1:]}
+    # Null: how alike nothing is.
+    known = {
+        name: pc.fill_null(knowledge[name], 0).to_numpy().astype(np.float64) for name in knowledge.column_names[1:]
+    }
     raters, share = known[names.N_RATERS], liked_share(knowledge, usual)
     of_all, many = _log_odds(share), np.log1p(raters)
-    rating = (known[names.RATING_SUM] + _PRIOR * usual.rating) / (raters + _PRIOR)
+    rating = (known[names.RATING_SUM] + _PRIOR * usual.rating) / (known[names.N_RATED] + _PRIOR)
     columns = [of_all, many, of_all * many, rating]
     groups = [(names.SIMILAR_FOR, names.SIMILAR_AGAINST), (names.OPPOSED_FOR, names.OPPOSED_AGAINST)]
     for group in groups + [(names.AGREEING_FOR, names.AGREEING_AGAINST)] * own_dislikes:
@@ -133,12 +137,20 @@ class Expectation:
             labels: of these, (N,).
             users: whose they are, (N,).
             seed: of the trees.
+
+        Raises:
+            DataError: there are too few users for that.
         """
         numbers = np.array([derived_seed(0, "fold", user) % _FOLDS for user in users.tolist()], np.int64)
         found = {name: np.zeros(len(known)) for name in self._scaling}
+        if any(len(np.unique(labels[numbers != fold])) < 2 for fold in np.unique(numbers)):
+            raise DataError(
+                f"what to expect: wanted training rows of both labels from other users than each row's, got "
+                f"{len(known)} rows of {len(set(users.tolist()))} users; show other forms of evidence"
+            )
         for fold in np.unique(numbers):
             mine = numbers == fold
-            models = self._models if mine.all() else _fitted(known[~mine], labels[~mine], seed)
+            models = _fitted(known[~mine], labels[~mine], seed)
             for name, part in _logits(models, known[mine]).items():
                 found[name][mine] = part
         return self._calibrated(found)

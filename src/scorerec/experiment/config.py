@@ -205,11 +205,20 @@ class ExperimentConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _gains_are_of_titles(self) -> ExperimentConfig:
-        if self.sare.teacher == "gain" and PAPER_FORM not in self.evidence.forms:
+    def _own_ratings_are_as_of_the_row(self) -> ExperimentConfig:
+        if self.evidence.own_dislikes and self.corpus.history == "visit":
             raise ValueError(
-                f"sare.teacher: gain is what a similar user's titles do for the answer, and evidence.forms has none "
-                f"({', '.join(self.evidence.forms)}); show {PAPER_FORM}, or choose another teacher"
+                "evidence.own_dislikes tells what was rated up to the row, and corpus.history=visit hides what the "
+                "same visit brought; set one of them otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gains_are_of_titles(self) -> ExperimentConfig:
+        if self.sare.teacher == "gain" and self.evidence.forms != (PAPER_FORM,):
+            raise ValueError(
+                "sare.teacher: gain is what a similar user's titles do for the answer of an LM that reads these alone; "
+                f"set evidence.forms to {PAPER_FORM} (got {', '.join(self.evidence.forms)}), or choose another teacher"
             )
         return self
 

@@ -136,7 +136,8 @@ def sare(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
     if shape is None:
         return None
     is_pair, group = own.reading == "cross-encoder", 1 + own.n_negatives
-    rows = (group + (not is_pair)) * min(config.assess.n_targets, sizes.train) * own.epochs
+    n_ranked = own.gain_targets if own.teacher == "gain" else config.assess.n_targets
+    rows = (group + (not is_pair)) * min(n_ranked, sizes.train) * own.epochs
     tokens, size = min(own.max_length, (1 + is_pair) * sizes.described), _VALUE_BYTES.get(own.precision, 4)
     return Work(shape, tokens, 0, rows, group * own.batch_size, shape.parameters, size)
 
@@ -202,6 +203,14 @@ def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work |
     rows = _scored(config, sizes)
     tokens, size = _lm_tokens(stage, config, sizes), _lm_bytes(config)
     batch, is_bound = config.llm.score_batch_size, config.llm.share_prefixes
+    return Work(_lm_shape(config), tokens, rows, 0, batch, 0, size, is_bound=is_bound)
+
+
+def gained(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of scoring each ranked target with nobody's titles, and with those of each candidate alone."""
+    rows = min(config.sare.gain_targets, sizes.train) * (1 + config.evidence.n_candidates)
+    tokens, batch = _prompt(config, sizes, (PAPER_FORM,)), config.llm.score_batch_size
+    size, is_bound = _lm_bytes(config), config.llm.share_prefixes
     return Work(_lm_shape(config), tokens, rows, 0, batch, 0, size, is_bound=is_bound)
 
 

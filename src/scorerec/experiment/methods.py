@@ -15,6 +15,7 @@ from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
 from scorerec.core.tables import CONTEXTS, KNOWLEDGE, PROMPTS, SCORES, SHARED, VERDICTS
+from scorerec.crm.config import EXPECTING
 from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.registry import MODULES, model_kind
 from scorerec.experiment.settings import without
@@ -35,10 +36,9 @@ _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
 TUNED_LM = "language_model:tuned"  # Eq. 13, at the rate of the method
 _OF_EVIDENCE = ("evidence_augmentation", "named_share")
-_OF_TEACHER = ("teacher", "taught_by")
 OF_BASIC = without("llm", *_OF_EVIDENCE)  # of an LM whose prompts show nobody else
 # A baseline learns from labels, as it was published; and so does a bound, which its evidence tells the label.
-_BY_LABELS, _BASIC_BY_LABELS = without("llm", *_OF_TEACHER), without("llm", *_OF_TEACHER, *_OF_EVIDENCE)
+_BY_LABELS, _BASIC_BY_LABELS = without("llm", "teacher"), without("llm", "teacher", *_OF_EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -239,12 +239,12 @@ _SIMPLE = {
     "boosted-trees": "boosted trees on counts",
     "title-regression": "regression on titles",
 }
-_EXPECTING = {
-    "known-mean": "item mean, as known at the row's moment",
-    "regression": "logistic regression on all counts",
-    "trees": "boosted trees on all counts",
-    "expectation": "both: what opinions tell",
-}
+_EXPECTED = (
+    "item mean, as known at the row's moment",
+    "logistic regression on all counts",
+    "boosted trees on all counts",
+)
+_EXPECTED_OF = dict(zip(EXPECTING, (*_EXPECTED, "both: what opinions tell"), strict=True))
 _OF_BOTH: Knowledge = "own likes and dislikes"
 _CRM = Stage("crm-scores", ("corpus", "crm"), (), "recommender:scores", writes=_SCORES, seeded=False)
 _CRM_ITEM = Stage(
@@ -301,7 +301,7 @@ METHODS: dict[str, Method] = {
         ),
         *(
             Method(key, label, "reference", scores=EXPECTED.name, heading=_REFERENCES)
-            for key, label in _EXPECTING.items()
+            for key, label in _EXPECTED_OF.items()
         ),
         Method("counts", "logistic regression on the verdict counts", "reference", (_COUNTS,), heading=_REFERENCES),
         Method("crm", "CRM", "conventional", (_CRM,), heading=_CONVENTIONAL),

@@ -190,13 +190,14 @@ _CHAIN = (
 # Any other backbone is used as it is.
 _GIVEN_BACKBONE = Stage("backbone", (), ("llm.backbone",), "language_model:given_backbone", seeded=False)
 # SARE may learn from what helped the LM that reads what CAR retrieved, in its order.
-_RANKED_BY_GAIN = Stage(
+RANKED_BY_GAIN = Stage(
     "rankings",
     ("data", "corpus", "candidates", "tuned-rerank"),
     ("sare.gain_targets", "llm", *HISTORY, "prompt.evidence_titles", "prompt.evidence_window"),
     "evidence:rankings_by_gain",
     given=("tuned-rerank",),
     writes=(RANKINGS.name,),
+    effort="gained",
 )
 # Not among the stages of a run, which measures every step: for recommenders that are only compared.
 SIGNAL_OF_CRM = Stage(
@@ -324,7 +325,7 @@ def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     is_toy = config.llm.backbone == TOY
     every = [_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES]
     if config.sare.teacher == "gain":
-        every = list(_in_order(_RANKED_BY_GAIN if stage.name == "rankings" else stage for stage in every))
+        every = list(_in_order(RANKED_BY_GAIN if stage.name == "rankings" else stage for stage in every))
     stages = [stage.showing(forms) for stage in every]
     wanted = set(report.reads)
     for stage in reversed(stages):

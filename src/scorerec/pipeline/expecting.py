@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from scorerec.core.columns import ITEM_ID, LABEL, QUERY_ID, SPLIT, USER_ID
 from scorerec.core.tables import KNOWLEDGE
+from scorerec.crm.config import KNOWN_MEAN
 from scorerec.crm.content import Content
-from scorerec.crm.expectation import KNOWN_MEAN, Expectation, average, features, liked_share, require_both_labels
+from scorerec.crm.expectation import Expectation, average, features, liked_share, require_both_labels
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.knowledge import KnowledgeCounter
 
@@ -83,6 +84,37 @@ def counter_of(run: Experiment, interactions: pa.Table) -> KnowledgeCounter:
     """
     config = run.config
     return KnowledgeCounter(interactions, run.items, config.corpus.kind, config.evidence.own_dislikes, config.data.ties)
+
+
+class KnownByNow:
+    """What is known by now, for all forms of evidence of a request: what is counted for one is there for all.
+
+    Args:
+        run: whose settings count.
+        interactions: INTERACTIONS that are known by now.
+    """
+
+    def __init__(self, run: Experiment, interactions: pa.Table):
+        self.run, self.interactions = run, interactions
+        self._last: tuple[pa.Table, pa.Table] | None = None
+
+    def knowledge(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
+        """Return KNOWLEDGE of TARGETS, whose histories are in QUERIES; of the same ones as before not counted again."""
+        if self._last is None or self._last[0] is not targets:
+            self._last = targets, self._counter.count(targets, queries)
+        return self._last[1]
+
+    def p_yes(self, targets: pa.Table, queries: pa.Table) -> dict[str, Floats]:
+        """Return model -> what to expect of each target, (N,); the models are fitted anew, once."""
+        return self._expecting.of(self.knowledge(targets, queries), targets)
+
+    @cached_property
+    def _counter(self) -> KnowledgeCounter:
+        return counter_of(self.run, self.interactions)
+
+    @cached_property
+    def _expecting(self) -> Expecting:
+        return expecting_of(self.run)
 
 
 def expecting_of(run: Experiment) -> Expecting:

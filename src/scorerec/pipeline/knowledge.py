@@ -1,7 +1,8 @@
 """What ratings and a catalogue tell of a target, in numbers (KNOWLEDGE).
 
 What others think is what is known at the row's moment (``pipeline.opinions``), of others than the user; what the user
-likes is the query's own prefix, and what they dislike, where that may be known, is earlier than the row.
+likes is the query's own prefix, and what they dislike, where that may be known, is earlier than the row. One number is
+of no moment: what EASE expects. Its weights are of all likes of the training part, later ones too, but not the user's.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class KnowledgeCounter:
             by_likes = tuple(self._known.shared(asker.history, asker.moment, verdict) for verdict in (True, False))
             for number, place in enumerate(places):
                 raters = self._known.raters(items[place], asker)
-                own = self._own.before(asker.user, rows[place]) if self._own else None
+                own = self._own.before(asker, items[place], rows[place]) if self._own else None
                 found[place] = [
                     *self._of_raters(raters, *by_likes),
                     *liked[number],
@@ -70,7 +71,7 @@ class KnowledgeCounter:
 
     def _columns(self, found: Floats) -> list[pa.Array]:
         return [
-            pa.array(column).cast(field.type)
+            pa.array(column, from_pandas=True).cast(field.type)  # NaN: null
             for column, field in zip(found.T, list(KNOWLEDGE.columns)[1:], strict=True)
         ]
 
@@ -79,21 +80,23 @@ class KnowledgeCounter:
         users, liked = opinions.user[raters], opinions.liked[raters]
         weights = np.log1p(alike[users]), opposed[users].astype(np.float64)
         sums = [float(weight[liked == verdict].sum()) for weight in weights for verdict in (True, False)]
-        return [len(raters), float(liked.sum()), float(opinions.rating[raters].sum()), *sums]
+        ratings = opinions.rating[raters]
+        return [len(raters), float(liked.sum()), float(np.isfinite(ratings).sum()), float(np.nansum(ratings)), *sums]
 
     def _of_likes(self, asker: Asker, item_ids: Sequence[str]) -> Floats:
         """Return what the user's likes say of some items, (N, 5)."""
         content = self._content
         expected = self._ease.scores(asker.user, asker.history, item_ids)
         own, asked = content.places(asker.history), content.places(item_ids)
-        shares = content.values[asked] @ content.values[own].T / np.maximum(content.values[asked].sum(1), 1)[:, None]
+        said = content.values[asked].sum(1)
+        shares = content.values[asked] @ content.values[own].T / np.where(said > 0, said, np.nan)[:, None]
         lately = shares[:, -_LATEST_LIKES:]
         gap = (
             (content.numbers[asked] - content.numbers[own].mean(0)).mean(1)
             if content.numbers.size and len(own)
             else np.zeros(len(asked))
         )
-        means = [part.mean(1) if len(own) else np.zeros(len(asked)) for part in (shares, lately)]
+        means = [part.mean(1) if len(own) else np.where(said > 0, 0.0, np.nan) for part in (shares, lately)]
         return np.stack([expected, np.full(len(asked), len(own)), *means, gap], axis=1)
 
     def _of_dislikes(self, raters: Integers, asker: Asker, item_id: str, own: Sequence[Own]) -> list[float]:
@@ -145,10 +148,21 @@ class OwnRatings:
             self._second[row] = second
             self._of.setdefault(user, []).append(Own(row, second, item, label == 1))
 
-    def before(self, user: str, row_id: int | None) -> list[Own]:
-        """Return what they had rated before a row, oldest first; all, where it is of none."""
-        known = self._of.get(user, [])
-        if row_id is None:
-            return known
-        end = self._second[row_id] if self._is_strict else None
-        return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]
+    def before(self, asker: Asker, item_id: str, row_id: int | None) -> list[Own]:
+        """Return what who asks had rated before a row, oldest first.
+
+        A request is of no row: all is known but what they think of the item itself, and of somebody who is not known it
+        is the history.
+
+        Args:
+            asker: the user.
+            item_id: what is asked about.
+            row_id: the row; None: a request.
+        """
+        known = self._of.get(asker.user, [])
+        if row_id is not None:
+            end = self._second[row_id] if self._is_strict else None
+            return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]
+        if not known:
+            return [Own(-1, -1, item, True) for item in asker.history]
+        return [one for one in known if one.item_id != item_id]

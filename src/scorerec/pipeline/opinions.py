@@ -50,7 +50,7 @@ class Opinions:
     Attributes:
         user: number of the user of each rating, (R,) int64; the ratings of an item are one block, oldest first.
         liked: whether they liked the item, (R,).
-        rating: what they gave it, (R,).
+        rating: what they gave it, NaN where that is not known, (R,).
     """
 
     def __init__(self, interactions: pa.Table):
@@ -61,7 +61,7 @@ class Opinions:
         order = np.argsort(item, kind="stable")
         item, self.user, self._since = item[order], user[order], since[order]
         self.liked = table[LABEL].to_numpy()[order] == 1
-        self.rating = table[RATING].to_numpy()[order].astype(np.float64)
+        self.rating = table[RATING].cast(pa.float64()).to_numpy()[order]
         self._item, self._item_ids = item, list(self._items)
         self._places = np.argsort(self.user, kind="stable")  # of each user's ratings, one block per user
         self._firsts = np.searchsorted(self.user[self._places], np.arange(len(self._users) + 1))

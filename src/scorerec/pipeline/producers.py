@@ -99,7 +99,8 @@ def shuffled_contexts(
 def shuffled(targets: pa.Table, table: pa.Table, schema: TableSchema, seed: int) -> pa.Table:
     """Return what a table says of the targets, each given to another row of the same split.
 
-    Every table is shuffled alike: a row gets all of its evidence from one other row.
+    Every table but that of contexts is shuffled alike: a row gets what is said of the target from one other row. It
+    may count the user's own rating then, as it may of the other row's target.
 
     Args:
         targets: TARGETS.

@@ -95,9 +95,10 @@ def reproduce(
     Args:
         what: table2, table3, fig3, fig4, signal, fig5, checks or all, which is the paper's; beyond, or one of its.
         job: of which experiment, and where everything goes.
-        seeds: of Table 2 and Fig. 3; the others take the first. Where single rows are made, the page has all that are
-            kept.
-        lm_seeds: whether rows with a language model are made over all seeds too; otherwise over the first alone.
+        seeds: of Table 2, Fig. 3 and beyond; the others take the first. Where single rows are made, the page has all
+            that are kept.
+        lm_seeds: whether rows of the paper's tables with a language model are made over all seeds too; otherwise over
+            the first alone.
         retune: Fig. 4: tune anew for each K_e and K_s.
         run: whether missing records are made; otherwise the page is written from those that are there.
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Literal, NamedTuple
 
 from scorerec.core.errors import ConfigError
+from scorerec.crm.config import EXPECTING
 from scorerec.experiment.methods import ALWAYS, HEADINGS, METHODS, Knowledge, recommenders
 from scorerec.experiment.plan import reads_text, shows_others
 from scorerec.pipeline.forms.registry import PAPER_FORM
@@ -153,12 +154,13 @@ CHECKS = (
     SCORE_AS_OF,
 )
 
+_VERDICTS = "verdicts"
 _OF_DISLIKES = "evidence.own_dislikes=true"
 # What SCORE beyond the paper is told, by regime: what was best on validation rows (docs/adr/0030).
 _TUNED = ("llm.taught_by=expectation", "llm.calibrate=true")
 _BEST = ('evidence.forms=["opinion"]', *_TUNED)
 _BEST_OF_DISLIKES = ('evidence.forms=["record", "opinion"]', *_TUNED)
-_COUNTING = ("counts", "known-mean", "regression", "trees", "expectation")
+_COUNTING = ("counts", *EXPECTING)
 
 
 class Regime(NamedTuple):
@@ -246,7 +248,7 @@ def rows_of(table: str, retune: bool = False, forms: Collection[str] = (PAPER_FO
     }
     for regime in REGIMES:
         if table == regime.table:
-            return regime.rows
+            return tuple(row for row in regime.rows if row.key != SCORE.key or tuple(forms) == (_VERDICTS,))
     if table not in known:
         raise ConfigError(f"no {table!r} to reproduce; there are {', '.join([*known, *BEYOND, 'beyond', 'all'])}")
     found = [_with_titles(row) if _is_of_titles(row, forms) else row for row in known[table]]

@@ -16,7 +16,8 @@ def about(details: str, alike: float | None, words: DomainWords) -> Segment:
 
     Args:
         details: what the catalogue says of the target; empty where it says nothing.
-        alike: mean share of it that an item has which the user liked; None where the user liked none.
+        alike: mean share of it that an item has which the user liked; None where the user liked none, or it is nothing
+            that items have in common.
         words: the words of the domain.
 
     >>> from scorerec.text.wording import DOMAINS

@@ -39,15 +39,15 @@ def opinion(p_yes: float, words: DomainWords, numbers: OpinionNumbers) -> Segmen
 
     >>> from scorerec.text.wording import DOMAINS
     >>> opinion(0.64, DOMAINS["movie"], "figures").text
-    '. Judged by ratings alone, 64 of 100 viewers like this one would like it'
+    '. Judged by numbers alone, 64 of 100 viewers like this one would like it'
     >>> opinion(0.64, DOMAINS["movie"], "words").text
-    '. Judged by ratings alone, this viewer would rather like it'
+    '. Judged by numbers alone, this viewer would rather like it'
     >>> opinion(0.64, DOMAINS["game"], "words and figures").text
-    '. Judged by ratings alone, this player would rather like it (64 of 100)'
+    '. Judged by numbers alone, this player would rather like it (64 of 100)'
     """
     hundredths = f"{round(100 * p_yes)} of 100"
     if numbers == "figures":
-        return Segment("verdict", f". Judged by ratings alone, {hundredths} {words.people} like this one would like it")
+        return Segment("verdict", f". Judged by numbers alone, {hundredths} {words.people} like this one would like it")
     beside = f" ({hundredths})" if numbers == "words and figures" else ""
     expected = _EXPECTED[bisect_right(_STEPS, p_yes)]
-    return Segment("verdict", f". Judged by ratings alone, this {words.person} {expected}{beside}")
+    return Segment("verdict", f". Judged by numbers alone, this {words.person} {expected}{beside}")

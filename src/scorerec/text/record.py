@@ -16,12 +16,13 @@ _PRIOR = 2.0  # ratings of the kind that are like all the others
 
 
 class Record(NamedTuple):
-    """How many items a user has liked and not liked, and of these how many share something with the target."""
+    """How many items a user liked and did not like, and how many of these are of the target's kind, if it has one."""
 
     n_likes: int
     n_dislikes: int
     alike_likes: int
     alike_dislikes: int
+    has_kind: bool = True
 
 
 def record(counts: Record, words: DomainWords, numbers: RecordNumbers) -> Segment:
@@ -39,6 +40,8 @@ def record(counts: Record, words: DomainWords, numbers: RecordNumbers) -> Segmen
     '. So far this viewer liked some movies, and about half of this kind'
     >>> record(Record(3, 0, 0, 0), DOMAINS["book"], "figures").text
     '. So far this reader liked 3 of 3 books, and rated none of this kind'
+    >>> record(Record(3, 1, 0, 0, False), DOMAINS["book"], "figures").text
+    '. So far this reader liked 3 of 4 books'
     >>> record(Record(0, 0, 0, 0), DOMAINS["book"], "words").text
     '. So far this reader rated no books'
     """
@@ -51,8 +54,8 @@ def record(counts: Record, words: DomainWords, numbers: RecordNumbers) -> Segmen
     else:
         share = counts.n_likes / n_rated
         liked, alike = _share(share), _share((counts.alike_likes + _PRIOR * share) / (n_alike + _PRIOR))
-    of_kind = f"{alike} of this kind" if n_alike else "rated none of this kind"
-    return Segment("verdict", f"{so_far} liked {liked} {words.plural}, and {of_kind}")
+    of_kind = f", and {alike} of this kind" if n_alike else ", and rated none of this kind"
+    return Segment("verdict", f"{so_far} liked {liked} {words.plural}{of_kind if counts.has_kind else ''}")
 
 
 def _share(share: float) -> str:

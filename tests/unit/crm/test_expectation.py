@@ -78,3 +78,11 @@ def test_the_same_seed_expects_the_same() -> None:
 def test_rows_of_one_label_are_refused() -> None:
     with pytest.raises(DataError, match=r"wanted valid rows of both labels, got 2 rows with labels \[1\]"):
         require_both_labels({"train": np.array([0, 1], np.int8), "valid": np.array([1, 1], np.int8)})
+
+
+def test_a_row_that_only_its_own_user_could_teach_is_refused() -> None:
+    known, label, users = parts(False)
+    models = Expectation(known[:2000], label[:2000], (known[2000:3000], label[2000:3000]), 0)
+    with pytest.raises(DataError, match=r"from other users than each row's, got 2000 rows of 1 users"):
+        models.of_others(known[:2000], label[:2000], np.zeros(2000, int), 0)
+    assert len(set(users[:2000])) == 100

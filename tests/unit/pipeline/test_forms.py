@@ -65,7 +65,7 @@ TOLD = {
     "verdicts": "Of 40 other viewers, 31 liked it.",
     "about": "Its year: 1988. The movies that this viewer likes are often of this kind.",
     "record": "So far this viewer liked 3 of 5 movies, and 1 of 3 of this kind.",
-    "opinion": "Judged by ratings alone, 64 of 100 viewers like this one would like it.",
+    "opinion": "Judged by numbers alone, 64 of 100 viewers like this one would like it.",
 }
 EVERY_SET = [chosen for count in range(1, len(FORMS) + 1) for chosen in itertools.combinations(FORMS, count)]
 

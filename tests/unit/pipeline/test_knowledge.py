@@ -56,7 +56,7 @@ def test_raters_are_weighted_by_the_likes_that_they_share_and_oppose() -> None:
         Row("me", "t", 1, 6),
     ]
     found = known(rows)[-1]
-    assert (found["n_raters"], found["n_liked"], found["rating_sum"]) == (2, 1, 6.0)
+    assert (found["n_raters"], found["n_liked"], found["n_rated"], found["rating_sum"]) == (2, 1, 2, 6.0)
     assert (found["similar_for"], found["similar_against"]) == (pytest.approx(log(3)), 0)
     assert (found["opposed_for"], found["opposed_against"]) == (0, 1)
 
@@ -80,6 +80,27 @@ def test_own_likes_and_dislikes_are_those_before_the_row() -> None:
     blind = known(rows, own_dislikes=False)[5]
     assert [blind[name] for name in ("n_dislikes", "alike_dislikes", "liked_lately", "agreeing_for")] == [0] * 4
     assert blind["n_likes"] == 1
+
+
+def test_who_says_yes_more_often_than_others_is_lenient() -> None:
+    others = [Row(f"u{n}", "a", 0, 1) for n in range(5)]
+    rows = [*others, Row("me", "a", 1, 2), Row("me", "b", 1, 3), Row("me", "t", 1, 4)]
+    # Of a 0 of 5 others and 5 of both minds: 0.25; of b nobody: 0.5.
+    assert known(rows)[-1]["leniency"] == pytest.approx((0.75 + 0.5) / (2 + 5))
+
+
+def test_a_target_without_anything_in_common_is_of_no_kind() -> None:
+    rows = [Row("me", "a", 1, 2), Row("me", "z", 1, 3), Row("me", "x", 1, 4)]
+    assert [row["alike"] for row in known(rows)] == [0, None, 0.5]
+
+
+def test_ratings_that_are_not_known_are_not_counted() -> None:
+    rows = [Row("one", "t", 1, 1), Row("two", "t", 1, 2), Row("me", "t", 1, 3)]
+    ratings = pa.array([None, 5.0, 5.0], pa.float32())
+    without = table(rows).set_column(table(rows).schema.get_field_index("rating"), "rating", ratings)
+    corpus = build_corpus(table(rows), CorpusConfig())
+    found = KnowledgeCounter(without, CATALOGUE, "train", False).count(corpus.targets, corpus.queries).to_pylist()[-1]
+    assert (found["n_raters"], found["n_liked"], found["n_rated"], found["rating_sum"]) == (2, 2, 1, 5.0)
 
 
 def test_a_year_is_told_beside_those_of_the_likes() -> None:

@@ -122,7 +122,10 @@ def test_a_regime_knows_what_its_letter_says() -> None:
         config = load_experiment("ml-1m-toy", regime.score.changes)
         assert ("record" in config.evidence.forms) == config.evidence.own_dislikes == (regime.key == "c")
         assert {"item-mean", "item+user-mean", "regression", "trees", "score"} <= {row.method for row in regime.rows}
-        assert rows_of(regime.table) == regime.rows
+        assert rows_of(regime.table, forms=["verdicts"]) == regime.rows
+        assert "score" not in {
+            row.key for row in rows_of(regime.table, forms=["titles"])
+        }  # it is told no verdicts there
 
 
 def test_all_is_the_paper_and_beyond_is_all_regimes() -> None:

@@ -135,7 +135,8 @@ def rankings_by_gain(run: Run, draft: Draft, tuned: str) -> None:
     gains = Gains(run.prompter, (run.all_targets, run.queries), run.behaviours, run.lm(tuned).score)
     found = rank_by_gain(asked, run.all_targets, run.table("candidates", CANDIDATES), gains.of)
     relevance = found[RELEVANCE].to_numpy()
-    draft.facts.update(share_that_helps=float(np.mean(relevance > 0)), mean_gain=float(np.mean(relevance)))
+    if len(relevance):
+        draft.facts.update(share_that_helps=float(np.mean(relevance > 0)), mean_gain=float(np.mean(relevance)))
     draft.write(RANKINGS, found)
 
 

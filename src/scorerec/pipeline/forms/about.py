@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scorerec.core.columns import ALIKE, N_LIKES, TARGET_ID
 from scorerec.core.tables import KNOWLEDGE
-from scorerec.pipeline.expecting import counter_of
+from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.text.about import about
@@ -21,15 +21,9 @@ def fill(run: Experiment, stage: str) -> About:
     return About(run.prompter, run.table(stage, KNOWLEDGE))
 
 
-def live(run: Experiment, interactions: pa.Table) -> Callable[[pa.Table, pa.Table], About]:
-    """Return what describes whatever is asked about.
-
-    Args:
-        run: whose settings count.
-        interactions: INTERACTIONS that are known by now.
-    """
-    counter = counter_of(run, interactions)
-    return lambda targets, queries: About(run.prompter, counter.count(targets, queries))
+def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], About]:
+    """Return what describes whatever is asked about."""
+    return lambda targets, queries: About(known.run.prompter, known.knowledge(targets, queries))
 
 
 class About:

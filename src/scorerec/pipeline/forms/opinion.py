@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from scorerec.core.columns import P_YES, TARGET_ID
 from scorerec.core.tables import SCORES, TARGETS
-from scorerec.pipeline.expecting import counter_of, expecting_of
+from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.forms.registry import of_method
 from scorerec.pipeline.prompting import Place, Prompter, Shown
@@ -25,19 +25,14 @@ def fill(run: Experiment, stage: str) -> Opinion:
     return Opinion(run.prompter, p_yes, config.numbers)
 
 
-def live(run: Experiment, interactions: pa.Table) -> Callable[[pa.Table, pa.Table], Opinion]:
-    """Return what forms an opinion on whatever is asked about; the models are fitted anew, once.
-
-    Args:
-        run: whose settings and training rows count.
-        interactions: INTERACTIONS that are known by now.
-    """
-    config, counter, expecting = run.config.opinion, counter_of(run, interactions), expecting_of(run)
+def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Opinion]:
+    """Return what forms an opinion on whatever is asked about."""
+    config, prompter = known.run.config.opinion, known.run.prompter
 
     def find(targets: pa.Table, queries: pa.Table) -> Opinion:
-        found = expecting.of(counter.count(targets, queries), targets)[config.model]
+        found = known.p_yes(targets, queries)[config.model]
         names = TARGETS.check(targets)[TARGET_ID].to_pylist()
-        return Opinion(run.prompter, dict(zip(names, found.tolist(), strict=True)), config.numbers)
+        return Opinion(prompter, dict(zip(names, found.tolist(), strict=True)), config.numbers)
 
     return find
 

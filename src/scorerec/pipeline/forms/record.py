@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scorerec.core.columns import ALIKE_DISLIKES, ALIKE_LIKES, N_DISLIKES, N_LIKES, TARGET_ID
+from scorerec.core.columns import ALIKE, ALIKE_DISLIKES, ALIKE_LIKES, N_DISLIKES, N_LIKES, TARGET_ID
 from scorerec.core.tables import KNOWLEDGE
-from scorerec.pipeline.expecting import counter_of
+from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.text.features import Asked
@@ -21,15 +22,10 @@ def fill(run: Experiment, stage: str) -> UserRecord:
     return UserRecord(run.prompter, run.table(stage, KNOWLEDGE), run.config.record.numbers)
 
 
-def live(run: Experiment, interactions: pa.Table) -> Callable[[pa.Table, pa.Table], UserRecord]:
-    """Return what counts the record of whoever asks.
-
-    Args:
-        run: whose settings count.
-        interactions: INTERACTIONS that are known by now.
-    """
-    counter, numbers = counter_of(run, interactions), run.config.record.numbers
-    return lambda targets, queries: UserRecord(run.prompter, counter.count(targets, queries), numbers)
+def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], UserRecord]:
+    """Return what counts the record of whoever asks."""
+    prompter, numbers = known.run.prompter, known.run.config.record.numbers
+    return lambda targets, queries: UserRecord(prompter, known.knowledge(targets, queries), numbers)
 
 
 class UserRecord:
@@ -46,7 +42,8 @@ class UserRecord:
     def __init__(self, prompter: Prompter, table: pa.Table, numbers: RecordNumbers):
         self._words, self._numbers = prompter.words, numbers
         columns = (table[name].to_pylist() for name in (N_LIKES, N_DISLIKES, ALIKE_LIKES, ALIKE_DISLIKES))
-        counts = map(Record._make, zip(*columns, strict=True))
+        has_kind = pc.is_valid(table[ALIKE]).to_pylist()
+        counts = map(Record._make, zip(*columns, has_kind, strict=True))
         self._counts = dict(zip(table[TARGET_ID].to_pylist(), counts, strict=True))
 
     def of(self, asked: Asked) -> Shown:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from scorerec.core.columns import METHOD
 from scorerec.core.errors import ConfigError
+from scorerec.crm.config import EXPECTING
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Filled
 
@@ -24,7 +25,7 @@ class Form:
 
     Attributes:
         name: in ``evidence.forms``; also the module below ``pipeline.forms``, which has ``fill(run, stage)`` and,
-            but for titles, ``live(run, interactions)``.
+            but for titles, ``live(known)``, with what is known by now.
         stage: that fills it, where a method has no other one.
         settings: that decide its words, beside those of P^b.
         controls: keys of the methods that know the same without an LM, rows of every table that has the form.
@@ -41,7 +42,6 @@ class Form:
 
 
 PAPER_FORM = "titles"
-_EXPECTING = ("known-mean", "regression", "trees", "expectation")
 # In the order in which prompts show them.
 FORMS: dict[str, Form] = {
     form.name: form
@@ -49,9 +49,9 @@ FORMS: dict[str, Form] = {
         Form(PAPER_FORM, "contexts", ("prompt.evidence_titles", "prompt.evidence_window")),
         Form("shared", "shared", (), controls=("counts",), tokens=45),
         Form("verdicts", "verdicts", ("verdicts.numbers",), controls=("counts",), tokens=25),
-        Form("about", "knowledge", (), controls=_EXPECTING, tokens=35),
-        Form("record", "knowledge", ("record",), controls=_EXPECTING, knows_dislikes=True, tokens=20),
-        Form("opinion", "expectation", ("opinion",), controls=_EXPECTING, tokens=20),
+        Form("about", "knowledge", (), controls=EXPECTING, tokens=35),
+        Form("record", "knowledge", ("record",), controls=EXPECTING, knows_dislikes=True, tokens=20),
+        Form("opinion", "expectation", ("opinion",), controls=EXPECTING, tokens=20),
     )
 }
 
@@ -76,7 +76,10 @@ def live(run: Experiment, interactions: pa.Table) -> list[Fill]:
         interactions: INTERACTIONS that are known by now.
     """
     forms = (form for form in run.config.evidence.forms if form != PAPER_FORM)
-    return [_module(form).live(run, interactions) for form in forms]
+    from scorerec.pipeline.expecting import KnownByNow  # its models take a second to import
+
+    known = KnownByNow(run, interactions)
+    return [_module(form).live(known) for form in forms]
 
 
 def filled(run: Experiment, sources: Mapping[str, str]) -> list[Filled]:

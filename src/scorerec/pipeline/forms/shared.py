@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from scorerec.core.columns import ITEM_IDS, LIKED, RANK, TARGET_ID
 from scorerec.core.tables import SHARED
+from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.pipeline.sharing import SharedFinder
@@ -22,15 +23,10 @@ def fill(run: Experiment, stage: str) -> Shares:
     return Shares(run.prompter, run.table(stage, SHARED))
 
 
-def live(run: Experiment, interactions: pa.Table) -> Callable[[pa.Table, pa.Table], Shares]:
-    """Return what finds the similar raters of whatever is asked about.
-
-    Args:
-        run: whose settings count.
-        interactions: INTERACTIONS that are known by now.
-    """
-    config = run.config
-    finder = SharedFinder(interactions, config.corpus.kind, config.shared.n_users, config.shared.n_items)
+def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Shares]:
+    """Return what finds the similar raters of whatever is asked about."""
+    run, config = known.run, known.run.config
+    finder = SharedFinder(known.interactions, config.corpus.kind, config.shared.n_users, config.shared.n_items)
     return lambda targets, queries: Shares(run.prompter, finder.find(targets, queries))
 
 

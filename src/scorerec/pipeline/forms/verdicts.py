@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scorerec.core.columns import N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED, TARGET_ID
 from scorerec.core.tables import VERDICTS
+from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.pipeline.verdicts import VerdictCounter
@@ -21,15 +22,10 @@ def fill(run: Experiment, stage: str) -> Verdicts:
     return Verdicts(run.prompter, run.table(stage, VERDICTS), run.config.verdicts.numbers)
 
 
-def live(run: Experiment, interactions: pa.Table) -> Callable[[pa.Table, pa.Table], Verdicts]:
-    """Return what counts the verdicts on whatever is asked about.
-
-    Args:
-        run: whose settings count.
-        interactions: INTERACTIONS that are known by now.
-    """
-    config = run.config
-    counter = VerdictCounter(interactions, config.corpus.kind, config.verdicts.n_similar)
+def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Verdicts]:
+    """Return what counts the verdicts on whatever is asked about."""
+    run, config = known.run, known.run.config
+    counter = VerdictCounter(known.interactions, config.corpus.kind, config.verdicts.n_similar)
     return lambda targets, queries: Verdicts(run.prompter, counter.count(targets, queries), config.verdicts.numbers)
 
 
