@@ -113,3 +113,10 @@ def test_what_learns_by_labels_has_no_teacher_whatever_the_others_have() -> None
     seen = {stage.name: View(config, stage.settings, stage.name, set()).llm.teacher for stage in trained}
     assert {name for name, teacher in seen.items() if teacher == 0} == by_labels & seen.keys()
     assert {"tuned-llm", "tuned-score", "tuned-titles", "tuned-random"} <= {name for name in seen if seen[name] == 0.5}
+
+
+def test_what_baselines_hold_back_is_called_as_ever() -> None:
+    """The name of a section in part is part of an identity: another one makes hours of kept results anew."""
+    paths = {path for stage in ALL_STAGES for path in stage.settings if path.startswith("llm!")}
+    of_evidence = "evidence_augmentation!named_share"
+    assert paths == {f"llm!{of_evidence}", "llm!teacher", f"llm!teacher!{of_evidence}"}
