@@ -61,7 +61,11 @@ def test_prompts_say_each_form_once_and_another_rows_where_they_are_shuffled(eve
     own, others = said(every, "prompts-score"), said(every, "prompts-shuffled")
     assert {len(texts) for texts in own.values()} == {len(FORMS) - 1}
     assert sorted(map(tuple, own.values())) != sorted(map(tuple, others.values()))  # "about" has the target's own words
-    for place in (0, 1, 3, 4):  # shared, verdicts, record, opinion
+    assert [texts[0] for texts in own.values()] == [
+        texts[0] for texts in others.values()
+    ]  # of the user, not the target
+    assert len({texts[0] for texts in own.values()}) > 2
+    for place in (1, 2, 4, 5):  # shared, verdicts, record, opinion
         assert sorted(texts[place] for texts in own.values()) == sorted(texts[place] for texts in others.values())
         assert np.mean([own[name][place] == others[name][place] for name in own]) < 0.8
     assert {tuple(texts) for texts in said(every, "prompts-empty").values()} == {
@@ -71,7 +75,7 @@ def test_prompts_say_each_form_once_and_another_rows_where_they_are_shuffled(eve
 
 def test_what_its_stages_read_is_what_they_declare(every: Any) -> None:
     stages = {stage.name: stage for stage in stages_of(every.config)}
-    for name in ("knowledge", "expectation", "shared", "prompts-score", "prompts-shuffled", "tuned-score"):
+    for name in ("knowledge", "expectation", "shared", "consensus", "prompts-score", "prompts-shuffled", "tuned-score"):
         assert set(stages[name].reads) == every.read[name].stages, name
         assert set(stages[name].readable) == every.read[name].settings or name == "tuned-score", name
     for name in ("knowledge", "expectation", "shared"):
@@ -104,10 +108,10 @@ def test_a_request_is_told_what_a_test_row_was(folder: Path, every: Any) -> None
     (target,) = [one["target_id"] for one in run.table("corpus", TARGETS).to_pylist() if one["row_id"] == row["row_id"]]
     wanted = said(every, "prompts-score")[target]
     told = f". {found.verdict}"
-    for place, begins in ((0, ". (A|No) viewer"), (1, ". (Of|No|One)"), (2, ". Its ")):
+    for place, begins in ((0, ". Of viewers"), (1, ". (A|No) viewer"), (2, ". (Of|No|One)"), (3, ". Its ")):
         assert re.match(begins, wanted[place])
         assert wanted[place] in told
-    assert re.match(". So far", wanted[3])
+    assert re.match(". So far", wanted[4])
     assert told == "".join(wanted)  # what is thought of the item itself is not known, though the row is there by now
 
 
@@ -115,7 +119,7 @@ def test_forgetting_makes_anew_whatever_counts(folder: Path, every: Any) -> None
     run = Run.open(folder)
     user = next(row["user_id"] for row in run.table("data", INTERACTIONS).to_pylist() if row["split"] == "train")
     found = forget(folder, user)
-    assert {"verdicts", "knowledge", "expectation", "shared", "prompts-score"} <= set(found.deleted)
+    assert {"verdicts", "knowledge", "expectation", "shared", "consensus", "prompts-score"} <= set(found.deleted)
 
 
 def test_numbers_of_all_targets_are_there(every: Any) -> None:

@@ -105,7 +105,7 @@ def test_verdicts_alone_look_for_nobody(experiment: Any, tmp_path: Path) -> None
     assert kinds == {"wording", "history", "target", "verdict"}
     with pytest.raises(ConfigError, match=r"base is SCORE with other titles, and evidence.forms has none of them"):
         experiment.config('evidence.forms=["verdicts"]', 'methods=["item-mean","item+user-mean","base","score"]')
-    with pytest.raises(ConfigError, match=r"evidence.forms: no rumours; there are titles, shared, verdicts"):
+    with pytest.raises(ConfigError, match=r"evidence.forms: no rumours; there are titles, consensus, shared"):
         experiment.config('evidence.forms=["rumours"]')
 
 

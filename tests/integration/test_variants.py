@@ -41,7 +41,7 @@ def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
     assert results["labels"] == {method.key: method.label for method in variants.config.chosen_methods}
 
 
-OF_FORMS = {"teacher", "verdicts-random", "knowledge", "expectation", "shared"}
+OF_FORMS = {"teacher", "verdicts-random", "knowledge", "expectation", "shared", "consensus"}
 OF_FORMS |= {f"{name}-shuffled" for name in ("verdicts", "knowledge", "expectation", "shared")}
 # One line of a registry declares for all baselines: what each of them uses of it differs.
 OF_BASELINES = {"data.ties", *methods.HISTORY, *methods.BUDGET, "llm", methods.OF_BASIC, "seed"}

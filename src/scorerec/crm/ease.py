@@ -7,16 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from scorerec.core.columns import ITEM_ID, LABEL, SPLIT, USER_ID
-from scorerec.core.randomness import derived_seed
-from scorerec.crm.histories import Catalogue
+from scorerec.crm.histories import fold_of, training_likes
 
 Floats = npt.NDArray[np.float64]
 
-_FOLDS, _RIDGE = 5, 100.0
+_FOLDS, _PURPOSE, _RIDGE = 5, "fold of EASE", 100.0
 _MOST_ITEMS = 6_000  # the most liked ones; others are expected of nobody. The weights are items x items
 
 
@@ -44,20 +41,8 @@ class EaseOfOthers:
     """
 
     def __init__(self, interactions: pa.Table):
-        liked = interactions.filter(pc.and_(pc.equal(interactions[SPLIT], "train"), pc.equal(interactions[LABEL], 1)))
-        counts = (
-            liked.group_by(ITEM_ID)
-            .aggregate([([], "count_all")])
-            .sort_by([("count_all", "descending"), (ITEM_ID, "ascending")])
-        )
-        self._catalogue = Catalogue(counts[ITEM_ID].to_pylist()[:_MOST_ITEMS])
-        users = liked[USER_ID].to_pylist()
-        numbers = {user: number for number, user in enumerate(sorted(set(users)))}
-        rows = np.array([numbers[user] for user in users], np.int64)
-        shape = (len(numbers), len(self._catalogue) + 1)
-        likes = sp.csr_matrix((np.ones(len(rows)), (rows, self._catalogue.numbers(liked[ITEM_ID].to_pylist()))), shape)
-        likes.data[:] = 1.0
-        self._likes, self._fold = likes, np.array([_fold(user) for user in numbers], np.int64)
+        users, self._catalogue, self._likes = training_likes(interactions, _MOST_ITEMS)
+        self._fold = np.array([fold_of(user, _FOLDS, _PURPOSE) for user in users], np.int64)
         self._weights: dict[int, npt.NDArray[np.float32]] = {}
 
     def scores(self, user: str, history: Sequence[str], item_ids: Sequence[str]) -> Floats:
@@ -69,7 +54,7 @@ class EaseOfOthers:
             item_ids: what is asked about.
         """
         known = np.unique(self._catalogue.numbers(history))
-        weights = self._of(_fold(user))
+        weights = self._of(fold_of(user, _FOLDS, _PURPOSE))
         return np.asarray(weights[np.ix_(known, self._catalogue.numbers(item_ids))].sum(0), np.float64)
 
     def weights(self, user: str, history: Sequence[str], item_id: str) -> Floats:
@@ -80,7 +65,9 @@ class EaseOfOthers:
             history: ids of items.
             item_id: what is asked about.
         """
-        found = self._of(_fold(user))[self._catalogue.numbers(history), self._catalogue.numbers([item_id])[0]]
+        found = self._of(fold_of(user, _FOLDS, _PURPOSE))[
+            self._catalogue.numbers(history), self._catalogue.numbers([item_id])[0]
+        ]
         return np.asarray(found, np.float64)
 
     def _of(self, fold: int) -> npt.NDArray[np.float32]:
@@ -89,7 +76,3 @@ class EaseOfOthers:
             weights[0] = weights[:, 0] = 0.0
             self._weights[fold] = weights
         return self._weights[fold]
-
-
-def _fold(user: str) -> int:
-    return derived_seed(0, "fold of EASE", user) % _FOLDS

@@ -19,6 +19,7 @@ from scorerec.core.errors import DataError
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.config import BOTH, REGRESSION, TREES
+from scorerec.crm.histories import fold_of
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
@@ -141,7 +142,7 @@ class Expectation:
         Raises:
             DataError: there are too few users for that.
         """
-        numbers = np.array([derived_seed(0, "fold", user) % _FOLDS for user in users.tolist()], np.int64)
+        numbers = np.array([fold_of(user, _FOLDS, "fold") for user in users.tolist()], np.int64)
         found = {name: np.zeros(len(known)) for name in self._scaling}
         if any(len(np.unique(labels[numbers != fold])) < 2 for fold in np.unique(numbers)):
             raise DataError(

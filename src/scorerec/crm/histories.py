@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from scorerec.core.columns import ITEM_ID, LABEL, N_BEFORE, ROW_ID, SPLIT, USER_ID
 from scorerec.core.errors import DataError
+from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import INTERACTIONS
 
 Integers = npt.NDArray[np.int64]
@@ -101,6 +102,38 @@ def training_catalogue(interactions: pa.Table) -> Catalogue:
     """Return the items of the training rows, in order of their id."""
     is_training = pc.equal(interactions[SPLIT], "train")
     return Catalogue(sorted(pc.unique(interactions[ITEM_ID].filter(is_training)).to_pylist()))
+
+
+def training_likes(interactions: pa.Table, most_items: int | None = None) -> tuple[list[str], Catalogue, sp.csr_matrix]:
+    """Return who likes what in training: users, items by how many like them, and ones, (users, 1 + items).
+
+    Args:
+        interactions: INTERACTIONS.
+        most_items: how many of the most liked items are numbered; None: all. Others are in column 0.
+    """
+    liked = interactions.filter(pc.and_(pc.equal(interactions[SPLIT], "train"), pc.equal(interactions[LABEL], 1)))
+    counts = liked.group_by(ITEM_ID).aggregate([([], "count_all")])
+    order = counts.sort_by([("count_all", "descending"), (ITEM_ID, "ascending")])
+    catalogue = Catalogue(order[ITEM_ID].to_pylist()[:most_items])
+    owners = liked[USER_ID].to_pylist()
+    users = sorted(set(owners))
+    numbers = {user: number for number, user in enumerate(users)}
+    rows = np.array([numbers[user] for user in owners], np.int64)
+    columns = catalogue.numbers(liked[ITEM_ID].to_pylist())
+    likes = sp.csr_matrix((np.ones(len(rows)), (rows, columns)), (len(users), len(catalogue) + 1))
+    likes.data[:] = 1.0
+    return users, catalogue, likes
+
+
+def fold_of(user: str, n_folds: int, purpose: str) -> int:
+    """Return which fold of users somebody is in: what learned from the others has not seen them.
+
+    Args:
+        user: who.
+        n_folds: how many there are.
+        purpose: of the folds, which are others for each.
+    """
+    return derived_seed(0, purpose, user) % n_folds
 
 
 def split_rows(interactions: pa.Table, catalogue: Catalogue, split: str) -> Rows:

@@ -22,7 +22,14 @@ from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, TUNED_LM, Method, choose_methods
 from scorerec.llm.config import LLMConfig, RateConfig, ToyConfig
-from scorerec.pipeline.config import FindingConfig, OpinionConfig, RecordConfig, SharedConfig, VerdictConfig
+from scorerec.pipeline.config import (
+    ConsensusConfig,
+    FindingConfig,
+    OpinionConfig,
+    RecordConfig,
+    SharedConfig,
+    VerdictConfig,
+)
 from scorerec.pipeline.endpoint import EndpointConfig
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, choose_forms
 from scorerec.pipeline.mixture import MixtureConfig
@@ -158,6 +165,7 @@ class ExperimentConfig(Config):
         VerdictConfig(),
         exclude_if=lambda value: value == VerdictConfig(),  # settings written before it was there mean the same
     )
+    consensus: ConsensusConfig = Field(ConsensusConfig(), exclude_if=lambda value: value == ConsensusConfig())
     shared: SharedConfig = Field(SharedConfig(), exclude_if=lambda value: value == SharedConfig())
     record: RecordConfig = Field(RecordConfig(), exclude_if=lambda value: value == RecordConfig())
     opinion: OpinionConfig = Field(OpinionConfig(), exclude_if=lambda value: value == OpinionConfig())

@@ -14,7 +14,7 @@ from scorerec.baselines.base import BASIC, Baseline
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
-from scorerec.core.tables import CONTEXTS, KNOWLEDGE, PROMPTS, SCORES, SHARED, VERDICTS
+from scorerec.core.tables import ASSESSMENTS, CONTEXTS, KNOWLEDGE, PROMPTS, SCORES, SHARED, VERDICTS
 from scorerec.crm.config import EXPECTING
 from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.registry import MODULES, model_kind
@@ -144,6 +144,16 @@ EXPECTED = Stage(
 )
 SHARED_WITH = Stage(
     "shared", ("data", "corpus"), ("corpus.kind", "shared"), "knowledge:shared", writes=(SHARED.name,), seeded=False
+)
+
+
+CONSENSUS = Stage(
+    "consensus",
+    ("data",),
+    ("consensus", "assess", *TITLES),
+    "evidence:consensus",
+    writes=(ASSESSMENTS.name,),
+    seeded=False,
 )
 
 

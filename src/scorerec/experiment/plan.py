@@ -28,6 +28,7 @@ from scorerec.core.tables import (
 )
 from scorerec.experiment.methods import (
     BEHAVIOUR,
+    CONSENSUS,
     COUNTED,
     EXPECTED,
     HISTORY,
@@ -67,6 +68,7 @@ _CHAIN = (
     KNOWN,
     EXPECTED,
     SHARED_WITH,
+    CONSENSUS,
     Stage(TEACHERS["counts"], ("corpus", COUNTED.name), (), "verdicts:teacher", writes=(SCORES.name,), seeded=False),
     Stage("references", ("data", "corpus"), (), "tables:references", writes=(SCORES.name,), seeded=False),
     Stage("simple", ("data", "corpus"), ("evidence.text_embedder",), "tables:simple", writes=(SCORES.name,)),
@@ -253,7 +255,7 @@ _REPORTED = (
 
 _LEAVES = {stage.name: stage.leaves for stage in (*ALL_STAGES, SIGNAL_OF_CRM)} | {"report": _PAGES}
 _COUNTS = {VERDICTS.name, KNOWLEDGE.name, SHARED.name}
-_COUNTING = {stage.name for stage in ALL_STAGES if _COUNTS & set(stage.writes)}
+_COUNTING = {CONSENSUS.name} | {stage.name for stage in ALL_STAGES if _COUNTS & set(stage.writes)}
 _COUNTING |= {
     stage.name for stage in ALL_STAGES if EXPECTED.name in (stage.name, *stage.reads) and stage.writes == (SCORES.name,)
 }

@@ -57,3 +57,10 @@ class SharedConfig(Config):
 
     n_users: int = Field(2, ge=1, description="the most similar raters, at most")
     n_items: int = Field(2, ge=1, description="of what each shares with the user, the most telling items, at most")
+
+
+class ConsensusConfig(Config):
+    """Whose consensus is told."""
+
+    n_groups: int = Field(12, ge=1, description="groups of training users, found without each fifth of them")
+    n_titles: int = Field(12, ge=1, description="titles that speak for a group where an assessor is asked about it")

@@ -18,6 +18,10 @@ class Experiment(Protocol):
     @property
     def behaviours(self) -> pa.Table: ...  # noqa: D102
     @property
+    def interactions(self) -> pa.Table: ...  # noqa: D102
+    @property
+    def queries(self) -> pa.Table: ...  # noqa: D102
+    @property
     def items(self) -> pa.Table: ...  # noqa: D102
     @property
     def all_targets(self) -> pa.Table: ...  # noqa: D102

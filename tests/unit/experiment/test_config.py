@@ -137,7 +137,7 @@ def test_forms_of_evidence_bring_their_controls():
 @pytest.mark.parametrize(
     ("form", "methods", "message"),
     [
-        ("rumours", "", "no rumours; there are titles, shared, verdicts"),
+        ("rumours", "", "no rumours; there are titles, consensus, shared"),
         ("verdicts", ',"cf"', r"cf is SCORE with other titles, and evidence.forms has none of them \(verdicts\)"),
         ("verdicts", ',"score-at"', "score-at is SCORE with other titles"),
     ],

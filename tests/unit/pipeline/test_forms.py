@@ -12,6 +12,7 @@ import pytest
 from scorerec.core.errors import ConfigError
 from scorerec.core.tables import CONTEXTS, ITEMS, KNOWLEDGE, QUERIES, SHARED, TARGETS, VERDICTS
 from scorerec.pipeline.forms.about import About
+from scorerec.pipeline.forms.consensus import Consensus
 from scorerec.pipeline.forms.opinion import Opinion
 from scorerec.pipeline.forms.record import UserRecord
 from scorerec.pipeline.forms.registry import FORMS, choose_forms
@@ -52,6 +53,7 @@ KNOWN = pa.Table.from_pylist(
 )
 FILLED = {
     "titles": Titles(PROMPTER, CHOSEN, {"v": ["b", "c"]}),
+    "consensus": Consensus(PROMPTER, {"q": "They like quiet films. Such as Big."}),
     "shared": Shares(PROMPTER, LIKENESS),
     "verdicts": Verdicts(PROMPTER, COUNTED, "figures"),
     "about": About(PROMPTER, KNOWN),
@@ -60,6 +62,7 @@ FILLED = {
 }
 TOLD = {
     "titles": "['Big (1988)', 'Clue (1985)']",
+    "consensus": "Of viewers with similar taste it is said: They like quiet films.",
     "shared": "A viewer who also liked 'Clue (1985)' and 'Alien (1979)' liked it. A viewer who also liked "
     "'Alien (1979)' did not like it.",
     "verdicts": "Of 40 other viewers, 31 liked it.",
@@ -92,7 +95,7 @@ def test_a_line_of_the_registry_has_its_file(name: str) -> None:
 
 def test_forms_stand_in_the_order_of_prompts_and_an_unknown_one_is_named() -> None:
     assert choose_forms(["verdicts", "titles", "verdicts"]) == ("titles", "verdicts")
-    with pytest.raises(ConfigError, match=r"evidence.forms: no rumours; there are titles, shared, verdicts"):
+    with pytest.raises(ConfigError, match=r"evidence.forms: no rumours; there are titles, consensus, shared"):
         choose_forms(["titles", "rumours"])
 
 

@@ -26,6 +26,7 @@ from scorerec.core.tables import (
     RANKINGS,
     vectors_schema,
 )
+from scorerec.crm.groups import TasteGroups
 from scorerec.experiment.run import INDEX, Run
 from scorerec.experiment.stages.judged import with_users
 from scorerec.experiment.stages.recommender import teaching
@@ -44,6 +45,7 @@ from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.car import train_car
 from scorerec.retrieve.index import BehaviourIndex
 from scorerec.retrieve.vectors import vector_table
+from scorerec.text.consensus import asking
 
 
 def car(run: Run, draft: Draft) -> None:
@@ -89,13 +91,25 @@ def assessment_requests(run: Run) -> Sequence[AssessmentRequest]:
 
 def assessments(run: Run, draft: Draft) -> None:
     """Ask what evidence would help (Eq. 7)."""
+    _ask(run, draft, assessment_requests(run))
+
+
+def consensus(run: Run, draft: Draft) -> None:
+    """Ask, of each group of training users, what they like."""
+    config, writer = run.config.consensus, run.prompter
+    groups = TasteGroups(run.interactions, config.n_groups)
+    liked = {name: groups.liked(name, config.n_titles) for name in groups.names}
+    _ask(run, draft, [(name, asking(ids, writer.describer, writer.words)) for name, ids in liked.items() if ids])
+
+
+def _ask(run: Run, draft: Draft, requests: Sequence[AssessmentRequest]) -> None:
     config, writer = run.config.assess, run.prompter
     name = config.local.model
     local = LocalModel(local_assessor_name(name), lambda: weights_facts(name), lambda: _local_writer(run))
     assessor = make_assessor(config, writer.describer, writer.words, local)
     with run.replies() as store:
-        assessments, facts = collect(assessment_requests(run), assessor, store, config)
-    draft.write(ASSESSMENTS, assessments)
+        replies, facts = collect(requests, assessor, store, config)
+    draft.write(ASSESSMENTS, replies)
     draft.facts.update(facts)
 
 

@@ -47,6 +47,7 @@ FORMS: dict[str, Form] = {
     form.name: form
     for form in (
         Form(PAPER_FORM, "contexts", ("prompt.evidence_titles", "prompt.evidence_window")),
+        Form("consensus", "consensus", ("consensus.n_groups",), tokens=35),
         Form("shared", "shared", (), controls=("counts",), tokens=45),
         Form("verdicts", "verdicts", ("verdicts.numbers",), controls=("counts",), tokens=25),
         Form("about", "knowledge", (), controls=EXPECTING, tokens=35),
