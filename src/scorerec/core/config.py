@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -11,6 +12,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scorerec.core.errors import ConfigError
+
+_WORDS = re.compile(r"\[\s*[\w.+-]+(\s*,\s*[\w.+-]+)*\s*\]")  # in brackets, without quotes
 
 
 class Config(BaseModel):
@@ -56,10 +59,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 def with_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Return ``settings`` with each ``a.b=value`` applied.
 
-    A value is read as TOML where it is TOML (``3``, ``0.5``, ``true``, ``[1, 2]``) and as text otherwise.
+    A value is read as TOML where it is TOML (``3``, ``0.5``, ``true``, ``[1, 2]``) and as text otherwise; words in
+    brackets are a list of texts.
 
     >>> with_overrides({"crm": {"epochs": 3}}, ["crm.epochs=5", "data.path=/tmp/x"])
     {'crm': {'epochs': 5}, 'data': {'path': '/tmp/x'}}
+    >>> with_overrides({}, ["evidence.forms=[verdicts,shared]"])
+    {'evidence': {'forms': ['verdicts', 'shared']}}
 
     Raises:
         ConfigError: an override has no ``=``, or goes through a key that holds a plain value.
@@ -208,4 +214,4 @@ def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        return [_value(word.strip()) for word in text[1:-1].split(",")] if _WORDS.fullmatch(text) else text
