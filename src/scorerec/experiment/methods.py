@@ -129,7 +129,7 @@ def _augmented(key: str, others: Mapping[str, str] = MappingProxyType({}), llm: 
 
 
 _VERDICTS = (VERDICTS.name,)
-_COUNTING = ("corpus.kind", "verdicts.n_similar")
+_COUNTING = ("corpus.kind", "verdicts.n_similar", "verdicts.similarity", "evidence.own_dislikes")
 COUNTED = Stage("verdicts", ("data", "corpus"), _COUNTING, "verdicts:counted", writes=_VERDICTS, seeded=False)
 _COUNTING_ALL = ("corpus.kind", "data.ties", "evidence.own_dislikes")
 KNOWN = Stage(

@@ -34,6 +34,12 @@ class VerdictConfig(Config):
     """What is told of what others thought of a target."""
 
     n_similar: int = Field(8, ge=1, description="raters whose items the user shares most that are told apart, at most")
+    similarity: Literal["likes", "agreement"] = Field(
+        "likes",
+        exclude_if=lambda value: value == "likes",  # settings written before it was there mean the same
+        description="likes: who shares more likes is more similar; agreement: items on which both are of one mind "
+        "count for, others against; what the user did not like counts where evidence.own_dislikes allows it",
+    )
     numbers: Numbers = Field("figures", description="figures: 31 of 40; percent: the share beside it; words: a feeling")
 
 

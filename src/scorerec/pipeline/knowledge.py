@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TARGET_ID, TIMESTAMP, USER_ID
-from scorerec.core.tables import INTERACTIONS, KNOWLEDGE
+from scorerec.core.columns import ITEM_ID, ROW_ID, TARGET_ID
+from scorerec.core.tables import KNOWLEDGE
 from scorerec.crm.content import Content
 from scorerec.crm.ease import EaseOfOthers
-from scorerec.pipeline.opinions import Asker, Integers, KnownOpinions
+from scorerec.pipeline.opinions import Asker, Integers, KnownOpinions, Own, OwnRatings
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,50 +118,3 @@ class KnowledgeCounter:
     def _share_of_others(self, item_id: str, user: str, moment: int) -> float:
         liked = self._known.opinions.liked[self._known.raters(item_id, Asker(user, (), moment))]
         return float((liked.sum() + 0.5 * _PRIOR) / (len(liked) + _PRIOR))
-
-
-class Own(NamedTuple):
-    """A rating by the user who asks."""
-
-    row_id: int
-    second: int
-    item_id: str
-    is_liked: bool
-
-
-class OwnRatings:
-    """What each user rated, in the order of time.
-
-    Args:
-        interactions: INTERACTIONS that are known.
-        ties: strict: rows of the same second are not before each other; file: those that come first are.
-    """
-
-    def __init__(self, interactions: pa.Table, ties: str):
-        table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
-        self._is_strict = ties == "strict"
-        columns = (table[name].to_pylist() for name in (USER_ID, ROW_ID, TIMESTAMP, ITEM_ID, LABEL))
-        self._of: dict[str, list[Own]] = {}
-        self._second: dict[int, int] = {}
-        for user, row, second, item, label in zip(*columns, strict=True):
-            self._second[row] = second
-            self._of.setdefault(user, []).append(Own(row, second, item, label == 1))
-
-    def before(self, asker: Asker, item_id: str, row_id: int | None) -> list[Own]:
-        """Return what who asks had rated before a row, oldest first.
-
-        A request is of no row: all is known but what they think of the item itself, and of somebody who is not known it
-        is the history.
-
-        Args:
-            asker: the user.
-            item_id: what is asked about.
-            row_id: the row; None: a request.
-        """
-        known = self._of.get(asker.user, [])
-        if row_id is not None:
-            end = self._second[row_id] if self._is_strict else None
-            return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]
-        if not known:
-            return [Own(-1, -1, item, True) for item in asker.history]
-        return [one for one in known if one.item_id != item_id]

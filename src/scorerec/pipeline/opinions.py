@@ -181,7 +181,21 @@ class KnownOpinions:
         found = opinions.known(opinions.of(list(dict.fromkeys(items))), moment)
         return np.bincount(opinions.user[found[opinions.liked[found] == liked]], minlength=opinions.n_users)
 
-    def most_similar(self, raters: Integers, shared: Integers, moment: int) -> Integers:
+    def agreement(self, asker: Asker, disliked: Sequence[str]) -> Floats:
+        """Return on how many more items each user is known to agree with who asks than to disagree, (users,).
+
+        Args:
+            asker: with what they liked.
+            disliked: ids of the items that they did not like.
+        """
+        parts = (
+            sign * self.shared(items, asker.moment, liked)
+            for items, mine in ((asker.history, True), (disliked, False))
+            for liked, sign in ((mine, 1.0), (not mine, -1.0))
+        )
+        return np.asarray(sum(parts), np.float64)
+
+    def most_similar(self, raters: Integers, shared: Integers | Floats, moment: int) -> Integers:
         """Return ratings by how like the user their raters are, the most similar first; of who shares nothing none.
 
         Likeness is the cosine of the sets of liked items, but for the length of the user's own, which all have in
@@ -189,7 +203,7 @@ class KnownOpinions:
 
         Args:
             raters: ratings of one item, oldest first.
-            shared: how many of the user's liked items each user likes, (users,).
+            shared: how many of the user's liked items each user likes, or how far both agree, (users,).
             moment: what of time is over.
         """
         users = self.opinions.user[raters]
@@ -205,6 +219,53 @@ class KnownOpinions:
             places = pc.index_in(training, value_set=self._rows[ROW_ID])
             seconds = self._rows[TIMESTAMP].take(places).fill_null(_END).to_numpy()
         return self.opinions.moments(seconds)
+
+
+class Own(NamedTuple):
+    """A rating by the user who asks."""
+
+    row_id: int
+    second: int
+    item_id: str
+    is_liked: bool
+
+
+class OwnRatings:
+    """What each user rated, in the order of time.
+
+    Args:
+        interactions: INTERACTIONS that are known.
+        ties: strict: rows of the same second are not before each other; file: those that come first are.
+    """
+
+    def __init__(self, interactions: pa.Table, ties: str):
+        table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
+        self._is_strict = ties == "strict"
+        columns = (table[name].to_pylist() for name in (USER_ID, ROW_ID, TIMESTAMP, ITEM_ID, LABEL))
+        self._of: dict[str, list[Own]] = {}
+        self._second: dict[int, int] = {}
+        for user, row, second, item, label in zip(*columns, strict=True):
+            self._second[row] = second
+            self._of.setdefault(user, []).append(Own(row, second, item, label == 1))
+
+    def before(self, asker: Asker, item_id: str, row_id: int | None) -> list[Own]:
+        """Return what who asks had rated before a row, oldest first.
+
+        A request is of no row: all is known but what they think of the item itself, and of somebody who is not known it
+        is the history.
+
+        Args:
+            asker: the user.
+            item_id: what is asked about.
+            row_id: the row; None: a request.
+        """
+        known = self._of.get(asker.user, [])
+        if row_id is not None:
+            end = self._second[row_id] if self._is_strict else None
+            return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]
+        if not known:
+            return [Own(-1, -1, item, True) for item in asker.history]
+        return [one for one in known if one.item_id != item_id]
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[dict[str, int], Integers]:

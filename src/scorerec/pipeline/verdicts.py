@@ -6,14 +6,17 @@ neither does the row itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import ITEM_ID, N_RATERS, TARGET_ID
+from scorerec.core.columns import ITEM_ID, N_RATERS, ROW_ID, TARGET_ID
 from scorerec.core.randomness import generator
 from scorerec.core.tables import VERDICTS
-from scorerec.pipeline.opinions import Integers, KnownOpinions
+from scorerec.pipeline.config import VerdictConfig
+from scorerec.pipeline.opinions import Asker, Floats, Integers, KnownOpinions, OwnRatings
 
 
 class VerdictCounter:
@@ -22,12 +25,22 @@ class VerdictCounter:
     Args:
         interactions: INTERACTIONS; those that may count are chosen from them.
         corpus: kind of the corpus, ``train`` or ``as-of``.
-        n_similar: how many of the raters are the most similar ones, at most.
+        config: how many of the raters are the most similar ones, at most, and by what.
+        own_dislikes: whether what the user did not like before the row's second may say who is similar.
         draw: a seed that draws them at random instead, row by row: the control.
     """
 
-    def __init__(self, interactions: pa.Table, corpus: str, n_similar: int, draw: int | None = None):
-        self._known, self._n_similar, self._draw = KnownOpinions(interactions, corpus), n_similar, draw
+    def __init__(
+        self,
+        interactions: pa.Table,
+        corpus: str,
+        config: VerdictConfig,
+        own_dislikes: bool = False,
+        draw: int | None = None,
+    ):
+        self._known, self._n_similar, self._draw = KnownOpinions(interactions, corpus), config.n_similar, draw
+        self._by_agreement = config.similarity == "agreement"
+        self._own = OwnRatings(interactions, "strict") if own_dislikes and self._by_agreement else None
 
     def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return VERDICTS of TARGETS, in their order.
@@ -36,17 +49,26 @@ class VerdictCounter:
             targets: TARGETS.
             queries: QUERIES, with those of the targets.
         """
-        names, items = targets[TARGET_ID].to_pylist(), targets[ITEM_ID].to_pylist()
+        names, items, rows = (targets[name].to_pylist() for name in (TARGET_ID, ITEM_ID, ROW_ID))
         liked, counts = self._known.opinions.liked, np.zeros((len(names), 4), np.int32)
         for asker, places in self._known.asked(targets, queries):
-            shared = self._known.shared(asker.history, asker.moment)
+            shared = self._likeness(asker, ())
             for place in places:
+                if self._own:  # dislikes may have come between rows of one query
+                    own = self._own.before(asker, items[place], rows[place])
+                    shared = self._likeness(asker, [one.item_id for one in own if not one.is_liked])
                 raters = self._known.raters(items[place], asker)
                 similar = self._similar(names[place], raters, shared, asker.moment)
                 counts[place] = [number for some in (raters, similar) for number in (len(some), liked[some].sum())]
         return VERDICTS.check(pa.table([names, *counts.T], names=VERDICTS.columns.names))
 
-    def _similar(self, target_id: str, raters: Integers, shared: Integers, moment: int) -> Integers:
+    def _likeness(self, asker: Asker, disliked: Sequence[str]) -> Integers | Floats:
+        """Return how much each user is of one mind with who asks, (users,)."""
+        if self._by_agreement:
+            return self._known.agreement(asker, disliked)
+        return self._known.shared(asker.history, asker.moment)
+
+    def _similar(self, target_id: str, raters: Integers, shared: Integers | Floats, moment: int) -> Integers:
         """Return the ratings by the most similar raters, in this order; who shares nothing with the user is none.
 
         Likeness is the cosine of the sets of liked items, but for the length of the user's own, which all have in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scorerec.core.tables import INTERACTIONS, QUERIES, SPLITS, TARGETS, VERDICTS
 from scorerec.data.corpus import CorpusConfig, build_corpus
+from scorerec.pipeline.config import VerdictConfig
 from scorerec.pipeline.verdicts import VerdictCounter, targets_judged
 
 DAY = 86_400
@@ -37,11 +38,17 @@ def table(rows: Sequence[Row]) -> pa.Table:
 
 
 def verdicts(
-    rows: Sequence[Row], kind: str = "train", n_similar: int = 2, draw: int | None = None
+    rows: Sequence[Row],
+    kind: str = "train",
+    n_similar: int = 2,
+    draw: int | None = None,
+    similarity: Literal["likes", "agreement"] = "likes",
+    own_dislikes: bool = False,
 ) -> list[tuple[int, ...]]:
     """Return the four counts of each row."""
     corpus = build_corpus(table(rows), CorpusConfig(kind=kind, refresh="day"))
-    found = VerdictCounter(table(rows), kind, n_similar, draw).count(corpus.targets, corpus.queries)
+    config = VerdictConfig(n_similar=n_similar, similarity=similarity)
+    found = VerdictCounter(table(rows), kind, config, own_dislikes, draw).count(corpus.targets, corpus.queries)
     assert found["target_id"].equals(corpus.targets["target_id"])
     return [tuple(row.values())[1:] for row in found.to_pylist()]
 
@@ -98,6 +105,31 @@ def test_the_most_similar_are_those_who_share_most_for_what_they_like_and_then_t
     assert [verdicts(rows, n_similar=count)[-1][2:] for count in (1, 2, 3)] == [(1, 1), (2, 1), (3, 2)]
 
 
+def test_agreement_counts_what_both_did_not_like_and_against_what_they_quarrel_about() -> None:
+    rows = [
+        Row("friend", "a", 1, 1),
+        Row("friend", "c", 0, 1),
+        *(Row("half", item, 1, 1) for item in "ac"),
+        *(Row("foe", item, 0, 1) for item in "ab"),
+        Row("friend", "t", 1, 2),
+        Row("half", "t", 0, 3),
+        Row("foe", "t", 0, 4),
+        *(Row("me", item, 1, 5) for item in "ab"),
+        Row("me", "c", 0, 6),
+        Row("me", "t", 1, 7),
+    ]
+    # By likes both friend and half share a; half liked c, which I did not like, and foe neither a nor b.
+    assert verdicts(rows, n_similar=3)[-1] == (3, 1, 2, 1)
+    assert verdicts(rows, n_similar=3, similarity="agreement")[-1] == (3, 1, 2, 1)
+    assert verdicts(rows, n_similar=3, similarity="agreement", own_dislikes=True)[-1] == (3, 1, 1, 1)
+    assert verdicts([row for row in rows if row.user != "half"], "train", 3, None, "agreement", True)[-1] == (
+        2,
+        1,
+        1,
+        1,
+    )
+
+
 def test_a_draw_takes_any_raters_and_the_same_ones_again() -> None:
     rows = [*(Row(f"u{n}", "t", n % 2, n) for n in range(40)), Row("me", "t", 1, 50)]
     one, again, other = (verdicts(rows, n_similar=10, draw=seed)[-1] for seed in (0, 0, 1))
@@ -112,7 +144,9 @@ def test_a_request_counts_all_that_counts() -> None:
     )
     columns = [("train", (3, 3, 2, 2)), ("as-of", (4, 2, 2, 1))]
     for kind, wanted in columns:
-        found = VerdictCounter(table(STORY), kind, 8).count(targets, QUERIES.check(queries.cast(QUERIES.columns)))
+        found = VerdictCounter(table(STORY), kind, VerdictConfig()).count(
+            targets, QUERIES.check(queries.cast(QUERIES.columns))
+        )
         assert tuple(found.to_pylist()[0].values())[1:] == wanted
 
 

@@ -28,7 +28,7 @@ def random(run: Run, draft: Draft) -> None:
 
 def _count(run: Run, draft: Draft, draw: int | None) -> None:
     config = run.config
-    counter = VerdictCounter(run.interactions, config.corpus.kind, config.verdicts.n_similar, draw)
+    counter = VerdictCounter(run.interactions, config.corpus.kind, config.verdicts, config.evidence.own_dislikes, draw)
     draft.write(VERDICTS, counter.count(run.all_targets, run.queries))
 
 

@@ -25,7 +25,7 @@ def fill(run: Experiment, stage: str) -> Verdicts:
 def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Verdicts]:
     """Return what counts the verdicts on whatever is asked about."""
     run, config = known.run, known.run.config
-    counter = VerdictCounter(known.interactions, config.corpus.kind, config.verdicts.n_similar)
+    counter = VerdictCounter(known.interactions, config.corpus.kind, config.verdicts, config.evidence.own_dislikes)
     return lambda targets, queries: Verdicts(run.prompter, counter.count(targets, queries), config.verdicts.numbers)
 
 
