@@ -13,7 +13,7 @@ import pytest
 from scorerec.core.tables import BEHAVIOURS, CONTEXTS, PROMPTS, QUERIES, TARGETS
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.informativeness import evidence_informativeness
-from scorerec.experiment import methods
+from scorerec.experiment import methods, settings
 from scorerec.experiment.methods import METHODS
 from scorerec.experiment.plan import ALL_STAGES, ASKED_AFAR, reads_text, stages_of
 from scorerec.pipeline.forms.registry import PAPER_FORM
@@ -44,7 +44,7 @@ def test_only_what_is_new_is_run(variants: Any, outcome: Any) -> None:
 OF_FORMS = {"teacher", "verdicts-random", "knowledge", "expectation", "shared", "consensus"}
 OF_FORMS |= {f"{name}-shuffled" for name in ("verdicts", "knowledge", "expectation", "shared")}
 # One line of a registry declares for all baselines: what each of them uses of it differs.
-OF_BASELINES = {"data.ties", *methods.HISTORY, *methods.BUDGET, "llm", methods.OF_BASIC, "seed"}
+OF_BASELINES = {"data.ties", *settings.HISTORY, *settings.BUDGET, "llm", methods.OF_BASIC, "seed"}
 
 
 def test_what_a_stage_reads_is_what_it_declares(outcome: Any, variants: Any, experiment: Any, tmp_path: Path) -> None:

@@ -14,24 +14,18 @@ from scorerec.baselines.base import BASIC, Baseline
 from scorerec.baselines.registry import BASELINES
 from scorerec.core.artifacts import MODEL
 from scorerec.core.errors import ConfigError
-from scorerec.core.tables import ASSESSMENTS, CONTEXTS, KNOWLEDGE, PROMPTS, SCORES, SHARED, VERDICTS
+from scorerec.core.tables import CONTEXTS, PROMPTS, SCORES
 from scorerec.crm.config import EXPECTING
 from scorerec.crm.recipes.kind import Kind
 from scorerec.crm.registry import MODULES, model_kind
-from scorerec.experiment.settings import without
+from scorerec.experiment.filling import COUNTED, EXPECTED, OTHERS
+from scorerec.experiment.settings import BUDGET, HISTORY, without
 from scorerec.experiment.stage import TEACHERS, Stage
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 
 MethodKind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label"]
 
-# Settings that several stages read.
-TITLES = ("prompt.domain", "prompt.describe")  # how an item is written
-OWN_TITLES = (*TITLES, "prompt.history_titles", "prompt.history_step")  # P^r
-HISTORY = (*OWN_TITLES, "prompt.question")  # P^b
-BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads it
-# What an LM reads.
-BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
 TUNED_LM = "language_model:tuned"  # Eq. 13, at the rate of the method
@@ -128,59 +122,6 @@ def _augmented(key: str, others: Mapping[str, str] = MappingProxyType({}), llm: 
     return _tuned_on(key, stage, llm)
 
 
-_VERDICTS = (VERDICTS.name,)
-_COUNTING = ("corpus.kind", "verdicts.n_similar", "verdicts.similarity", "evidence.own_dislikes")
-COUNTED = Stage("verdicts", ("data", "corpus"), _COUNTING, "verdicts:counted", writes=_VERDICTS, seeded=False)
-_COUNTING_ALL = ("corpus.kind", "data.ties", "evidence.own_dislikes")
-KNOWN = Stage(
-    "knowledge", ("data", "corpus"), _COUNTING_ALL, "knowledge:counted", writes=(KNOWLEDGE.name,), seeded=False
-)
-EXPECTED = Stage(
-    "expectation",
-    ("data", "corpus", KNOWN.name),
-    ("evidence.own_dislikes",),
-    "knowledge:expected",
-    writes=(SCORES.name,),
-)
-SHARED_WITH = Stage(
-    "shared", ("data", "corpus"), ("corpus.kind", "shared"), "knowledge:shared", writes=(SHARED.name,), seeded=False
-)
-
-
-CONSENSUS = Stage(
-    "consensus",
-    ("data",),
-    ("consensus", "assess", *TITLES),
-    "evidence:consensus",
-    writes=(ASSESSMENTS.name,),
-    seeded=False,
-)
-
-
-def _of_another_row(counting: Stage) -> Stage:
-    work = "verdicts:shuffled" if counting is COUNTED else f"knowledge:shuffled_{counting.name}"
-    name = f"{counting.name}-shuffled"
-    return Stage(name, ("corpus", counting.name), (), work, writes=counting.writes)
-
-
-# What the controls of these keys say of the target: method -> form -> the stage that fills it.
-_OTHERS: dict[str, dict[str, Stage]] = {
-    "random": {
-        "verdicts": Stage("verdicts-random", ("data", "corpus"), _COUNTING, "verdicts:random", writes=_VERDICTS)
-    },
-    "shuffled": {
-        form: _of_another_row(counting)
-        for form, counting in {
-            "shared": SHARED_WITH,
-            "verdicts": COUNTED,
-            "about": KNOWN,
-            "record": KNOWN,
-            "opinion": EXPECTED,
-        }.items()
-    },
-}
-
-
 def _variant(
     key: str, label: str, kind: MethodKind, reads: tuple[str, ...], choose: str, *given: str, seeded: bool = False
 ) -> Method:
@@ -188,7 +129,7 @@ def _variant(
     contexts = f"contexts-{key}"
     settings = ("evidence.n_context_users",) if choose != "shuffled" else ()
     stage = Stage(contexts, ("corpus", *reads), settings, f"variants:{choose}", given, (CONTEXTS.name,), seeded=seeded)
-    own = {PAPER_FORM: stage} | _OTHERS.get(key, {})
+    own = {PAPER_FORM: stage} | OTHERS.get(key, {})
     llm = _BY_LABELS if kind == "bound" else "llm"
     prompts = _augmented(key, {form: one.name for form, one in own.items()}, llm)
     knows: Knowledge = "the label" if kind == "bound" else "own likes"

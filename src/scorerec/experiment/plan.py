@@ -26,21 +26,10 @@ from scorerec.core.tables import (
     TARGETS,
     VERDICTS,
 )
-from scorerec.experiment.methods import (
-    BEHAVIOUR,
-    CONSENSUS,
-    COUNTED,
-    EXPECTED,
-    HISTORY,
-    KNOWN,
-    METHODS,
-    OWN_TITLES,
-    SCORED_BY_LM,
-    SHARED_WITH,
-    TITLES,
-)
+from scorerec.experiment.filling import CONSENSUS, COUNTED, EXPECTED, KNOWN, SHARED_WITH
+from scorerec.experiment.methods import METHODS, SCORED_BY_LM
 from scorerec.experiment.run import INDEX, MOVES, SIGNAL
-from scorerec.experiment.settings import EVERYTHING
+from scorerec.experiment.settings import BEHAVIOUR, EVERYTHING, HISTORY, OWN_TITLES, TITLES
 from scorerec.experiment.stage import TEACHERS, Holds, Stage, ancestors
 from scorerec.llm.config import TOY
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM

@@ -15,6 +15,13 @@ from pydantic import BaseModel
 from scorerec.core.config import Config
 
 EVERYTHING = "*"
+# Settings that several stages read.
+TITLES = ("prompt.domain", "prompt.describe")  # how an item is written
+OWN_TITLES = (*TITLES, "prompt.history_titles", "prompt.history_step")  # P^r
+HISTORY = (*OWN_TITLES, "prompt.question")  # P^b
+BEHAVIOUR = (*TITLES, "prompt.behaviour_titles")  # d(H(u)) as an encoder reads it
+# What an LM reads.
+BUDGET = ("llm.max_tokens", "llm.history_titles", "llm.history_step", "llm.evidence_titles", "llm.evidence_users")
 FREE = ("device", "threads")  # they say where and how fast, never what
 _HELD_BACK = "!"
 

@@ -8,9 +8,8 @@ import pytest
 
 from scorerec.baselines.registry import BASELINES
 from scorerec.experiment.config import ExperimentConfig, load_experiment
-from scorerec.experiment.methods import BUDGET
 from scorerec.experiment.plan import ALL_STAGES
-from scorerec.experiment.settings import UndeclaredError, View, identity_of, without
+from scorerec.experiment.settings import BUDGET, UndeclaredError, View, identity_of, without
 
 CONFIG = ExperimentConfig.model_validate(
     {"data": {"source": "synthetic"}, "llm": {"evidence_augmentation": True, "history_titles": 7}}
