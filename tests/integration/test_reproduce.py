@@ -14,7 +14,7 @@ import pytest
 from scorerec.core.errors import ArtifactError, ConfigError
 from scorerec.experiment.runner import Progress
 from scorerec.reproduce import command
-from scorerec.reproduce.plan import ITEM_MEAN, ITEM_USER_MEAN, REGIMES, SCORE, TABLES, Row
+from scorerec.reproduce.plan import BEYOND, ITEM_MEAN, ITEM_USER_MEAN, REGIMES, SCORE, TABLES, Row
 from scorerec.reproduce.records import Record, read_records
 from scorerec.reproduce.run import Reproduction
 from scorerec.reproduce.signals import read_signals
@@ -293,4 +293,4 @@ def test_nothing_to_show_and_nonsense_are_errors(job: Reproduction) -> None:
     (job.kept / "score-seed0.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"score-seed0.json: no record of results \(key: Field required\)"):
         command.reproduce("table2", job, (0,))
-    assert set(TABLES) == {"table2", "table3", "fig3", "fig4", "signal", "fig5", "checks"}
+    assert set(TABLES) == {"table2", "table3", "fig3", "fig4", "signal", "fig5", "checks", *BEYOND}
