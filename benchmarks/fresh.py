@@ -51,6 +51,8 @@ def main() -> None:
     config = load_experiment(given.preset, given.set)
     interactions = prepare(config.data).interactions.sort_by(ROW_ID)
     judged = interactions.filter(pc.equal(interactions[SPLIT], record.split))
+    if record.split != "test":
+        raise DataError(f"{given.record}: wanted scores of test rows, got those of {record.split} rows")
     if judged.num_rows != record.measured.n_rows:
         raise DataError(f"{given.record}: wanted scores of {judged.num_rows} rows, got {record.measured.n_rows}")
     scores = {"SCORE, frozen": dict(zip(keys(judged), record.row_scores().tolist(), strict=True))}
