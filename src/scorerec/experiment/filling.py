@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scorerec.core.tables import ASSESSMENTS, KNOWLEDGE, SCORES, SHARED, VERDICTS
+from scorerec.core.tables import ASSESSMENTS, KNOWLEDGE, SCORES, SHARED, VERDICTS, TableSchema
 from scorerec.experiment.settings import TITLES
 from scorerec.experiment.stage import Stage
 
@@ -23,8 +23,6 @@ EXPECTED = Stage(
 SHARED_WITH = Stage(
     "shared", ("data", "corpus"), ("corpus.kind", "shared"), "knowledge:shared", writes=(SHARED.name,), seeded=False
 )
-
-
 CONSENSUS = Stage(
     "consensus",
     ("data",),
@@ -35,25 +33,25 @@ CONSENSUS = Stage(
 )
 
 
-def _of_another_row(counting: Stage) -> Stage:
-    work = "verdicts:shuffled" if counting is COUNTED else f"knowledge:shuffled_{counting.name}"
-    name = f"{counting.name}-shuffled"
-    return Stage(name, ("corpus", counting.name), (), work, writes=counting.writes)
+def _of_another_row(counting: Stage, schema: TableSchema) -> Stage:
+    given = (counting.name, schema)
+    reads, work = ("corpus", counting.name), "knowledge:of_another_row"
+    return Stage(f"{counting.name}-shuffled", reads, (), work, given, writes=(schema.name,))
 
 
+_KNOWN_OF_ANOTHER = _of_another_row(KNOWN, KNOWLEDGE)
 # What the controls of these keys say of the target: method -> form -> the stage that fills it.
 OTHERS: dict[str, dict[str, Stage]] = {
     "random": {
         "verdicts": Stage("verdicts-random", ("data", "corpus"), _COUNTING, "verdicts:random", writes=_VERDICTS)
     },
     "shuffled": {
-        form: _of_another_row(counting)
-        for form, counting in {
-            "shared": SHARED_WITH,
-            "verdicts": COUNTED,
-            "about": KNOWN,
-            "record": KNOWN,
-            "opinion": EXPECTED,
-        }.items()
+        "shared": _of_another_row(SHARED_WITH, SHARED),
+        "verdicts": _of_another_row(COUNTED, VERDICTS),
+        "about": _KNOWN_OF_ANOTHER,
+        "record": _KNOWN_OF_ANOTHER,
+        "opinion": _of_another_row(EXPECTED, SCORES),
     },
 }
+# All of them hold counts over users, or what was concluded from such.
+EVERY = (COUNTED, KNOWN, EXPECTED, SHARED_WITH, CONSENSUS, *(one for of in OTHERS.values() for one in of.values()))

@@ -16,16 +16,14 @@ from scorerec.core.tables import (
     CONTEXTS,
     INTERACTIONS,
     ITEMS,
-    KNOWLEDGE,
     NEIGHBOURS,
     PROMPTS,
     QUERIES,
     RANKINGS,
     SCORES,
-    SHARED,
     TARGETS,
-    VERDICTS,
 )
+from scorerec.experiment import filling
 from scorerec.experiment.filling import CONSENSUS, COUNTED, EXPECTED, KNOWN, SHARED_WITH
 from scorerec.experiment.methods import METHODS, SCORED_BY_LM
 from scorerec.experiment.run import INDEX, MOVES, SIGNAL
@@ -243,11 +241,7 @@ _REPORTED = (
 
 
 _LEAVES = {stage.name: stage.leaves for stage in (*ALL_STAGES, SIGNAL_OF_CRM)} | {"report": _PAGES}
-_COUNTS = {VERDICTS.name, KNOWLEDGE.name, SHARED.name}
-_COUNTING = {CONSENSUS.name} | {stage.name for stage in ALL_STAGES if _COUNTS & set(stage.writes)}
-_COUNTING |= {
-    stage.name for stage in ALL_STAGES if EXPECTED.name in (stage.name, *stage.reads) and stage.writes == (SCORES.name,)
-}
+_COUNTING = {stage.name for stage in filling.EVERY}
 # Stages that sent prompts to a distant LM -> the stage that wrote these.
 ASKED_AFAR = {stage.name: stage.given[0] for stage in ALL_STAGES if stage.work == "endpoint:scores"}
 

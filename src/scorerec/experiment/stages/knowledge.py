@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from scorerec.core.artifacts import Draft
-from scorerec.core.tables import KNOWLEDGE, SCORES, SHARED
+from scorerec.core.tables import KNOWLEDGE, SCORES, SHARED, TableSchema
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import score_table
 from scorerec.pipeline.expecting import counter_of, expecting_of
@@ -31,16 +31,13 @@ def shared(run: Run, draft: Draft) -> None:
     draft.write(SHARED, finder.find(run.all_targets, run.queries))
 
 
-def shuffled_knowledge(run: Run, draft: Draft) -> None:
-    """Give each row what is known of another one."""
-    draft.write(KNOWLEDGE, shuffled(run.all_targets, run.table("knowledge", KNOWLEDGE), KNOWLEDGE, run.config.seed))
+def of_another_row(run: Run, draft: Draft, stage: str, schema: TableSchema) -> None:
+    """Give each row what a stage says of another one's target.
 
-
-def shuffled_expectation(run: Run, draft: Draft) -> None:
-    """Give each row what is expected of another one."""
-    draft.write(SCORES, shuffled(run.all_targets, run.table("expectation", SCORES), SCORES, run.config.seed))
-
-
-def shuffled_shared(run: Run, draft: Draft) -> None:
-    """Give each row what the similar raters of another one share with its user."""
-    draft.write(SHARED, shuffled(run.all_targets, run.table("shared", SHARED), SHARED, run.config.seed))
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        stage: its name.
+        schema: of its table.
+    """
+    draft.write(schema, shuffled(run.all_targets, run.table(stage, schema), schema, run.config.seed))

@@ -12,7 +12,6 @@ from scorerec.core.tables import SCORES, SPLITS, VERDICTS
 from scorerec.crm.counts import fit_counts
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, score_table
-from scorerec.pipeline import producers
 from scorerec.pipeline.verdicts import VerdictCounter
 
 
@@ -30,13 +29,6 @@ def _count(run: Run, draft: Draft, draw: int | None) -> None:
     config = run.config
     counter = VerdictCounter(run.interactions, config.corpus.kind, config.verdicts, config.evidence.own_dislikes, draw)
     draft.write(VERDICTS, counter.count(run.all_targets, run.queries))
-
-
-def shuffled(run: Run, draft: Draft) -> None:
-    """Give each row the verdict of another one."""
-    draft.write(
-        VERDICTS, producers.shuffled(run.all_targets, run.table("verdicts", VERDICTS), VERDICTS, run.config.seed)
-    )
 
 
 def scores(run: Run, draft: Draft) -> None:
