@@ -7,23 +7,27 @@ first word is the name of one. No test row is read. Beside them stand the item m
 verdicts, the regression on their counts. What selects an epoch is a part of these rows: a little is won by that, by all
 alike. *Rows seen* and *seconds* are of the tuning; `--curve FILE` draws AUC against them, and `--looks ROWS` adds how
 far p(Yes) moves where the target is named among similar users' titles, or the verdicts on it are turned round
-(`reading.py`).
+(`reading.py`). What a score costs stands beside: tokens of a prompt, milliseconds here, and with `--price` (of a million
+tokens, anywhere) money per 1,000 scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from reading import TUNED, looks
 from rich.console import Console
 from rich.table import Table
 
+from scorerec.core.columns import N_TOKENS
 from scorerec.core.tables import SCORES
 from scorerec.evaluate.comparison import compare
 from scorerec.evaluate.plots import COLOURS, plot_style
@@ -52,6 +56,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--curve", type=Path, metavar="FILE", help="a picture of AUC against rows seen and seconds")
     parser.add_argument("--looks", type=int, default=0, metavar="ROWS", help="rows whose evidence is changed")
+    parser.add_argument("--price", type=float, metavar="MONEY", help="of a million tokens that an LLM reads")
     parser.add_argument("--json", action="store_true", help="print one object per row instead")
     given = parser.parse_args()
     facts: dict[str, dict[str, Any]] = {}
@@ -64,8 +69,9 @@ def main() -> None:
     for name, (preset, changes) in trials.items():
         run = tuned(preset, changes, given.method, given.out)
         tables = tables or [run.table(name, SCORES) for name in REFERENCES if name in run.artifacts]
-        tables.append(with_method(scored(run, given.method), name))
-        facts[name] = {"preset": preset} | facts_of(run, given.method)
+        found_scores, cost = scored(run, given.method, given.price)
+        tables.append(with_method(found_scores, name))
+        facts[name] = {"preset": preset} | facts_of(run, given.method) | cost
         if given.looks:
             facts[name] |= {look.what: look.cells()[4] for look in looks(run, given.method, TUNED, given.looks, SPLIT)}
         found = compare(judged_rows(run.interactions, run.all_targets, tables, SPLIT), AS_IT_IS)
@@ -102,18 +108,22 @@ def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
     return runner.made(*(name for name in REFERENCES if name in runner.stages), f"tuned-{method}")
 
 
-def scored(run: Run, method: str) -> pa.Table:
-    """Return scores of the validation rows by the tuned LM of a method."""
+def scored(run: Run, method: str, price: float | None) -> tuple[pa.Table, dict[str, Any]]:
+    """Return scores of the validation rows by the tuned LM of a method, and what a score costs."""
     run.compute()
     scorer = Scorer.load(run.model(f"tuned-{method}"), run.config.llm, run.config.device)
-    return scorer.score(run.prompts(f"prompts-{method}", SPLIT))
+    prompts, begin = run.prompts(f"prompts-{method}", SPLIT), time.perf_counter()
+    scores = scorer.score(prompts)
+    took, tokens = time.perf_counter() - begin, pc.mean(scores[N_TOKENS]).as_py()
+    cost = {"tokens per score": round(tokens, 1), "ms per score": round(1000 * took / scores.num_rows, 1)}
+    return scores, cost | ({} if price is None else {"money per 1,000": round(tokens * price / 1000, 5)})
 
 
 def facts_of(run: Run, method: str) -> dict[str, Any]:
     """Return what a tuning says of itself."""
     artifact = run.artifact(f"tuned-{method}")
     known = {"seconds": round(artifact.manifest["seconds"])}
-    names = ("rows_seen", "mean_tokens", "validation_aucs")
+    names = ("rows_seen", "validation_aucs")
     return known | {name: artifact.facts[name] for name in names if name in artifact.facts}
 
 

@@ -7,14 +7,17 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorerec.core.columns import ITEM_ID, LABEL, QUERY_ID, SPLIT, USER_ID
 from scorerec.core.tables import KNOWLEDGE
 from scorerec.crm.config import KNOWN_MEAN
 from scorerec.crm.content import Content
+from scorerec.crm.ease import EaseOfOthers
 from scorerec.crm.expectation import Expectation, average, features, liked_share, require_both_labels
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.knowledge import KnowledgeCounter
+from scorerec.pipeline.opinions import OwnRatings
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,8 +85,11 @@ def counter_of(run: Experiment, interactions: pa.Table) -> KnowledgeCounter:
         run: whose settings count.
         interactions: INTERACTIONS that are known.
     """
-    config = run.config
-    return KnowledgeCounter(interactions, run.items, config.corpus.kind, config.evidence.own_dislikes, config.data.ties)
+    return KnowledgeCounter(interactions, run.items, run.config.corpus.kind, _own_ratings(run, interactions))
+
+
+def _own_ratings(run: Experiment, interactions: pa.Table) -> OwnRatings | None:
+    return OwnRatings(interactions, run.config.data.ties) if run.config.evidence.own_dislikes else None
 
 
 class KnownByNow:
@@ -92,11 +98,19 @@ class KnownByNow:
     Args:
         run: whose settings count.
         interactions: INTERACTIONS that are known by now.
+        min_users: what fewer users than that say of an item is not told, and not counted.
+        before: the same of an earlier moment: what does not change with what is known is taken from it.
     """
 
-    def __init__(self, run: Experiment, interactions: pa.Table):
-        self.run, self.interactions = run, interactions
+    def __init__(
+        self, run: Experiment, interactions: pa.Table, min_users: int = 1, before: KnownByNow | None = None
+    ) -> None:
+        self.run, self.interactions, self.min_users, self._before = run, interactions, min_users, before
         self._last: tuple[pa.Table, pa.Table] | None = None
+
+    def later(self, interactions: pa.Table) -> KnownByNow:
+        """Return what is known with other INTERACTIONS; the models, and EASE, stay those of the run."""
+        return KnownByNow(self.run, interactions, self.min_users, self)
 
     def knowledge(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return KNOWLEDGE of TARGETS, whose histories are in QUERIES; of the same ones as before not counted again."""
@@ -109,12 +123,32 @@ class KnownByNow:
         return self._expecting.of(self.knowledge(targets, queries), targets)
 
     @cached_property
+    def told(self) -> pa.Table:
+        """INTERACTIONS of the items that at least ``min_users`` users rated: what others may be told."""
+        return of_many_users(self.interactions, self.min_users)
+
+    @cached_property
+    def ease(self) -> EaseOfOthers:
+        """EASE of the training part."""
+        return self._before.ease if self._before else EaseOfOthers(self.interactions)
+
+    @cached_property
     def _counter(self) -> KnowledgeCounter:
-        return counter_of(self.run, self.interactions)
+        run, own = self.run, _own_ratings(self.run, self.interactions)
+        return KnowledgeCounter(self.told, run.items, run.config.corpus.kind, own, self.ease)
 
     @cached_property
     def _expecting(self) -> Expecting:
-        return expecting_of(self.run)
+        return self._before._expecting if self._before else expecting_of(self.run)
+
+
+def of_many_users(interactions: pa.Table, min_users: int) -> pa.Table:
+    """Return the INTERACTIONS of the items that at least so many users rated."""
+    if min_users <= 1:
+        return interactions
+    raters = interactions.group_by(ITEM_ID).aggregate([(USER_ID, "count_distinct")])
+    often = raters.filter(pc.greater_equal(raters[f"{USER_ID}_count_distinct"], min_users))
+    return interactions.filter(pc.is_in(interactions[ITEM_ID], value_set=often[ITEM_ID].combine_chunks()))
 
 
 def expecting_of(run: Experiment) -> Expecting:

@@ -31,19 +31,25 @@ class KnowledgeCounter:
     """Counts what is known of any targets.
 
     Args:
-        interactions: INTERACTIONS; those that may count are chosen from them.
+        interactions: INTERACTIONS; those that may count as others' opinions are chosen from them.
         items: ITEMS.
         corpus: kind of the corpus, ``train`` or ``as-of``.
-        own_dislikes: whether what the user rated and did not like is known.
-        ties: strict: a user's rows of the same second are not before each other; file: those that come first are.
+        own: what users rated: what a user did not like is known then; None: it is not.
+        ease: of the training part; None: it is learned from these interactions.
     """
 
-    def __init__(self, interactions: pa.Table, items: pa.Table, corpus: str, own_dislikes: bool, ties: str = "file"):
-        self._known, self._content = KnownOpinions(interactions, corpus), Content(items)
-        self._ease = EaseOfOthers(interactions)
+    def __init__(
+        self,
+        interactions: pa.Table,
+        items: pa.Table,
+        corpus: str,
+        own: OwnRatings | None = None,
+        ease: EaseOfOthers | None = None,
+    ):
+        self._known, self._content, self._own = KnownOpinions(interactions, corpus), Content(items), own
+        self._ease = ease or EaseOfOthers(interactions)
         # Rows of one user, which follow each other, ask about the same items again.
         self._share = lru_cache(_KEPT)(self._share_of_others)
-        self._own = OwnRatings(interactions, ties) if own_dislikes else None
 
     def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return KNOWLEDGE of TARGETS, in their order.

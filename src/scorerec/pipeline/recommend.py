@@ -116,13 +116,35 @@ class Recommender:
         Raises:
             DataError: the user has seen the whole catalogue.
         """
-        known = set(seen) | set(history)
-        unseen = [item for item in self.catalogue if item not in known]
+        proposed = self.shortlist(user_id, history, set(seen) | set(history), n_proposals)
+        return sorted(self.score_items(user_id, history, proposed), key=lambda item: -item.p_yes)[:count]
+
+    def shortlist(
+        self,
+        user_id: str,
+        history: Sequence[str],
+        left_out: Collection[str],
+        count: int,
+        among: Collection[str] | None = None,
+    ) -> list[str]:
+        """Return the items that the CRM finds most likely, the most likely first.
+
+        Args:
+            user_id: whom a message names.
+            history: ids of liked items, oldest first.
+            left_out: items that are not proposed.
+            count: how many, at most.
+            among: of which items; None: of the whole catalogue.
+
+        Raises:
+            DataError: no item is left.
+        """
+        unseen = [item for item in self.catalogue if item not in left_out and (among is None or item in among)]
         if not unseen:
-            raise DataError(f"user {user_id!r} has seen all {len(self.catalogue)} items; nothing is left to recommend")
-        likely = np.argsort(-self.crm.score([list(history)] * len(unseen), unseen), kind="stable")[:n_proposals]
-        scored = self.score_items(user_id, history, [unseen[place] for place in likely])
-        return sorted(scored, key=lambda item: -item.p_yes)[:count]
+            n_items = len(self.catalogue if among is None else among)
+            raise DataError(f"user {user_id!r} has seen all {n_items} items; nothing is left to recommend")
+        likely = np.argsort(-self.crm.score([list(history)] * len(unseen), unseen), kind="stable")[:count]
+        return [unseen[place] for place in likely]
 
     def score_items(self, user_id: str, history: Sequence[str], item_ids: Sequence[str]) -> list[Recommendation]:
         """Score items for a user, each with its evidence, in the order given.

@@ -21,10 +21,13 @@ class SharedFinder:
         corpus: kind of the corpus, ``train`` or ``as-of``.
         n_users: raters of each target, at most.
         n_items: of what each of them shares with the user, those that speak for the target most (EASE), at most.
+        ease: of the training part; None: of these interactions.
     """
 
-    def __init__(self, interactions: pa.Table, corpus: str, n_users: int, n_items: int):
-        self._known, self._ease = KnownOpinions(interactions, corpus), EaseOfOthers(interactions)
+    def __init__(
+        self, interactions: pa.Table, corpus: str, n_users: int, n_items: int, ease: EaseOfOthers | None = None
+    ):
+        self._known, self._ease = KnownOpinions(interactions, corpus), ease or EaseOfOthers(interactions)
         self._n_users, self._n_items = n_users, n_items
 
     def find(self, targets: pa.Table, queries: pa.Table) -> pa.Table:

@@ -26,7 +26,8 @@ class VerdictCounter:
         interactions: INTERACTIONS; those that may count are chosen from them.
         corpus: kind of the corpus, ``train`` or ``as-of``.
         config: how many of the raters are the most similar ones, at most, and by what.
-        own_dislikes: whether what the user did not like before the row's second may say who is similar.
+        own: what users rated: what they did not like before the row's second says who is similar, too, where that is
+            by agreement; None: it does not.
         draw: a seed that draws them at random instead, row by row: the control.
     """
 
@@ -35,12 +36,13 @@ class VerdictCounter:
         interactions: pa.Table,
         corpus: str,
         config: VerdictConfig,
-        own_dislikes: bool = False,
+        *,
+        own: OwnRatings | None = None,
         draw: int | None = None,
     ):
         self._known, self._n_similar, self._draw = KnownOpinions(interactions, corpus), config.n_similar, draw
         self._by_agreement = config.similarity == "agreement"
-        self._own = OwnRatings(interactions, "strict") if own_dislikes and self._by_agreement else None
+        self._own = own if self._by_agreement else None
 
     def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return VERDICTS of TARGETS, in their order.

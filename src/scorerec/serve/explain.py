@@ -132,12 +132,14 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
         ArtifactError: the run has not come to its end.
         DataError: the index was built with another retriever.
     """
+    from scorerec.pipeline.expecting import KnownByNow  # its models take a second to import
+
     config, found_by, crm, scorer = run.config, run.finder(), run.crm(), run.lm("tuned-score")
     with run.index(index_path(run)) as index:
         if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         counts = config.evidence.n_candidates, config.evidence.n_context_users
-        beside = live(run, interactions_by_now(run))
+        beside = live(KnownByNow(run, interactions_by_now(run)))
         chain = Chain(found_by, index, run.reranker(), *counts, PAPER_FORM in config.evidence.forms, beside)
         yield Recommender(chain, scorer.score, scorer.encoder.as_read, crm, crm.catalogue.item_ids)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scorerec.core.tables import ITEMS
 from scorerec.data.corpus import CorpusConfig, build_corpus
 from scorerec.pipeline.knowledge import KnowledgeCounter
+from scorerec.pipeline.opinions import OwnRatings
 from scorerec.pipeline.sharing import SharedFinder
 from tests.unit.pipeline.test_verdicts import STORY, Row, few, flipped, table, worlds
 
@@ -33,7 +34,8 @@ def known(
 ) -> list[dict[str, float]]:
     """Return what is known of each row."""
     corpus = build_corpus(table(rows), CorpusConfig(kind=kind, refresh="day"))
-    counter = KnowledgeCounter(table(rows), CATALOGUE, kind, own_dislikes, ties)
+    own = OwnRatings(table(rows), ties) if own_dislikes else None
+    counter = KnowledgeCounter(table(rows), CATALOGUE, kind, own)
     found: list[dict[str, float]] = counter.count(corpus.targets, corpus.queries).to_pylist()
     return found
 
@@ -99,7 +101,7 @@ def test_ratings_that_are_not_known_are_not_counted() -> None:
     ratings = pa.array([None, 5.0, 5.0], pa.float32())
     without = table(rows).set_column(table(rows).schema.get_field_index("rating"), "rating", ratings)
     corpus = build_corpus(table(rows), CorpusConfig())
-    found = KnowledgeCounter(without, CATALOGUE, "train", False).count(corpus.targets, corpus.queries).to_pylist()[-1]
+    found = KnowledgeCounter(without, CATALOGUE, "train").count(corpus.targets, corpus.queries).to_pylist()[-1]
     assert (found["n_raters"], found["n_liked"], found["n_rated"], found["rating_sum"]) == (2, 2, 1, 5.0)
 
 

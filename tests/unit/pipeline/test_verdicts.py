@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scorerec.core.tables import INTERACTIONS, QUERIES, SPLITS, TARGETS, VERDICTS
 from scorerec.data.corpus import CorpusConfig, build_corpus
 from scorerec.pipeline.config import VerdictConfig
+from scorerec.pipeline.opinions import OwnRatings
 from scorerec.pipeline.verdicts import VerdictCounter, targets_judged
 
 DAY = 86_400
@@ -48,7 +49,8 @@ def verdicts(
     """Return the four counts of each row."""
     corpus = build_corpus(table(rows), CorpusConfig(kind=kind, refresh="day"))
     config = VerdictConfig(n_similar=n_similar, similarity=similarity)
-    found = VerdictCounter(table(rows), kind, config, own_dislikes, draw).count(corpus.targets, corpus.queries)
+    own = OwnRatings(table(rows), "strict") if own_dislikes else None
+    found = VerdictCounter(table(rows), kind, config, own=own, draw=draw).count(corpus.targets, corpus.queries)
     assert found["target_id"].equals(corpus.targets["target_id"])
     return [tuple(row.values())[1:] for row in found.to_pylist()]
 

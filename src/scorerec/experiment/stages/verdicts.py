@@ -12,6 +12,7 @@ from scorerec.core.tables import SCORES, SPLITS, VERDICTS
 from scorerec.crm.counts import fit_counts
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import JUDGED, score_table
+from scorerec.pipeline.opinions import OwnRatings
 from scorerec.pipeline.verdicts import VerdictCounter
 
 
@@ -27,7 +28,8 @@ def random(run: Run, draft: Draft) -> None:
 
 def _count(run: Run, draft: Draft, draw: int | None) -> None:
     config = run.config
-    counter = VerdictCounter(run.interactions, config.corpus.kind, config.verdicts, config.evidence.own_dislikes, draw)
+    own = OwnRatings(run.interactions, "strict") if config.evidence.own_dislikes else None
+    counter = VerdictCounter(run.interactions, config.corpus.kind, config.verdicts, own=own, draw=draw)
     draft.write(VERDICTS, counter.count(run.all_targets, run.queries))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,9 @@ from scorerec.core.errors import ConfigError
 from scorerec.crm.config import EXPECTING
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.prompting import Filled
+
+if TYPE_CHECKING:
+    from scorerec.pipeline.expecting import KnownByNow
 
 Fill = Callable[[pa.Table, pa.Table], Filled]  # TARGETS, QUERIES -> a form of evidence for them
 
@@ -69,17 +72,13 @@ def choose_forms(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in FORMS if name in wanted)
 
 
-def live(run: Experiment, interactions: pa.Table) -> list[Fill]:
+def live(known: KnownByNow) -> list[Fill]:
     """Return what finds the forms of a run for whatever is asked about; titles are the chain's own.
 
     Args:
-        run: whose forms and settings count.
-        interactions: INTERACTIONS that are known by now.
+        known: what is known by now, of the run whose forms and settings count.
     """
-    forms = (form for form in run.config.evidence.forms if form != PAPER_FORM)
-    from scorerec.pipeline.expecting import KnownByNow  # its models take a second to import
-
-    known = KnownByNow(run, interactions)
+    forms = (form for form in known.run.config.evidence.forms if form != PAPER_FORM)
     return [_module(form).live(known) for form in forms]
 
 

@@ -26,7 +26,8 @@ def fill(run: Experiment, stage: str) -> Shares:
 def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Shares]:
     """Return what finds the similar raters of whatever is asked about."""
     run, config = known.run, known.run.config
-    finder = SharedFinder(known.interactions, config.corpus.kind, config.shared.n_users, config.shared.n_items)
+    sizes = config.shared.n_users, config.shared.n_items
+    finder = SharedFinder(known.told, config.corpus.kind, *sizes, ease=known.ease)
     return lambda targets, queries: Shares(run.prompter, finder.find(targets, queries))
 
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorerec.core.columns import N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED, TARGET_ID
 from scorerec.core.tables import VERDICTS
 from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
+from scorerec.pipeline.opinions import OwnRatings
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.pipeline.verdicts import VerdictCounter
 from scorerec.text.features import Asked
@@ -25,8 +27,22 @@ def fill(run: Experiment, stage: str) -> Verdicts:
 def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Verdicts]:
     """Return what counts the verdicts on whatever is asked about."""
     run, config = known.run, known.run.config
-    counter = VerdictCounter(known.interactions, config.corpus.kind, config.verdicts, config.evidence.own_dislikes)
-    return lambda targets, queries: Verdicts(run.prompter, counter.count(targets, queries), config.verdicts.numbers)
+    kind, least = config.corpus.kind, known.min_users
+    own = OwnRatings(known.interactions, "strict") if config.evidence.own_dislikes else None
+    counter = VerdictCounter(known.told, kind, config.verdicts, own=own)
+    return lambda targets, queries: Verdicts(
+        run.prompter, of_enough_users(counter.count(targets, queries), least), config.verdicts.numbers
+    )
+
+
+def of_enough_users(verdicts: pa.Table, least: int) -> pa.Table:
+    """Return VERDICTS in which fewer users than that are nobody: a verdict of few would tell of each of them."""
+    columns = {name: verdicts[name] for name in verdicts.column_names}
+    for n_raters, n_liked in ((N_RATERS, N_LIKED), (N_SIMILAR, N_SIMILAR_LIKED)):
+        is_few = pc.less(verdicts[n_raters], least)
+        for name in (n_raters, n_liked):
+            columns[name] = pc.if_else(is_few, pa.scalar(0, verdicts.schema.field(name).type), verdicts[name])
+    return pa.table(columns)
 
 
 class Verdicts:
