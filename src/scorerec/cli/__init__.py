@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from scorerec.cli import results, runs, start
+from scorerec.cli import results, runs, serving, start
 from scorerec.cli.output import notes
 from scorerec.core.errors import ScorerecError
 from scorerec.core.memory import keep_freed_memory
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(start.app)
 app.add_typer(runs.app)
 app.add_typer(results.app)
+app.add_typer(serving.app)
 _INTERRUPTED = 130
 _debug: list[bool] = []  # what the option said
 _BUG = "This is a bug: please report it with what `scorerec --debug ...` prints. What was finished is kept"

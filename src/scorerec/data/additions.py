@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scorerec.core.errors import DataError
 from scorerec.data.labels import LabelConfig, add_labels
+from scorerec.data.origin import Origin
 from scorerec.data.raw import column_types, parse_ratings, require_file
 from scorerec.data.sources.tabular import file_origin, scan_file
 
@@ -33,6 +34,22 @@ def read_additions(path: Path, label: LabelConfig, item_ids: pa.ChunkedArray) ->
         raise DataError(
             f"{path}: wanted columns {_NEEDED}, {missing} missing; the file has {names}; rename its columns"
         )
+    return parse_additions(scan, label, item_ids, origin)
+
+
+def parse_additions(scan: pl.LazyFrame, label: LabelConfig, item_ids: pa.ChunkedArray, origin: Origin) -> pl.DataFrame:
+    """Return the same of rows that stand in no file.
+
+    Args:
+        scan: user_id, item_id, timestamp and, where there are any, label or rating.
+        label: turns ratings into labels; without ratings or labels, every row is liked.
+        item_ids: the catalogue.
+        origin: what messages call the rows.
+
+    Raises:
+        DataError: a value cannot be used, or the catalogue lacks an item; the message names the row.
+    """
+    names = column_types(scan, origin).names()
     opinion = [name for name in ("label", "rating") if name in names][:1]
     rows = parse_ratings(scan.select(*_NEEDED, *opinion), origin)
     unknown = rows.filter(~pl.col("item_id").cast(pl.String).is_in(pl.Series(item_ids.to_pylist()).implode()))

@@ -6,7 +6,7 @@ go, and both pass through this file: what a model is shown does not depend on wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,6 +51,7 @@ class Chain:
         n_context_users: K_s.
         shows_titles: whether the titles of those found are shown; where not, nobody is looked for.
         beside: what finds other forms of evidence for TARGETS and QUERIES.
+        tellable: items that may be shown of others; None: all.
     """
 
     finder: Finder
@@ -60,6 +61,7 @@ class Chain:
     n_context_users: int
     shows_titles: bool = True
     beside: Sequence[Fill] = ()
+    tellable: Collection[str] | None = None
 
     def evidence(self, targets: pa.Table, queries: pa.Table) -> Evidence:
         """Retrieve, rerank and write the prompts for TARGETS, whose histories are in QUERIES."""
@@ -70,10 +72,16 @@ class Chain:
         candidates = candidates.filter(known)
         asked = AskedRows(targets, queries)
         contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
-        titles = [Titles(self.prompter, contexts, item_lists(behaviours))] if self.shows_titles else []
+        titles = [Titles(self.prompter, contexts, self._shown(behaviours))] if self.shows_titles else []
         forms = [*titles, *(fill(targets, queries) for fill in self.beside)]
         prompts = self.prompter.with_evidence(targets, queries, forms)
         return Evidence(candidates, behaviours, contexts, prompts)
+
+    def _shown(self, behaviours: pa.Table) -> dict[str, Sequence[str]]:
+        lists = item_lists(behaviours)
+        if self.tellable is None:
+            return lists
+        return {name: [item for item in items if item in self.tellable] for name, items in lists.items()}
 
     @property
     def prompter(self) -> Prompter:

@@ -99,18 +99,17 @@ class KnownByNow:
         run: whose settings count.
         interactions: INTERACTIONS that are known by now.
         min_users: what fewer users than that say of an item is not told, and not counted.
-        before: the same of an earlier moment: what does not change with what is known is taken from it.
     """
 
-    def __init__(
-        self, run: Experiment, interactions: pa.Table, min_users: int = 1, before: KnownByNow | None = None
-    ) -> None:
-        self.run, self.interactions, self.min_users, self._before = run, interactions, min_users, before
+    def __init__(self, run: Experiment, interactions: pa.Table, min_users: int = 1):
+        self.run, self.interactions, self.min_users = run, interactions, min_users
         self._last: tuple[pa.Table, pa.Table] | None = None
 
-    def later(self, interactions: pa.Table) -> KnownByNow:
-        """Return what is known with other INTERACTIONS; the models, and EASE, stay those of the run."""
-        return KnownByNow(self.run, interactions, self.min_users, self)
+    def later(self, run: Experiment, interactions: pa.Table) -> KnownByNow:
+        """Return what is known when the INTERACTIONS are others; models that were fitted, and EASE, stay."""
+        found = KnownByNow(run, interactions, self.min_users)
+        vars(found).update({name: one for name, one in vars(self).items() if name in ("ease", "_expecting")})
+        return found
 
     def knowledge(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return KNOWLEDGE of TARGETS, whose histories are in QUERIES; of the same ones as before not counted again."""
@@ -130,7 +129,7 @@ class KnownByNow:
     @cached_property
     def ease(self) -> EaseOfOthers:
         """EASE of the training part."""
-        return self._before.ease if self._before else EaseOfOthers(self.interactions)
+        return EaseOfOthers(self.interactions)
 
     @cached_property
     def _counter(self) -> KnowledgeCounter:
@@ -139,7 +138,7 @@ class KnownByNow:
 
     @cached_property
     def _expecting(self) -> Expecting:
-        return self._before._expecting if self._before else expecting_of(self.run)
+        return expecting_of(self.run)
 
 
 def of_many_users(interactions: pa.Table, min_users: int) -> pa.Table:

@@ -83,6 +83,34 @@ class Request(NamedTuple):
     item_ids: Sequence[str]
 
 
+class ReadPrompt(NamedTuple):
+    """One prompt of a request.
+
+    Attributes:
+        target_id: what stands for it in tables.
+        item_id: what is asked about.
+        segments: as much of the prompt as the LM reads.
+    """
+
+    target_id: str
+    item_id: str
+    segments: Sequence[Segment]
+
+
+class Read(NamedTuple):
+    """What the LM is to read for some requests.
+
+    Attributes:
+        table: PROMPTS of all of them.
+        owners: behaviour_id -> user_id, of the evidence.
+        prompts: of each request, in the order of its items.
+    """
+
+    table: pa.Table
+    owners: Mapping[str, str]
+    prompts: list[list[ReadPrompt]]
+
+
 @dataclass(frozen=True)
 class Recommender:
     """Answers for one user at a time; any history will do, also that of a user whom training never saw.
@@ -162,22 +190,39 @@ class Recommender:
         Raises:
             DataError: the catalogue lacks an item.
         """
+        return self.scored(self.read(requests))
+
+    def read(self, requests: Sequence[Request]) -> Read:
+        """Find evidence for the items of several requests, and write their prompts.
+
+        Raises:
+            DataError: the catalogue lacks an item.
+        """
         queries = _queries(requests)
         asked = [(place, item) for place, request in enumerate(requests) for item in request.item_ids]
         targets = _targets(asked)
         evidence = self.chain.evidence(targets, queries)
-        scores = self.score(evidence.prompts)
-        p_yes = dict(zip(scores[TARGET_ID].to_pylist(), scores[P_YES].to_pylist(), strict=True))
-        prompts = self.as_read(read_prompts(evidence.prompts))
-        read = dict(zip(evidence.prompts[TARGET_ID].to_pylist(), prompts, strict=True))
-        owners = _owners(evidence.behaviours)
-        found: list[list[Recommendation]] = [[] for _ in requests]
+        shown = self.as_read(read_prompts(evidence.prompts))
+        by_name = dict(zip(evidence.prompts[TARGET_ID].to_pylist(), shown, strict=True))
+        read: list[list[ReadPrompt]] = [[] for _ in requests]
         for name, (place, item) in zip(targets[TARGET_ID].to_pylist(), asked, strict=True):
-            title = self.chain.prompter.describer.title(item)
-            shown = tuple(self._shown(read[name], item, owners))
-            told = render(part for part in read[name] if part.kind == "verdict").removeprefix(". ")
-            found[place].append(Recommendation(item, title, p_yes[name], shown, told))
+            read[place].append(ReadPrompt(name, item, by_name[name]))
+        return Read(evidence.prompts, _owners(evidence.behaviours), read)
+
+    def scored(self, read: Read) -> list[list[Recommendation]]:
+        """Score what was read; one list per request."""
+        scores = self.score(read.table)
+        p_yes = dict(zip(scores[TARGET_ID].to_pylist(), scores[P_YES].to_pylist(), strict=True))
+        found = []
+        for prompts in read.prompts:
+            found.append([self._recommendation(one, p_yes[one.target_id], read.owners) for one in prompts])
         return found
+
+    def _recommendation(self, read: ReadPrompt, p_yes: float, owners: Mapping[str, str]) -> Recommendation:
+        title = self.chain.prompter.describer.title(read.item_id)
+        shown = tuple(self._shown(read.segments, read.item_id, owners))
+        told = render(part for part in read.segments if part.kind == "verdict").removeprefix(". ")
+        return Recommendation(read.item_id, title, p_yes, shown, told)
 
     def _shown(self, prompt: Sequence[Segment], item_id: str, owners: Mapping[str, str]) -> Iterator[ShownBehaviour]:
         """Yield whose behaviours stand in a prompt: what the LLM did not read speaks for nothing."""

@@ -23,7 +23,7 @@ from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings, tells_
 from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.stage import Holds
 from scorerec.pipeline.endpoint import texts_about
-from scorerec.serve.live import LIVE, forget_live
+from scorerec.serve.live import LIVE, forget_live, note_change
 from scorerec.serve.traces import Traces
 
 _LAST = {"corpus": 1, "data": 2}  # they tell which ids are whose, and no model had a part in them
@@ -114,6 +114,8 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
     kept = [artifact for artifact in artifacts if artifact.path.is_dir()]
     for artifact in sorted(kept, key=lambda found: _LAST.get(found.stage, 0)):
         gone += traces.take_out(artifact)
+    for run in runs:
+        note_change(run.folder)
     return Forgotten(
         prompts_changed=gone.pop("changed", 0),
         rows=dict(sorted(gone.items())),

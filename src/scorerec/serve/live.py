@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
@@ -18,12 +20,17 @@ from filelock import FileLock, Timeout
 from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TIMESTAMP, USER_ID
 from scorerec.core.errors import ArtifactError
+from scorerec.core.storage import replace_file, sync_tree
 from scorerec.core.tables import INTERACTIONS, TableSchema
 from scorerec.data.additions import read_additions
 from scorerec.data.corpus import build_corpus
 from scorerec.experiment.run import INDEX, Run, open_index
 
+if TYPE_CHECKING:
+    from scorerec.pipeline.finding import Finder
+
 LIVE = "live"
+_STATE = "state"  # a file: see ``state_of``
 _PATIENCE = 60  # seconds to wait for somebody else who is writing
 _KEY = (USER_ID, ITEM_ID, TIMESTAMP)
 ADDED = TableSchema("added", _KEY, pa.schema([INTERACTIONS.columns.field(name) for name in (*_KEY, "label")]))
@@ -55,8 +62,21 @@ def add_behaviours(folder: Path, file: Path) -> Added:
     """
     run = Run.open(folder)
     rows = read_additions(file, run.config.data.label, run.items[ITEM_ID])
-    users = rows[USER_ID].unique(maintain_order=True).to_list()
-    found_by = run.finder()
+    return add_rows(run, rows, run.finder())
+
+
+def add_rows(run: Run, rows: pl.DataFrame, found_by: Finder) -> Added:
+    """Add interactions to a finished run; see ``add_behaviours``. They are on disk when it returns.
+
+    Args:
+        run: the run.
+        rows: user_id, item_id, timestamp and label, as ``data.additions`` returns them.
+        found_by: what finds candidates in the run.
+
+    Raises:
+        ArtifactError: the run has not come to its candidates, or somebody else is adding to it.
+    """
+    users, folder = rows[USER_ID].unique(maintain_order=True).to_list(), run.folder
     with _alone(folder):
         added = pl.concat([_added(folder), rows]).unique(_KEY, keep="last", maintain_order=True)
         # All that happened by now is history, whatever part it was in when the run was made.
@@ -64,8 +84,20 @@ def add_behaviours(folder: Path, file: Path) -> Added:
         behaviours = build_corpus(known.to_arrow(), run.config.corpus).behaviours
         with run.index(_live_index(run, found_by.fingerprint), found_by.fingerprint) as index:
             index.replace_users(users, behaviours, found_by.behaviours(behaviours))
-        write_table(folder / LIVE, ADDED, added.to_arrow())
+        _write(folder, added)
+        note_change(folder)
     return Added(rows.height, int(rows[LABEL].sum()), len(users), behaviours.num_rows)
+
+
+def state_of(folder: Path) -> str:
+    """Return a name of what is known by now: another one after each addition, and after somebody was forgotten."""
+    path = folder / LIVE / _STATE
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def note_change(folder: Path) -> None:
+    """Let all who read a run know that it holds something else than before."""
+    replace_file(folder / LIVE / _STATE, uuid4().hex)
 
 
 def known_interactions(run: Run, user_id: str) -> pa.Table:
@@ -103,12 +135,17 @@ def forget_live(folder: Path, user_id: str) -> int:
         added = _added(folder)
         kept = added.filter(pl.col(USER_ID) != user_id)
         if kept.height < added.height:
-            write_table(folder / LIVE, ADDED, kept.to_arrow())
+            _write(folder, kept)
         path, count = folder / LIVE / INDEX, added.height - kept.height
         if path.is_file():
             with open_index(path) as index:
                 count += index.delete_user(user_id)
     return count
+
+
+def _write(folder: Path, added: pl.DataFrame) -> None:
+    write_table(folder / LIVE, ADDED, added.to_arrow())
+    sync_tree(folder / LIVE / ADDED.name)  # who was told that it is known finds it after a power cut, too
 
 
 def _added(folder: Path) -> pl.DataFrame:

@@ -34,6 +34,7 @@ class Form:
         controls: keys of the methods that know the same without an LM, rows of every table that has the form.
         knows_dislikes: whether it tells of what the user did not like: ``evidence.own_dislikes`` must allow it.
         tokens: that it takes, about, for estimates; titles are counted there.
+        asks: stages that it reads when a request comes.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Form:
     controls: tuple[str, ...] = ()
     knows_dislikes: bool = False
     tokens: int = 0
+    asks: tuple[str, ...] = ()
 
 
 PAPER_FORM = "titles"
@@ -50,12 +52,12 @@ FORMS: dict[str, Form] = {
     form.name: form
     for form in (
         Form(PAPER_FORM, "contexts", ("prompt.evidence_titles", "prompt.evidence_window")),
-        Form("consensus", "consensus", ("consensus.n_groups",), tokens=35),
+        Form("consensus", "consensus", ("consensus.n_groups",), tokens=35, asks=("consensus",)),
         Form("shared", "shared", (), controls=("counts",), tokens=45),
         Form("verdicts", "verdicts", ("verdicts.numbers",), controls=("counts",), tokens=25),
         Form("about", "knowledge", (), controls=EXPECTING, tokens=35),
         Form("record", "knowledge", ("record",), controls=EXPECTING, knows_dislikes=True, tokens=20),
-        Form("opinion", "expectation", ("opinion",), controls=EXPECTING, tokens=20),
+        Form("opinion", "expectation", ("opinion",), controls=EXPECTING, tokens=20, asks=("knowledge",)),
     )
 }
 

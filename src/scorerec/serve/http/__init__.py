@@ -1,0 +1,1 @@
+"""The HTTP service: an API, and pages for people."""

@@ -1,0 +1,267 @@
+"""From requests to answers: each function answers several requests of one kind, in the thread of the models."""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable, Sequence
+from itertools import count, product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import pyarrow.compute as pc
+
+from scorerec.core.columns import ITEM_ID, LABEL, TIMESTAMP
+from scorerec.core.errors import DataError
+from scorerec.data.additions import parse_additions
+from scorerec.data.origin import Origin
+from scorerec.pipeline.recommend import Recommendation
+from scorerec.serve.http.messages import (
+    BehavioursAnswer,
+    BehavioursRequest,
+    ExplainAnswer,
+    ExplainRequest,
+    ExplanationMessage,
+    ItemMessage,
+    ItemsAnswer,
+    KnownItem,
+    Neighbour,
+    Range,
+    ReasonMessage,
+    RecommendAnswer,
+    RecommendRequest,
+    ScoreAnswer,
+    Scored,
+    ScoreRequest,
+    UserAnswer,
+    VersionsMessage,
+)
+from scorerec.serve.service import Explanation, Person, Service, Wish
+from scorerec.serve.words import in_words
+from scorerec.text.parts import Part
+
+
+class Search(NamedTuple):
+    """Attributes: ``text``: of titles; ``n_items``: most items."""
+
+    text: str
+    n_items: int
+
+
+class Look(NamedTuple):
+    """Attributes: ``user_id``: whom; ``n_latest``: items that are told."""
+
+    user_id: str
+    n_latest: int
+
+
+class Pseudonyms:
+    """What similar users are called in one answer: letters, in the order in which they come.
+
+    >>> names = Pseudonyms()
+    >>> names("u7"), names("u3"), names("u7")
+    ('A', 'B', 'A')
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._left = ("".join(letters) for n in count(1) for letters in product(string.ascii_uppercase, repeat=n))
+
+    def __call__(self, user_id: str) -> str:
+        """Return what a user is called."""
+        if user_id not in self._names:
+            self._names[user_id] = next(self._left)
+        return self._names[user_id]
+
+
+def versions(service: Service) -> VersionsMessage:
+    """Return what an answer was made with."""
+    found = service.versions
+    return VersionsMessage(model=found.model, corpus=found.corpus, snapshot=found.snapshot, stand_ins=service.stand_ins)
+
+
+def scores(service: Service, asked: Sequence[ScoreRequest]) -> list[ScoreAnswer]:
+    """Score items, those of all requests together."""
+    found = service.score([(_person(service, one), one.items) for one in asked])
+    answers = []
+    for items in found:
+        name = Pseudonyms()
+        answers.append(ScoreAnswer(versions=versions(service), items=[_scored(service, one, name) for one in items]))
+    return answers
+
+
+def recommendations(service: Service, asked: Sequence[RecommendRequest]) -> list[RecommendAnswer]:
+    """Recommend items, those of all requests scored together."""
+    people = [_person(service, one) for one in asked]
+    found = service.recommend([_wish(person, one) for person, one in zip(people, asked, strict=True)])
+    answers = []
+    for request, person, proposed in zip(asked, people, found, strict=True):
+        name = Pseudonyms()
+        ranked = [one.item for one in proposed if one.is_scored]
+        reasons: Sequence[Explanation] = []
+        if request.explain:
+            reasons = service.explain([(person, item.item_id) for item in ranked])
+        items = [_scored(service, one, name) for one in ranked]
+        told = [
+            one.model_copy(update={"explanation": _why(service, why, name)})
+            for one, why in zip(items, reasons, strict=False)
+        ]
+        rest = [Scored(item=_item(service, one.item.item_id), p_yes=None) for one in proposed if not one.is_scored]
+        note = (
+            f"The time budget ({service.config.seconds:g} s) was spent after {len(items)} of these items: the others "
+            "have no score, and stand in the order of the recommender alone."
+            if rest
+            else None
+        )
+        answers.append(
+            RecommendAnswer(versions=versions(service), items=[*(told or items), *rest], scored=len(items), note=note)
+        )
+    return answers
+
+
+def explanations(service: Service, asked: Sequence[ExplainRequest]) -> list[ExplainAnswer]:
+    """Explain scores, request by request."""
+    return [_explained(service, one) for one in asked]
+
+
+def _explained(service: Service, asked: ExplainRequest) -> ExplainAnswer:
+    (why,) = service.explain([(_person(service, asked), asked.item)], asked.left_out)
+    name = Pseudonyms()
+    item = _scored(service, why.item, name).model_copy(update={"explanation": _why(service, why, name)})
+    return ExplainAnswer(
+        versions=versions(service),
+        item=item,
+        p_yes_left=why.p_yes,
+        parts=[_part_in_words(service, why, part, name) for part in why.parts],
+        prompt=service.prompt_text(why.segments) if asked.prompt else None,
+    )
+
+
+def added(service: Service, asked: Sequence[BehavioursRequest]) -> list[BehavioursAnswer]:
+    """Add interactions, request by request; each is on disk before the next."""
+    return [_added(service, one) for one in asked]
+
+
+def _added(service: Service, asked: BehavioursRequest) -> BehavioursAnswer:
+    given = asked.interactions
+    for place, one in enumerate(given):
+        service.items.require([one.item_id], f"interactions.{place}.item_id")
+    now = int(time.time())
+    columns: dict[str, Any] = {
+        "user_id": [one.user_id for one in given],
+        "item_id": [one.item_id for one in given],
+        "timestamp": [now if one.timestamp is None else one.timestamp for one in given],
+    }
+    liked = [_is_liked(service, one.rating, one.liked) for one in given]
+    frame = pl.LazyFrame({**columns, "label": liked})
+    rows = parse_additions(
+        frame, service.run.config.data.label, service.run.items[ITEM_ID], Origin(Path("interactions"), first_row=0)
+    )
+    found = service.add(rows)
+    service.refresh()
+    return BehavioursAnswer(
+        versions=versions(service), interactions=found.interactions, liked=found.liked, users=found.users
+    )
+
+
+def _is_liked(service: Service, rating: float | None, liked: bool | None) -> int:
+    if liked is not None or rating is None:
+        return int(liked is not False)
+    rule = service.run.config.data.label
+    return int(rating >= rule.threshold if rule.comparison == ">=" else rating > rule.threshold)
+
+
+def users(service: Service, asked: Sequence[Look]) -> list[UserAnswer]:
+    """Tell what is known of users."""
+    return [_user(service, one) for one in asked]
+
+
+def _user(service: Service, asked: Look) -> UserAnswer:
+    known = service.known_of(asked.user_id)
+    latest = known.slice(max(0, known.num_rows - asked.n_latest)).to_pylist()[::-1]
+    return UserAnswer(
+        versions=versions(service),
+        user_id=asked.user_id,
+        interactions=known.num_rows,
+        liked=pc.sum(pc.equal(known[LABEL], 1)).as_py(),
+        latest=[
+            KnownItem(item=_item(service, row[ITEM_ID]), timestamp=row[TIMESTAMP], liked=row[LABEL] == 1)
+            for row in latest
+        ],
+    )
+
+
+def items(service: Service, asked: Sequence[Search]) -> list[ItemsAnswer]:
+    """Find items by their titles."""
+    return [
+        ItemsAnswer(
+            versions=versions(service),
+            items=[_item(service, item) for item in service.items.search(one.text, one.n_items)],
+            columns=service.items.columns,
+        )
+        for one in asked
+    ]
+
+
+def refreshed(service: Service, asked: Sequence[Any]) -> list[VersionsMessage]:
+    """Learn what was added or forgotten, which the thread does before each answer."""
+    return [versions(service) for _ in asked]
+
+
+def _person(service: Service, asked: Any) -> Person:
+    if asked.history is not None and len(asked.history) > service.config.max_history:
+        raise DataError(f"history: wanted at most {service.config.max_history} items, got {len(asked.history)}")
+    return service.person(asked.user_id, asked.history)
+
+
+def _wish(person: Person, asked: RecommendRequest) -> Wish:
+    filters = {name: one.model_dump() if isinstance(one, Range) else one for name, one in asked.filters.items()}
+    return Wish(person, asked.top_n, asked.exclude, filters, asked.include_seen)
+
+
+def _item(service: Service, item_id: str) -> ItemMessage:
+    return ItemMessage(item_id=item_id, title=service.items.title(item_id), facts=service.items.facts(item_id))
+
+
+def _scored(service: Service, found: Recommendation, name: Pseudonyms) -> Scored:
+    neighbours = [
+        Neighbour(name=name(one.user_id), titles=list(one.titles), has_item=one.has_item) for one in found.evidence
+    ]
+    return Scored(item=_item(service, found.item_id), p_yes=found.p_yes, neighbours=neighbours, told=found.verdict)
+
+
+def _why(service: Service, why: Explanation, name: Pseudonyms) -> ExplanationMessage:
+    called = _called(why, name)
+    title = service.items.title
+    places = {part: place for place, part in enumerate(why.parts)}
+    return ExplanationMessage(
+        p_without_evidence=why.reasons.p_without_evidence,
+        reasons=[
+            ReasonMessage(
+                part=places[one.part],
+                kind=one.part.kind,
+                neighbour=called(one.part.key) if one.part.kind == "neighbour" else None,
+                titles=[title(item) for item in one.part.item_ids],
+                told=one.part.key if one.part.kind == "told" else None,
+                p_without=one.p_without,
+                fall=one.fall,
+            )
+            for one in why.reasons.reasons
+        ],
+        in_words=in_words(why.reasons, title, called, service.run.prompter.words),
+    )
+
+
+def _part_in_words(service: Service, why: Explanation, part: Part, name: Pseudonyms) -> str:
+    if part.kind == "told":
+        return part.key
+    titles = ", ".join(service.items.title(item) for item in part.item_ids)
+    if part.kind == "neighbour":
+        return f"{service.run.prompter.words.person} {_called(why, name)(part.key)}: {titles}"
+    return titles
+
+
+def _called(why: Explanation, name: Pseudonyms) -> Callable[[str], str]:
+    """Return what the similar user of a behaviour is called."""
+    return lambda behaviour: name(why.owners[behaviour])

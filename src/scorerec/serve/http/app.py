@@ -1,0 +1,273 @@
+"""The app: routes, and what stands before all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response, Security
+from fastapi.security import APIKeyHeader
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scorerec.serve.config import ServeConfig
+from scorerec.serve.http import access, answers, messages
+from scorerec.serve.http.access import Doorkeeper, Key
+from scorerec.serve.http.keeper import Keeper
+from scorerec.serve.http.metrics import CONTENT_TYPE, Meters
+from scorerec.serve.http.once import Done
+from scorerec.serve.http.problems import ProblemError, responses, tell_problems
+from scorerec.serve.http.queue import ModelThread
+from scorerec.serve.service import Service
+
+_ABOUT = (
+    "Recommendations by an LLM that reads evidence, with reasons that can be checked. Every answer names the model, "
+    "the corpus and the second up to which it knows. Errors are `application/problem+json`: what was wanted, and what "
+    "to do."
+)
+_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="where the service has keys")
+_ALWAYS = responses(401, 403, 413, 422, 429, 500, 503)
+UserId = Annotated[messages.Id, Path(description="id of the user")]
+OnceKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="the same request with the same key is done once, and answered alike for a day",
+    ),
+]
+
+
+def _keeper(request: Request) -> Keeper:
+    return request.app.state.keeper
+
+
+def _admitting(scope: access.Scope) -> Callable[..., Keeper]:
+    def admitted(request: Request, key: Annotated[str | None, Security(_KEY)]) -> Keeper:
+        keeper = _keeper(request)
+        keeper.door.admit(key, scope, request.client.host if request.client else "")
+        return keeper
+
+    return admitted
+
+
+Reads = Annotated[Keeper, Depends(_admitting("read"))]
+Writes = Annotated[Keeper, Depends(_admitting("write"))]
+Rules = Annotated[Keeper, Depends(_admitting("admin"))]
+
+
+routes = APIRouter()
+
+
+@routes.post("/v1/score", responses=_ALWAYS | responses(404), tags=["recommending"])
+async def score(asked: messages.ScoreRequest, keeper: Reads) -> messages.ScoreAnswer:
+    """Score items for a user, or for anybody by what they liked: the probability of Yes."""
+    _require_count(keeper, len(asked.items), "items")
+    return await keeper.ask(answers.scores, asked)
+
+
+@routes.post("/v1/recommend", responses=_ALWAYS | responses(404), tags=["recommending"])
+async def recommend(asked: messages.RecommendRequest, keeper: Reads) -> messages.RecommendAnswer:
+    """Recommend items to a user, or to anybody by what they liked. What they have rated does not come again."""
+    _require_count(keeper, asked.top_n, "top_n")
+    return await keeper.ask(answers.recommendations, asked)
+
+
+@routes.post("/v1/explain", responses=_ALWAYS | responses(404), tags=["recommending"])
+async def explain(asked: messages.ExplainRequest, keeper: Reads) -> messages.ExplainAnswer:
+    """Say why an item has its score: what the answer is without each part of what the LM read."""
+    return await keeper.ask(answers.explanations, asked)
+
+
+@routes.get("/v1/items", responses=_ALWAYS, tags=["catalogue"])
+async def items(
+    keeper: Reads,
+    q: Annotated[str, Query(min_length=1, max_length=200, description="words of the title, or their beginnings")],
+    count: Annotated[int, Query(ge=1, le=100, description="most items")] = 10,
+) -> messages.ItemsAnswer:
+    """Find items by their titles, the most popular first."""
+    return await keeper.ask(answers.items, answers.Search(q, count))
+
+
+@routes.post("/v1/behaviours", responses=_ALWAYS | responses(409), tags=["users"])
+async def behaviours(
+    asked: messages.BehavioursRequest, keeper: Writes, once: OnceKey = None
+) -> messages.BehavioursAnswer:
+    """Add interactions: they are on disk with the answer, and known at the next request; nothing is trained."""
+    most = keeper.config.max_interactions
+    if len(asked.interactions) > most:
+        raise _too_many("interactions", len(asked.interactions), most)
+    done, body = Done(keeper.folder), asked.model_dump_json().encode()
+    if once is not None and (before := await asyncio.to_thread(done.answer, once, body)) is not None:
+        return messages.BehavioursAnswer.model_validate_json(before)
+    answer: messages.BehavioursAnswer = await keeper.ask(answers.added, asked)
+    if once is not None:
+        await asyncio.to_thread(done.note, once, body, answer.model_dump_json())
+    return answer
+
+
+@routes.get("/v1/users/{user_id}", responses=_ALWAYS | responses(404), tags=["users"])
+async def user(
+    user_id: UserId,
+    keeper: Rules,
+    count: Annotated[int, Query(ge=0, le=1000, description="of the latest items that are told")] = 20,
+) -> messages.UserAnswer:
+    """Tell what is known of a user."""
+    return await keeper.ask(answers.users, answers.Look(user_id, count))
+
+
+@routes.delete("/v1/users/{user_id}", responses=_ALWAYS | responses(404), tags=["users"])
+async def forget(user_id: UserId, keeper: Rules) -> messages.ForgottenAnswer:
+    """Forget a user: with the answer, no file of the run tells of them. Models are not trained anew."""
+    await keeper.ask(answers.users, answers.Look(user_id, 0))  # who is not known is not searched for in all files
+    found = await keeper.forget(user_id)
+    versions = await keeper.ask(answers.refreshed, None)
+    return messages.ForgottenAnswer(
+        versions=versions,
+        rows=sum(found.rows.values()),
+        prompts_changed=found.prompts_changed,
+        not_unlearnt=list(found.models),
+    )
+
+
+@routes.post("/v1/reload", status_code=HTTPStatus.NO_CONTENT, responses=_ALWAYS | responses(409), tags=["operating"])
+async def reload(keeper: Rules) -> None:
+    """Load the run anew beside the one that serves, and swap them; a worse one never takes its place."""
+    if (why := await keeper.reload()) is not None:
+        raise ProblemError(HTTPStatus.CONFLICT, why, remedy="the run that was loaded before still serves")
+
+
+@routes.get("/livez", tags=["operating"])
+async def livez() -> messages.Health:
+    """Say that the process lives."""
+    return messages.Health()
+
+
+@routes.get("/readyz", responses=responses(503), tags=["operating"])
+async def readyz(request: Request) -> messages.Health:
+    """Say whether requests are answered at once."""
+    if not _keeper(request).is_warm:
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "still warming up", headers={"Retry-After": "1"})
+    return messages.Health()
+
+
+@routes.get("/metrics", tags=["operating"], response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Tell Prometheus of requests, seconds by stage, the queue, tokens, and scores that were known."""
+    return Response(_keeper(request).meters.text(), media_type=CONTENT_TYPE)
+
+
+def create_app(service: Service, config: ServeConfig, keys: list[Key], is_one_of_many: bool = False) -> FastAPI:
+    """Return an app that answers with a loaded run.
+
+    Args:
+        service: the run.
+        config: how it is served.
+        keys: who may come in.
+        is_one_of_many: whether other processes serve the same run at the same address.
+    """
+    thread = ModelThread(service, config.max_waiting, config.max_together)
+    meters = Meters(lambda: thread.n_waiting, is_one_of_many)
+    door = Doorkeeper(keys, config.requests_per_minute)
+    keeper = Keeper(service.run.folder, config, door, thread, meters)
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        thread.start()
+        tasks = [asyncio.create_task(keeper.warm()), asyncio.create_task(keeper.watch())]
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(thread.stop)
+
+    app = FastAPI(title="scorerec", version=version("scorerec"), description=_ABOUT, lifespan=running)
+    app.state.keeper = keeper
+    tell_problems(app, keeper.note)
+    app.add_middleware(_Measured, keeper=keeper)
+    app.add_middleware(_Limited, most=config.max_bytes)
+    app.include_router(routes)
+    return app
+
+
+def _require_count(keeper: Keeper, count: int, field: str) -> None:
+    if count > keeper.config.max_items:
+        raise _too_many(field, count, keeper.config.max_items)
+
+
+def _too_many(field: str, count: int, most: int) -> ProblemError:
+    remedy = "divide the request"
+    return ProblemError(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"wanted at most {most}, got {count}", field=field, remedy=remedy
+    )
+
+
+class _Limited:
+    """Refuses requests that are too long, also those that do not say how long they are."""
+
+    def __init__(self, app: ASGIApp, most: int):
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if said.isdigit() and int(said) > self._most:
+            await self._problem().response()(scope, receive, send)
+            return
+        n_bytes, is_begun = 0, False
+
+        async def counted() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > self._most:
+                raise self._problem()
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, sent)
+        except ProblemError as error:
+            if is_begun:
+                raise
+            await error.response()(scope, receive, send)
+
+    def _problem(self) -> ProblemError:
+        detail = f"wanted at most {self._most} bytes"
+        return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, remedy="divide the request")
+
+
+class _Measured:
+    """Counts requests and their seconds, by route: paths hold ids of users."""
+
+    def __init__(self, app: ASGIApp, keeper: Keeper):
+        self._app, self._keeper = app, keeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin, status = time.perf_counter(), HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._keeper.meters.requests.labels(route, str(status)).inc()
+            self._keeper.meters.seconds.labels(route).observe(time.perf_counter() - begin)

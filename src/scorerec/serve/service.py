@@ -1,0 +1,422 @@
+"""A finished run that answers: what somebody would like, why, and what is known of them.
+
+One thread asks at a time. What was added or forgotten, by whichever process, is known at the next request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.core.columns import ITEM_ID, LABEL, P_YES, TARGET_ID, TIMESTAMP, USER_ID
+from scorerec.core.errors import ArtifactError, ConfigError, DataError
+from scorerec.experiment.plan import stages_of
+from scorerec.experiment.run import RECORD, Run
+from scorerec.experiment.runner import Runner
+from scorerec.experiment.stand_ins import stand_ins
+from scorerec.pipeline.chain import Chain
+from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, live
+from scorerec.pipeline.reasons import Reasons, explained
+from scorerec.pipeline.recommend import Recommendation, Recommender, Request
+from scorerec.serve.catalogue import Filter, ItemList, popularity
+from scorerec.serve.config import ServeConfig
+from scorerec.serve.live import index_path, interactions_by_now, state_of
+from scorerec.serve.scoring import RememberedScores
+from scorerec.text.parts import Part, parts, without
+from scorerec.text.segments import Segment
+
+if TYPE_CHECKING:
+    from scorerec.pipeline.expecting import KnownByNow
+    from scorerec.retrieve.index import BehaviourIndex
+
+_OF_ONE_RATER = "shared"  # a form that tells of single raters
+
+
+class Person(NamedTuple):
+    """Who is asked for.
+
+    Attributes:
+        user_id: whose own behaviours are never evidence.
+        history: ids of liked items, oldest first.
+        seen: ids of all items that they are known to have rated.
+    """
+
+    user_id: str
+    history: Sequence[str]
+    seen: frozenset[str]
+
+
+class Wish(NamedTuple):
+    """What somebody is to be recommended.
+
+    Attributes:
+        person: who.
+        n_items: how many items.
+        exclude: items that are not recommended.
+        filters: on the items; see ``ItemList.chosen``.
+        again: whether items that they have seen may come again.
+    """
+
+    person: Person
+    n_items: int
+    exclude: Sequence[str] = ()
+    filters: Mapping[str, Filter] = {}
+    again: bool = False
+
+
+class Proposed(NamedTuple):
+    """A recommended item.
+
+    Attributes:
+        item: with what the LM read of others.
+        is_scored: whether the LM scored it; if not, its p_yes means nothing, and its place is the recommender's.
+    """
+
+    item: Recommendation
+    is_scored: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an item has its score for somebody.
+
+    Attributes:
+        item: with what the LM read of others.
+        segments: the prompt, as much of it as the LM reads.
+        parts: those that may be left out, in the order of the prompt.
+        reasons: what the answer is without each of them.
+        p_yes: probability of Yes without those that were left out.
+        owners: behaviour_id -> user_id, of similar users.
+    """
+
+    item: Recommendation
+    segments: Sequence[Segment]
+    parts: Sequence[Part]
+    reasons: Reasons
+    p_yes: float
+    owners: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What every answer names.
+
+    Attributes:
+        model: fingerprint of the tuned LM.
+        corpus: fingerprint of the corpus, and what was added to it.
+        snapshot: UTC second of the latest interaction that is known.
+    """
+
+    model: str
+    corpus: str
+    snapshot: int
+
+
+@dataclass
+class Watched:
+    """Seconds of what a service did, by stage; whoever measures takes them out."""
+
+    seconds: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure a block."""
+        begin = time.perf_counter()
+        yield
+        self.seconds.append((name, time.perf_counter() - begin))
+
+
+class Service:
+    """A run, loaded; see ``load``.
+
+    Args:
+        run: a finished one.
+        config: how it is served.
+
+    Raises:
+        ArtifactError: the run has not come to its end.
+        ConfigError: its evidence cannot be told over ``config.min_users`` users.
+        DataError: the index was built with another retriever.
+    """
+
+    def __init__(self, run: Run, config: ServeConfig):
+        if _OF_ONE_RATER in run.config.evidence.forms and config.min_users > 1:
+            raise ConfigError(
+                f"evidence.forms of {run.folder} has {_OF_ONE_RATER!r}, which tells what single raters thought; serve "
+                "a run without it, or, where raters may know each other's taste, set serve.min_users=1"
+            )
+        self.run, self.config, self.watched = run, config, Watched()
+        self.record = (run.folder / RECORD).read_bytes()
+        self._finder, self._reranker, self._crm = run.finder(), run.reranker(), run.crm()
+        self.scores = RememberedScores(run.lm("tuned-score"), config.cached_scores)
+        self._state = state_of(run.folder)
+        self._know(None)
+
+    @classmethod
+    def load(cls, folder: Path, config: ServeConfig) -> Service:
+        """Load the trained parts of a finished run; counts that went when somebody was forgotten are made anew."""
+        run = Run.open(folder)
+        wanted = (stage for form in run.config.evidence.forms for stage in FORMS[form].asks)
+        if missing := [stage for stage in wanted if stage not in run.artifacts]:
+            made = Runner(stages_of(run.config), run.config, run.root, folder).made(*missing)
+            run = replace(run, artifacts={**run.artifacts, **made.artifacts})
+        return cls(run, config)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    @cached_property
+    def stand_ins(self) -> list[str]:
+        """Which parts stand in for what the paper used."""
+        return stand_ins(self.run.config)
+
+    @property
+    def versions(self) -> Versions:
+        """What every answer names."""
+        added = f"+{self._state[:8]}" if self._state else ""
+        corpus = self.run.artifact("corpus").fingerprint + added
+        return Versions(self.run.artifact("tuned-score").fingerprint, corpus, self._snapshot)
+
+    @property
+    def n_behaviours(self) -> int:
+        """How many behaviours may be evidence."""
+        return len(self._index)
+
+    def refresh(self) -> bool:
+        """Learn what was added or forgotten since the last request; return whether something was."""
+        state = state_of(self.run.folder)
+        if state == self._state:
+            return False
+        self._state = state
+        self._index.close()
+        self.scores.forget()  # prompts, if only their hashes, of somebody who may be forgotten
+        self.record = (self.run.folder / RECORD).read_bytes()
+        self.run = Run.open(self.run.folder)  # tables that were read are read anew
+        self._know(self._known)
+        return True
+
+    def _know(self, before: KnownByNow | None) -> None:
+        """Read what is known by now."""
+        from scorerec.pipeline.expecting import KnownByNow, of_many_users  # its models take a second to import
+
+        run, config = self.run, self.run.config
+        interactions = interactions_by_now(run)
+        known = (
+            KnownByNow(run, interactions, self.config.min_users) if before is None else before.later(run, interactions)
+        )
+        self._known: KnownByNow = known
+        self.items = ItemList(run.items, popularity(interactions))
+        self._rows = _UserRows(interactions)
+        self._snapshot = int(pc.max(interactions[TIMESTAMP]).as_py() or 0)
+        self._index: BehaviourIndex = run.index(index_path(run))
+        if self._finder.fingerprint != self._index.encoder:
+            raise DataError(
+                f"{self._index.path}: built with another retriever than {run.artifact('car').path}; run again"
+            )
+        likes = interactions.filter(pc.equal(interactions[LABEL], 1))
+        tellable = frozenset(of_many_users(likes, self.config.min_users)[ITEM_ID].to_pylist())
+        counts = config.evidence.n_candidates, config.evidence.n_context_users
+        shows_titles = PAPER_FORM in config.evidence.forms
+        chain = Chain(self._finder, self._index, self._reranker, *counts, shows_titles, live(known), tellable)
+        encoder = self.scores.scorer.encoder
+        self._recommender = Recommender(chain, self._scored, encoder.as_read, self._crm, self._crm.catalogue.item_ids)
+
+    def _scored(self, prompts: pa.Table) -> pa.Table:
+        with self.watched.stage("lm"):
+            return self.scores.table(prompts)
+
+    def warm(self) -> None:
+        """Compute what the first request would wait for."""
+        history = list(self._crm.catalogue.item_ids[:1])
+        self._recommender.answer([Request(_nobody(history), history, list(self._crm.catalogue.item_ids[1:2]))])
+
+    def check(self) -> float | None:
+        """Return how far p(Yes) of pinned rows lies from what the run itself wrote down, at most; None: it has none."""
+        run = self.run
+        if "scores-score" not in run.artifacts:
+            return None
+        scores = run.scores("scores-score", "score").slice(0, self.config.pinned_rows)
+        prompts = run.prompts("prompts-score", run.config.evaluation.split)
+        places = pc.index_in(scores[TARGET_ID], prompts[TARGET_ID].combine_chunks())
+        scores, places = scores.filter(pc.is_valid(places)), places.drop_null()
+        if not scores.num_rows:
+            return None
+        found = self.scores.table(prompts.take(places))
+        return float(np.abs(found[P_YES].to_numpy() - scores[P_YES].to_numpy()).max())
+
+    def require_sound(self) -> None:
+        """Refuse to serve with a model that scores other than the run did.
+
+        Raises:
+            ArtifactError: pinned rows lie further from the run's own scores than ``config.tolerance``.
+        """
+        apart = self.check()
+        if apart is not None and apart > self.config.tolerance:
+            raise ArtifactError(
+                f"{self.run.folder}: p(Yes) of pinned rows lies {apart:.3f} from what the run wrote down (allowed: "
+                f"{self.config.tolerance}); its model or its prompts have changed since: run it again"
+            )
+
+    def person(self, user_id: str | None, history: Sequence[str] | None) -> Person:
+        """Return who is asked for.
+
+        Args:
+            user_id: a user of the data, or of what was added; None: nobody who is known.
+            history: ids of liked items, oldest first, in place of what is known of them.
+
+        Raises:
+            UnknownUserError: nothing is known of them, and no history is given.
+            UnknownItemError: the catalogue lacks an item of the history.
+        """
+        if history is not None:
+            self.items.require(history, "history")
+            seen = self._rows.of(user_id) if user_id else None
+            rated = seen[ITEM_ID].to_pylist() if seen is not None else []
+            return Person(user_id or _nobody(history), list(history), frozenset([*rated, *history]))
+        mine = self.known_of(user_id or "")
+        liked = mine.filter(pc.equal(mine[LABEL], 1))[ITEM_ID].to_pylist()
+        return Person(user_id or "", liked, frozenset(mine[ITEM_ID].to_pylist()))
+
+    def known_of(self, user_id: str) -> pa.Table:
+        """Return all that a user is known to have done, oldest first (INTERACTIONS).
+
+        Raises:
+            UnknownUserError: that is nothing.
+        """
+        mine = self._rows.of(user_id)
+        if mine is None:
+            raise UnknownUserError(f"nothing is known of a user {user_id!r}; for a new user give a history")
+        return mine
+
+    def score(self, asked: Sequence[tuple[Person, Sequence[str]]]) -> list[list[Recommendation]]:
+        """Score items for people, those of all in one pass; each with what the LM read of others.
+
+        Raises:
+            UnknownItemError: the catalogue lacks an item.
+        """
+        for _, items in asked:
+            self.items.require(items, "items")
+        requests = [Request(person.user_id, person.history, items) for person, items in asked]
+        return self._answer(requests)
+
+    def _answer(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+        with self.watched.stage("evidence"):
+            read = self._recommender.read(requests)
+        return self._recommender.scored(read)
+
+    def recommend(self, wishes: Sequence[Wish]) -> list[list[Proposed]]:
+        """Return the best items for each wish, those of all scored together as far as their time budget goes.
+
+        Raises:
+            DataError: no item is left for somebody.
+        """
+        until = time.perf_counter() + self.config.seconds
+        with self.watched.stage("shortlist"):
+            short = [self._shortlist(wish) for wish in wishes]
+        found: list[list[Recommendation]] = [[] for _ in wishes]
+        for start in range(0, max(map(len, short), default=0), self.config.chunk):
+            if start and time.perf_counter() > until:
+                break
+            parts_of = [items[start : start + self.config.chunk] for items in short]
+            requests = [Request(w.person.user_id, w.person.history, p) for w, p in zip(wishes, parts_of, strict=True)]
+            for own, more in zip(found, self._answer(requests), strict=True):
+                own += more
+        return [self._ranked(wish, items, own) for wish, items, own in zip(wishes, short, found, strict=True)]
+
+    def _shortlist(self, wish: Wish) -> list[str]:
+        person, among = wish.person, self.items.chosen(wish.filters)
+        self.items.require(wish.exclude, "exclude")
+        left_out = {*wish.exclude, *(() if wish.again else person.seen)}
+        count = max(self.config.shortlist, wish.n_items)
+        return self._recommender.shortlist(person.user_id, person.history, left_out, count, among)
+
+    def _ranked(self, wish: Wish, short: Sequence[str], scored: Sequence[Recommendation]) -> list[Proposed]:
+        best = [Proposed(item, True) for item in sorted(scored, key=lambda item: -item.p_yes)]
+        rest = (Proposed(Recommendation(item, self.items.title(item), 0.0, ()), False) for item in short[len(scored) :])
+        return [*best, *rest][: wish.n_items]
+
+    def explain(
+        self, asked: Sequence[tuple[Person, str]], left_out: Sequence[int] = (), is_watched: bool = True
+    ) -> list[Explanation]:
+        """Say why items have their scores for people: what the answers are without each part of their prompts.
+
+        Args:
+            asked: people and items.
+            left_out: parts that are left out before, by their places in the prompt; of one item alone.
+            is_watched: whether its seconds count.
+
+        Raises:
+            UnknownItemError: the catalogue lacks an item.
+            DataError: a prompt has no such part.
+        """
+        self.items.require([item for _, item in asked], "item")
+        read = self._recommender.read([Request(person.user_id, person.history, [item]) for person, item in asked])
+        prompts = [one.segments for (one,) in read.prompts]
+        shown = [parts(prompt) for prompt in prompts]
+        places = sorted(set(left_out))
+        for own in shown:
+            if places and not 0 <= places[0] <= places[-1] < len(own):
+                raise DataError(f"left_out: wanted places of parts, 0 to {len(own) - 1}, got {places}")
+        cut = [without(prompt, [own[at] for at in places]) for prompt, own in zip(prompts, shown, strict=True)]
+        with self.watched.stage("reasons") if is_watched else nullcontext():
+            whole = self.scores.p_yes(prompts)
+            reasons = explained(cut, self.scores.p_yes)
+        items = self._recommender.scored(read)
+        return [
+            Explanation(replace(item, p_yes=float(p)), prompt, own, why, why.p_yes, read.owners)
+            for (item,), prompt, own, why, p in zip(items, prompts, shown, reasons, whole, strict=True)
+        ]
+
+    def prompt_text(self, segments: Sequence[Segment]) -> str:
+        """Return a prompt exactly as the LM reads it, special tokens included."""
+        encoder = self.scores.scorer.encoder
+        (tokens,) = encoder.encode([segments]).tokens
+        return str(encoder.tokenizer.decode(tokens, skip_special_tokens=False))
+
+    def add(self, rows: Any) -> Any:
+        """Add interactions, as ``live.add_rows`` does; they are on disk when it returns."""
+        from scorerec.serve.live import add_rows
+
+        with self.watched.stage("add"):
+            return add_rows(self.run, rows, self._finder)
+
+
+class UnknownUserError(DataError):
+    """Nothing is known of a user."""
+
+
+class _UserRows:
+    """INTERACTIONS, so arranged that those of a user are a slice."""
+
+    def __init__(self, interactions: pa.Table):
+        self._table = interactions.take(
+            pc.sort_indices(interactions, [(USER_ID, "ascending"), (TIMESTAMP, "ascending")])
+        )
+        users = self._table[USER_ID].combine_chunks().dictionary_encode()
+        starts = np.searchsorted(users.indices.to_numpy(), np.arange(len(users.dictionary) + 1))
+        names = users.dictionary.to_pylist()
+        self._blocks = {name: (int(starts[n]), int(starts[n + 1])) for n, name in enumerate(names)}
+
+    def of(self, user_id: str) -> pa.Table | None:
+        """Return the rows of a user, oldest first; None: there are none."""
+        if user_id not in self._blocks:
+            return None
+        start, end = self._blocks[user_id]
+        return self._table.slice(start, end - start)
+
+
+def _nobody(history: Sequence[str]) -> str:
+    """Return an id that no user has: the same for the same history, which is answered alike whenever it comes."""
+    return f"nobody-{hashlib.sha256(json.dumps(history).encode()).hexdigest()[:32]}"
