@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,3 +84,276 @@ def test_what_was_seen_does_not_come_again_unless_asked_for(client: TestClient, 
     assert not {one["item"]["item_id"] for one in without["items"]} & set(found[:3])
     again = client.post("/v1/recommend", json={**asked, "include_seen": True, "top_n": 60}).json()
     assert seen & {one["item"]["item_id"] for one in again["items"]}
+
+
+def test_the_order_of_the_recommender_stands_where_time_is_spent(served: Path) -> None:
+    user = users_of(served)[0]
+    with client_of(served, seconds=1e-9, chunk=4) as client:
+        answer = client.post("/v1/recommend", json={"user_id": user, "top_n": 10}).json()
+    assert answer["scored"] == 4
+    assert "stand in the order of the recommender alone" in answer["note"]
+    assert [one["p_yes"] is None for one in answer["items"]] == [False] * 4 + [True] * 6
+    service = Service.load(served, ServeConfig(min_users=2))
+    person = service.person(user, None)
+    order = service._recommender.shortlist(user, person.history, person.seen, 10)
+    service.close()
+    assert [one["item"]["item_id"] for one in answer["items"]][4:] == order[4:]
+    assert {one["item"]["item_id"] for one in answer["items"][:4]} == set(order[:4])
+
+
+def test_filters_choose_by_what_is_known_of_items(client: TestClient) -> None:
+    columns = client.get("/v1/items", params={"q": "the", "count": 3}).json()["columns"]
+    assert "genres" in columns
+    found = client.post("/v1/recommend", json={"history": ["00001"], "filters": {"genres": ["Drama"]}, "top_n": 5})
+    assert all("Drama" in one["item"]["facts"]["genres"] for one in found.json()["items"])
+    wrong = client.post("/v1/recommend", json={"history": ["00001"], "filters": {"colour": "red"}})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "filters.colour")
+    assert "genres" in wrong.json()["detail"]
+    wrong = client.post("/v1/recommend", json={"history": ["00001"], "filters": {"genres": {"min": 3}}})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "filters.genres")
+
+
+def test_an_explanation_is_what_the_answer_is_without_each_part(client: TestClient, served: Path) -> None:
+    user = users_of(served)[0]
+    asked = {"user_id": user, "item": "00002"}
+    answer = client.post("/v1/explain", json={**asked, "prompt": True}).json()
+    p_yes, why = answer["item"]["p_yes"], answer["item"]["explanation"]
+    assert p_yes == pytest.approx(answer["p_yes_left"])
+    assert answer["item"]["item"]["title"] in answer["prompt"]
+    falls = [reason["fall"] for reason in why["reasons"]]
+    assert falls == sorted(falls, reverse=True)
+    assert {"title", "neighbour", "told"} <= {reason["kind"] for reason in why["reasons"]}
+    assert len(answer["parts"]) == len(why["reasons"])
+    for reason in why["reasons"]:
+        assert reason["fall"] == pytest.approx(p_yes - reason["p_without"])
+        left = client.post("/v1/explain", json={**asked, "left_out": [reason["part"]]}).json()
+        assert left["p_yes_left"] == pytest.approx(reason["p_without"])
+        assert left["item"]["p_yes"] == pytest.approx(p_yes)
+    evidence = [reason["part"] for reason in why["reasons"] if reason["kind"] in ("neighbour", "told")]
+    left = client.post("/v1/explain", json={**asked, "left_out": evidence}).json()
+    assert left["p_yes_left"] == pytest.approx(why["p_without_evidence"])
+    wrong = client.post("/v1/explain", json={**asked, "left_out": [999]})
+    assert (wrong.status_code, wrong.json()["status"]) == (422, 422)
+    recommended = client.post("/v1/recommend", json={"user_id": user, "top_n": 2, "explain": True}).json()
+    assert all(one["explanation"]["reasons"] for one in recommended["items"])
+
+
+def test_neighbours_have_letters_and_no_answer_has_an_id_of_a_user(client: TestClient, served: Path) -> None:
+    users = users_of(served)
+    answer = client.post("/v1/recommend", json={"history": liked_by(served, users[0]), "top_n": 10, "explain": True})
+    names = {one["name"] for item in answer.json()["items"] for one in item["neighbours"]}
+    assert names
+    assert names <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert not [user for user in users if f'"{user}"' in answer.text or f"{user}@" in answer.text]
+
+
+def test_what_few_users_did_is_not_told(served: Path) -> None:
+    """The titles of evidence are those that enough users liked, and verdicts are those of enough raters."""
+    rows = Run.open(served).interactions.to_pylist()
+    training = [row for row in rows if row["split"] == "train"]
+    likers = {
+        item: {row["user_id"] for row in rows if row["item_id"] == item and row["label"]}
+        for item in {row["item_id"] for row in rows}
+    }
+    least = sorted(map(len, likers.values()))[len(likers) // 2]
+    raters = {item: len({row["user_id"] for row in training if row["item_id"] == item}) for item in likers}
+    titles = {row["item_id"]: row["title"] for row in Run.open(served).items.to_pylist()}
+    often = {title for item, title in titles.items() if len(likers.get(item, ())) >= least}
+    items = sorted(likers)[:40]
+    with client_of(served, min_users=least) as client:
+        found = client.post("/v1/score", json={"history": items[:5], "items": items}).json()["items"]
+    shown = {title for one in found for neighbour in one["neighbours"] for title in neighbour["titles"]}
+    assert shown
+    assert shown <= often
+    few = [one for one in found if raters.get(one["item"]["item_id"], 0) < least]
+    assert few
+    assert all("No other" in one["told"] or "nobody" in one["told"].lower() for one in few), few[0]["told"]
+
+
+def test_new_behaviours_are_known_at_the_next_request(folder: Path) -> None:
+    with client_of(folder) as client:
+        assert client.post("/v1/recommend", json={"user_id": "newcomer"}).status_code == 404
+        rows = [{"user_id": "newcomer", "item_id": item, "liked": True} for item in ("00001", "00002")]
+        rows.append({"user_id": "newcomer", "item_id": "00003", "rating": 1})
+        added = client.post("/v1/behaviours", json={"interactions": rows}).json()
+        assert (added["interactions"], added["liked"], added["users"]) == (3, 2, 1)
+        known = client.get("/v1/users/newcomer").json()
+        assert (known["interactions"], known["liked"]) == (3, 2)
+        found = client.post("/v1/recommend", json={"user_id": "newcomer", "top_n": 5}).json()
+        assert not {"00001", "00002", "00003"} & {one["item"]["item_id"] for one in found["items"]}
+        assert "+" in found["versions"]["corpus"]
+        before = found["versions"]["corpus"]
+        wrong = client.post("/v1/behaviours", json={"interactions": [{"user_id": "a", "item_id": "none"}]})
+        assert (wrong.status_code, wrong.json()["field"]) == (422, "interactions.0.item_id")
+        assert (
+            client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).json()["versions"]["corpus"]
+            == before
+        )
+    with client_of(folder) as client:  # a new process
+        assert client.get("/v1/users/newcomer").json()["interactions"] == 3
+
+
+def test_another_process_s_writes_are_known(folder: Path) -> None:
+    with client_of(folder) as one, client_of(folder) as other:
+        asked = {"interactions": [{"user_id": "newcomer", "item_id": "00001"}]}
+        assert other.get("/v1/users/newcomer").status_code == 404
+        assert one.post("/v1/behaviours", json=asked).status_code == 200
+        assert other.get("/v1/users/newcomer").json()["liked"] == 1
+
+
+def test_a_write_with_a_key_is_done_once(folder: Path) -> None:
+    headers = {"Idempotency-Key": "order-1"}
+    rows = {"interactions": [{"user_id": "newcomer", "item_id": "00001"}]}
+    with client_of(folder) as client:
+        first = client.post("/v1/behaviours", json=rows, headers=headers)
+        again = client.post("/v1/behaviours", json=rows, headers=headers)
+        assert first.json() == again.json()
+        assert client.get("/v1/users/newcomer").json()["interactions"] == 1
+        other = {"interactions": [{"user_id": "somebody", "item_id": "00001"}]}
+        wrong = client.post("/v1/behaviours", json=other, headers=headers)
+        assert (wrong.status_code, wrong.json()["field"]) == (409, "Idempotency-Key")
+
+
+def test_after_the_answer_no_file_tells_of_who_was_forgotten(folder: Path) -> None:
+    user = users_of(folder)[5]
+    name = "zz-unmistakable-zz"
+    with client_of(folder) as client:
+        rows = {"interactions": [{"user_id": name, "item_id": item} for item in ("00001", "00002", "00003")]}
+        assert client.post("/v1/behaviours", json=rows, headers={"Idempotency-Key": name}).status_code == 200
+        assert client.post("/v1/recommend", json={"user_id": name}).status_code == 200
+        assert holders(folder, name)
+        answer = client.delete(f"/v1/users/{name}").json()
+        assert answer["rows"] > 0
+        assert not holders(folder, name)
+        assert client.get(f"/v1/users/{name}").status_code == 404
+        assert client.delete(f"/v1/users/{name}").status_code == 404
+        assert client.delete(f"/v1/users/{user}").json()["not_unlearnt"]
+        assert client.post("/v1/score", json={"user_id": user, "items": ["00001"]}).status_code == 404
+        assert client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).status_code == 200
+    with client_of(folder) as client:  # what went is made anew
+        assert client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).status_code == 200
+
+
+def holders(folder: Path, text: str) -> list[Path]:
+    return [path for path in folder.parent.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def test_keys_open_what_their_scopes_say(served: Path, tmp_path: Path) -> None:
+    made = {scope: new_key(scope, [scope]) for scope in ("read", "write", "admin")}
+    file = tmp_path / "keys"
+    file.write_text("# who may come\n" + "\n".join(line for _, line in made.values()), encoding="utf-8")
+    assert not [key for key, _ in made.values() if key in file.read_text(encoding="utf-8")]
+    score, user = {"history": ["00001"], "items": ["00002"]}, users_of(served)[0]
+    with client_of(served, read_keys(file)) as client:
+
+        def status(scope: str | None, method: str, path: str, **given: Any) -> int:
+            headers = {} if scope is None else {"X-API-Key": made[scope][0]}
+            return client.request(method, path, headers=headers, **given).status_code
+
+        assert [status(one, "POST", "/v1/score", json=score) for one in (None, "read", "write")] == [401, 200, 403]
+        assert [status(one, "GET", f"/v1/users/{user}") for one in ("read", "write", "admin")] == [403, 403, 200]
+        assert [status(one, "DELETE", "/v1/users/nobody") for one in ("read", "write", "admin")] == [403, 403, 404]
+        assert status("read", "POST", "/v1/behaviours", json={"interactions": []}) == 403
+        assert status(None, "GET", "/livez") == 200
+        wrong = client.post("/v1/score", json=score, headers={"X-API-Key": "sr_guess"})
+        assert wrong.headers["content-type"] == "application/problem+json"
+        assert wrong.headers["www-authenticate"].startswith("ApiKey")
+
+
+def test_a_caller_who_asks_too_often_waits(served: Path) -> None:
+    with client_of(served, requests_per_minute=3) as client:
+        answers = [client.get("/v1/items", params={"q": "a"}) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+def test_faults_of_requests_are_told_with_field_and_remedy(client: TestClient) -> None:
+    wrong = client.post("/v1/score", json={"history": ["00001", "none"], "items": ["00002"]})
+    assert wrong.status_code == 422
+    told = wrong.json()
+    assert (told["field"], told["status"]) == ("history", 422)
+    assert "'none'" in told["detail"]
+    assert "/v1/items" in told["remedy"]
+    for body, field in (
+        ({"items": ["00001"]}, None),
+        ({"history": ["00001"], "items": []}, "items"),
+        ({"history": ["00001"], "items": ["00001"] * 201}, "items"),
+        ({"history": ["a\x00b"], "items": ["00001"]}, "history.0"),
+        ({"history": ["00001"], "items": ["00001"], "colour": 1}, "colour"),
+    ):
+        answer = client.post("/v1/score", json=body)
+        assert (answer.status_code, answer.json().get("field")) == (422, field), body
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert client.post("/v1/score", content=b"{").status_code == 422
+    assert client.get("/nowhere").json()["status"] == 404
+    assert client.get("/v1/score").json()["status"] == 405
+    assert client.post("/v1/score", content=b" " * 2_000_000).status_code == 413
+    assert client.post("/v1/score", content=iter([b" " * 600_000, b" " * 600_000])).status_code == 413
+
+
+def test_probing_for_a_users_history_finds_nothing(served: Path) -> None:
+    """With a key that may read, nothing tells what one user likes, but that it is not recommended again."""
+    key, line = new_key("web", ["read"])
+    (victim, *_), keys = users_of(served), [Key("web", frozenset(["read"]), line.split(":")[2])]
+    liked, all_items = set(liked_by(served, victim)), Run.open(served).item_ids
+    with client_of(served, keys) as client:
+        client.headers["X-API-Key"] = key
+        of_victim = {"user_id": victim}
+        for method, path, asked in (
+            ("GET", f"/v1/users/{victim}", None),
+            ("POST", "/v1/explain", {**of_victim, "item": "00001"}),
+            ("POST", "/v1/explain", {**of_victim, "item": "00001", "prompt": True}),
+            ("POST", "/v1/recommend", {**of_victim, "explain": True}),
+        ):
+            assert client.request(method, path, json=asked).status_code == 403
+        scored = client.post("/v1/score", json={**of_victim, "items": all_items[:200]}).json()["items"]
+        recommended = client.post("/v1/recommend", json={**of_victim, "top_n": 60}).json()["items"]
+        own = client.post("/v1/explain", json={"history": ["00001"], "item": "00002"}).json()
+    for one in (*scored, *recommended):
+        assert set(one) == {"item", "p_yes", "neighbours", "told", "explanation"}
+        assert one["explanation"] is None
+        assert len(one["neighbours"]) <= 2
+    assert not liked & {one["item"]["item_id"] for one in recommended}
+    titles = {row["item_id"]: row["title"] for row in Run.open(served).items.to_pylist()}
+    kinds = {reason["kind"]: reason["titles"] for reason in own["item"]["explanation"]["reasons"]}
+    assert kinds["title"] == [titles["00001"]]  # theirs who asks
+
+
+def test_meters_say_what_was_done(client: TestClient) -> None:
+    asked = {"history": ["00001"], "items": ["00004", "00005"]}
+    client.post("/v1/score", json=asked)
+    client.post("/v1/score", json=asked)
+    told = client.get("/metrics").text
+    assert 'scorerec_requests_total{route="/v1/score",status="200"}' in told
+    values = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
+    assert float(values["scorerec_score_cache_hits_total"]) >= 2
+    assert float(values["scorerec_tokens_total"]) > 0
+    assert float(values['scorerec_stage_seconds_count{stage="lm"}']) > 0
+    assert client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_single_raters_are_not_told_of(experiment: Any, tmp_path: Path) -> None:
+    made = experiment.run(tmp_path, 'evidence.forms=["shared"]', *SMALL, "name=shared")
+    folder = made.root / made.config.folder_name
+    with pytest.raises(ConfigError, match=r"has 'shared', which tells what single raters thought"):
+        Service.load(folder, ServeConfig())
+    Service.load(folder, ServeConfig(min_users=1)).close()
+
+
+def test_a_run_that_was_made_anew_takes_over_and_a_worse_one_does_not(folder: Path, experiment: Any) -> None:
+    with client_of(folder, reload_seconds=3600) as client:
+        before = client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).json()["versions"]["model"]
+        assert client.post("/v1/reload").status_code == 204
+        experiment.run(folder.parent, FORMS, *SMALL, "name=served", "llm.learning_rate=0.002")
+        assert client.post("/v1/reload").status_code == 204
+        after = client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).json()["versions"]["model"]
+        assert after != before
+        run = Run.open(folder)
+        scores = run.artifact("scores-score")
+        table = scores.path / "scores" / "part-00000.parquet"
+        shutil.copy(Run.open(folder).artifact("scores-llm").path / "scores" / "part-00000.parquet", table)
+        refused = client.post("/v1/reload")
+        assert refused.status_code == 409
+        assert client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).status_code == 200
+        told = client.get("/metrics").text
+        assert 'scorerec_reloads_total{outcome="refused"} 1.0' in told

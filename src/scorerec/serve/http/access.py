@@ -118,10 +118,17 @@ class Doorkeeper:
         self._count(caller)
         return caller
 
-    def _who(self, key: str | None, scope: Scope) -> str:
+    def may(self, key: str | None, scope: Scope) -> bool:
+        """Return whether a key opens a scope; without keys everything is open."""
+        return not self.keys or any(scope in one.scopes for one in self._matching(key))
+
+    def _matching(self, key: str | None) -> list[Key]:
         given = _digest(key or "")
-        found = [one for one in self.keys if hmac.compare_digest(one.digest, given)]
-        if not key or not found:
+        return [one for one in self.keys if key and hmac.compare_digest(one.digest, given)]
+
+    def _who(self, key: str | None, scope: Scope) -> str:
+        found = self._matching(key)
+        if not found:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "wanted an API key that is known" + ("" if key else ", got none"),

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scorerec.serve.config import ServeConfig
@@ -30,6 +31,7 @@ _ABOUT = (
     "to do."
 )
 _KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="where the service has keys")
+GivenKey = Annotated[str | None, Security(_KEY)]
 _ALWAYS = responses(401, 403, 413, 422, 429, 500, 503)
 UserId = Annotated[messages.Id, Path(description="id of the user")]
 OnceKey = Annotated[
@@ -47,12 +49,23 @@ def _keeper(request: Request) -> Keeper:
 
 
 def _admitting(scope: access.Scope) -> Callable[..., Keeper]:
-    def admitted(request: Request, key: Annotated[str | None, Security(_KEY)]) -> Keeper:
+    def admitted(request: Request, key: GivenKey) -> Keeper:
         keeper = _keeper(request)
         keeper.door.admit(key, scope, request.client.host if request.client else "")
         return keeper
 
     return admitted
+
+
+def _require_own_history(asked: messages.OfSomebody, keeper: Keeper, key: str | None) -> None:
+    """Refuse to tell of a known user what they liked, which reasons and prompts do, but to who may see it anyway."""
+    if asked.history is None and not keeper.door.may(key, "admin"):
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "reasons tell what a user liked, and this key may not see that of a user by their id",
+            field="user_id",
+            remedy="give the history, or use a key with the scope admin",
+        )
 
 
 Reads = Annotated[Keeper, Depends(_admitting("read"))]
@@ -71,15 +84,21 @@ async def score(asked: messages.ScoreRequest, keeper: Reads) -> messages.ScoreAn
 
 
 @routes.post("/v1/recommend", responses=_ALWAYS | responses(404), tags=["recommending"])
-async def recommend(asked: messages.RecommendRequest, keeper: Reads) -> messages.RecommendAnswer:
+async def recommend(asked: messages.RecommendRequest, keeper: Reads, key: GivenKey = None) -> messages.RecommendAnswer:
     """Recommend items to a user, or to anybody by what they liked. What they have rated does not come again."""
     _require_count(keeper, asked.top_n, "top_n")
+    if asked.explain:
+        _require_own_history(asked, keeper, key)
     return await keeper.ask(answers.recommendations, asked)
 
 
 @routes.post("/v1/explain", responses=_ALWAYS | responses(404), tags=["recommending"])
-async def explain(asked: messages.ExplainRequest, keeper: Reads) -> messages.ExplainAnswer:
-    """Say why an item has its score: what the answer is without each part of what the LM read."""
+async def explain(asked: messages.ExplainRequest, keeper: Reads, key: GivenKey = None) -> messages.ExplainAnswer:
+    """Say why an item has its score: what the answer is without each part of what the LM read.
+
+    Of a user by their id, whose history it tells, to keys with the scope admin alone.
+    """
+    _require_own_history(asked, keeper, key)
     return await keeper.ask(answers.explanations, asked)
 
 
@@ -221,27 +240,17 @@ class _Limited:
         if said.isdigit() and int(said) > self._most:
             await self._problem().response()(scope, receive, send)
             return
-        n_bytes, is_begun = 0, False
+        n_bytes = 0
 
         async def counted() -> Message:
             nonlocal n_bytes
             message = await receive()
             n_bytes += len(message.get("body", b""))
-            if n_bytes > self._most:
-                raise self._problem()
+            if n_bytes > self._most:  # of this kind alone, for the route that reads lets no other one through
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value, str(self._problem()))
             return message
 
-        async def sent(message: Message) -> None:
-            nonlocal is_begun
-            is_begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, sent)
-        except ProblemError as error:
-            if is_begun:
-                raise
-            await error.response()(scope, receive, send)
+        await self._app(scope, counted, send)
 
     def _problem(self) -> ProblemError:
         detail = f"wanted at most {self._most} bytes"
