@@ -144,33 +144,25 @@ class Recommender:
         Raises:
             DataError: the user has seen the whole catalogue.
         """
-        proposed = self.shortlist(user_id, history, set(seen) | set(history), n_proposals)
+        proposed = self.shortlist(history, set(seen) | set(history), n_proposals)
+        if not proposed:
+            raise DataError(f"user {user_id!r} has seen all {len(self.catalogue)} items; nothing is left to recommend")
         return sorted(self.score_items(user_id, history, proposed), key=lambda item: -item.p_yes)[:count]
 
     def shortlist(
-        self,
-        user_id: str,
-        history: Sequence[str],
-        left_out: Collection[str],
-        count: int,
-        among: Collection[str] | None = None,
+        self, history: Sequence[str], left_out: Collection[str], count: int, among: Collection[str] | None = None
     ) -> list[str]:
-        """Return the items that the CRM finds most likely, the most likely first.
+        """Return the items that the CRM finds most likely, the most likely first; none where none is left.
 
         Args:
-            user_id: whom a message names.
             history: ids of liked items, oldest first.
             left_out: items that are not proposed.
             count: how many, at most.
             among: of which items; None: of the whole catalogue.
-
-        Raises:
-            DataError: no item is left.
         """
         unseen = [item for item in self.catalogue if item not in left_out and (among is None or item in among)]
         if not unseen:
-            n_items = len(self.catalogue if among is None else among)
-            raise DataError(f"user {user_id!r} has seen all {n_items} items; nothing is left to recommend")
+            return []
         likely = np.argsort(-self.crm.score([list(history)] * len(unseen), unseen), kind="stable")[:count]
         return [unseen[place] for place in likely]
 

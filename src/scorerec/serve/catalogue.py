@@ -15,6 +15,7 @@ from scorerec.text.describe import values_of
 
 Bound = float | int
 Filter = str | Bound | bool | Sequence[str | Bound] | Mapping[str, Bound | None]
+_FIND = "GET /v1/items?q=... finds items by their titles"
 _WORD = re.compile(r"\w+")
 
 
@@ -54,11 +55,11 @@ class ItemList:
             field: where; the message names it.
 
         Raises:
-            UnknownItemError: one is not there.
+            NotThereError: one is not there.
         """
         if unknown := [item for item in item_ids if item not in self._rows]:
             shown = ", ".join(map(repr, unknown[:5]))
-            raise UnknownItemError(f"no item {shown} in the catalogue of {len(self)} items", field)
+            raise NotThereError(f"no item {shown} in the catalogue of {len(self)} items", field, _FIND)
 
     def search(self, text: str, count: int) -> list[str]:
         """Return the items whose titles have words that begin like each word of a text, the most popular first.
@@ -77,36 +78,33 @@ class ItemList:
         A column passes where it is, or holds, one of the values given; numbers also between ``min`` and ``max``.
 
         Raises:
-            UnknownColumnError: the items have no such column, or a bound is set where no number stands.
+            NotThereError: the items have no such column, or a bound is set where no number stands.
         """
         if not filters:
             return None
         for name, wanted in filters.items():
             if name not in self.columns:
                 known = ", ".join(self.columns) or "none"
-                raise UnknownColumnError(f"items have no {name!r}; they have {known}", f"filters.{name}")
+                raise NotThereError(f"items have no {name!r}; they have {known}", f"filters.{name}", "filter by these")
             if isinstance(wanted, Mapping) and not self._is_number(name):
-                raise UnknownColumnError(f"{name!r} holds no numbers; give a value, or several", f"filters.{name}")
+                raise NotThereError(f"{name!r} holds no numbers", f"filters.{name}", "give a value, or several")
         return {item for item, row in self._rows.items() if all(_passes(row[name], w) for name, w in filters.items())}
 
     def _is_number(self, name: str) -> bool:
         return all(isinstance(row[name], int | float | None) for row in self._rows.values())
 
 
-class UnknownItemError(DataError):
-    """An item is not in the catalogue.
+class NotThereError(DataError):
+    """A request names what is not there: an item, a column, a part of a prompt.
 
     Attributes:
-        field: of the request that named it.
+        field: of the request that names it.
+        remedy: what to do.
     """
 
-    def __init__(self, message: str, field: str):
+    def __init__(self, message: str, field: str, remedy: str):
         super().__init__(message)
-        self.field = field
-
-
-class UnknownColumnError(UnknownItemError):
-    """Items have no such column, or it is of another kind."""
+        self.field, self.remedy = field, remedy
 
 
 def popularity(interactions: pa.Table) -> dict[str, int]:

@@ -22,9 +22,6 @@ class ServeConfig(Config):
         "over so many raters",
     )
 
-    max_items: int = Field(200, ge=1, description="items of one request for scores, and of one answer")
-    max_history: int = Field(1000, ge=1, description="items of a history that a request brings")
-    max_interactions: int = Field(1000, ge=1, description="new interactions of one request")
     max_bytes: int = Field(1_000_000, ge=1000, description="of a request")
     max_waiting: int = Field(32, ge=1, description="requests that wait for the models; more are told to come later")
     max_together: int = Field(8, ge=1, description="waiting requests whose prompts are scored together, at most")

@@ -29,7 +29,7 @@ from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, live
 from scorerec.pipeline.reasons import Reasons, explained
 from scorerec.pipeline.recommend import Recommendation, Recommender, Request
-from scorerec.serve.catalogue import Filter, ItemList, popularity
+from scorerec.serve.catalogue import Filter, ItemList, NotThereError, popularity
 from scorerec.serve.config import ServeConfig
 from scorerec.serve.live import index_path, interactions_by_now, state_of
 from scorerec.serve.scoring import RememberedScores
@@ -277,8 +277,7 @@ class Service:
             history: ids of liked items, oldest first, in place of what is known of them.
 
         Raises:
-            UnknownUserError: nothing is known of them, and no history is given.
-            UnknownItemError: the catalogue lacks an item of the history.
+            NotThereError: nothing is known of them, and no history is given; or an item of it is unknown.
         """
         if history is not None:
             self.items.require(history, "history")
@@ -293,18 +292,19 @@ class Service:
         """Return all that a user is known to have done, oldest first (INTERACTIONS).
 
         Raises:
-            UnknownUserError: that is nothing.
+            NotThereError: that is nothing.
         """
         mine = self._rows.of(user_id)
         if mine is None:
-            raise UnknownUserError(f"nothing is known of a user {user_id!r}; for a new user give a history")
+            remedy = "give a history, or another user_id"
+            raise NotThereError(f"nothing is known of a user {user_id!r}", "user_id", remedy)
         return mine
 
     def score(self, asked: Sequence[tuple[Person, Sequence[str]]]) -> list[list[Recommendation]]:
         """Score items for people, those of all in one pass; each with what the LM read of others.
 
         Raises:
-            UnknownItemError: the catalogue lacks an item.
+            NotThereError: the catalogue lacks an item.
         """
         for _, items in asked:
             self.items.require(items, "items")
@@ -320,7 +320,7 @@ class Service:
         """Return the best items for each wish, those of all scored together as far as their time budget goes.
 
         Raises:
-            DataError: no item is left for somebody.
+            NotThereError: a wish names an item or a column that is not there.
         """
         until = time.perf_counter() + self.config.seconds
         with self.watched.stage("shortlist"):
@@ -340,7 +340,7 @@ class Service:
         self.items.require(wish.exclude, "exclude")
         left_out = {*wish.exclude, *(() if wish.again else person.seen)}
         count = max(self.config.shortlist, wish.n_items)
-        return self._recommender.shortlist(person.user_id, person.history, left_out, count, among)
+        return self._recommender.shortlist(person.history, left_out, count, among)
 
     def _ranked(self, wish: Wish, short: Sequence[str], scored: Sequence[Recommendation]) -> list[Proposed]:
         best = [Proposed(item, True) for item in sorted(scored, key=lambda item: -item.p_yes)]
@@ -358,8 +358,7 @@ class Service:
             is_watched: whether its seconds count.
 
         Raises:
-            UnknownItemError: the catalogue lacks an item.
-            DataError: a prompt has no such part.
+            NotThereError: the catalogue lacks an item.
         """
         self.items.require([item for _, item in asked], "item")
         read = self._recommender.read([Request(person.user_id, person.history, [item]) for person, item in asked])
@@ -368,7 +367,8 @@ class Service:
         places = sorted(set(left_out))
         for own in shown:
             if places and not 0 <= places[0] <= places[-1] < len(own):
-                raise DataError(f"left_out: wanted places of parts, 0 to {len(own) - 1}, got {places}")
+                shown_parts = f"wanted numbers of parts, 0 to {len(own) - 1}, got {places}"
+                raise NotThereError(shown_parts, "left_out", "an answer without left_out numbers them")
         cut = [without(prompt, [own[at] for at in places]) for prompt, own in zip(prompts, shown, strict=True)]
         with self.watched.stage("reasons") if is_watched else nullcontext():
             whole = self.scores.p_yes(prompts)
@@ -391,10 +391,6 @@ class Service:
 
         with self.watched.stage("add"):
             return add_rows(self.run, rows, self._finder)
-
-
-class UnknownUserError(DataError):
-    """Nothing is known of a user."""
 
 
 class _UserRows:

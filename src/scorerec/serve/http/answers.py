@@ -13,7 +13,6 @@ import polars as pl
 import pyarrow.compute as pc
 
 from scorerec.core.columns import ITEM_ID, LABEL, TIMESTAMP
-from scorerec.core.errors import DataError
 from scorerec.data.additions import parse_additions
 from scorerec.data.origin import Origin
 from scorerec.pipeline.recommend import Recommendation
@@ -108,12 +107,12 @@ def recommendations(service: Service, asked: Sequence[RecommendRequest]) -> list
             for one, why in zip(items, reasons, strict=False)
         ]
         rest = [Scored(item=_item(service, one.item.item_id), p_yes=None) for one in proposed if not one.is_scored]
-        note = (
-            f"The time budget ({service.config.seconds:g} s) was spent after {len(items)} of these items: the others "
-            "have no score, and stand in the order of the recommender alone."
-            if rest
-            else None
-        )
+        note = None if proposed else "Nothing that passes is left to recommend."
+        if rest:
+            note = (
+                f"The time budget ({service.config.seconds:g} s) was spent after {len(items)} of these items: the "
+                "others have no score, and stand in the order of the recommender alone."
+            )
         answers.append(
             RecommendAnswer(versions=versions(service), items=[*(told or items), *rest], scored=len(items), note=note)
         )
@@ -210,8 +209,6 @@ def refreshed(service: Service, asked: Sequence[Any]) -> list[VersionsMessage]:
 
 
 def _person(service: Service, asked: Any) -> Person:
-    if asked.history is not None and len(asked.history) > service.config.max_history:
-        raise DataError(f"history: wanted at most {service.config.max_history} items, got {len(asked.history)}")
     return service.person(asked.user_id, asked.history)
 
 

@@ -79,14 +79,12 @@ routes = APIRouter()
 @routes.post("/v1/score", responses=_ALWAYS | responses(404), tags=["recommending"])
 async def score(asked: messages.ScoreRequest, keeper: Reads) -> messages.ScoreAnswer:
     """Score items for a user, or for anybody by what they liked: the probability of Yes."""
-    _require_count(keeper, len(asked.items), "items")
     return await keeper.ask(answers.scores, asked)
 
 
 @routes.post("/v1/recommend", responses=_ALWAYS | responses(404), tags=["recommending"])
 async def recommend(asked: messages.RecommendRequest, keeper: Reads, key: GivenKey = None) -> messages.RecommendAnswer:
     """Recommend items to a user, or to anybody by what they liked. What they have rated does not come again."""
-    _require_count(keeper, asked.top_n, "top_n")
     if asked.explain:
         _require_own_history(asked, keeper, key)
     return await keeper.ask(answers.recommendations, asked)
@@ -112,14 +110,11 @@ async def items(
     return await keeper.ask(answers.items, answers.Search(q, count))
 
 
-@routes.post("/v1/behaviours", responses=_ALWAYS | responses(409), tags=["users"])
+@routes.post("/v1/behaviours", responses=_ALWAYS | responses(404, 409), tags=["users"])
 async def behaviours(
     asked: messages.BehavioursRequest, keeper: Writes, once: OnceKey = None
 ) -> messages.BehavioursAnswer:
     """Add interactions: they are on disk with the answer, and known at the next request; nothing is trained."""
-    most = keeper.config.max_interactions
-    if len(asked.interactions) > most:
-        raise _too_many("interactions", len(asked.interactions), most)
     done, body = Done(keeper.folder), asked.model_dump_json().encode()
     if once is not None and (before := await asyncio.to_thread(done.answer, once, body)) is not None:
         return messages.BehavioursAnswer.model_validate_json(before)
@@ -212,18 +207,6 @@ def create_app(service: Service, config: ServeConfig, keys: list[Key], is_one_of
     app.add_middleware(_Limited, most=config.max_bytes)
     app.include_router(routes)
     return app
-
-
-def _require_count(keeper: Keeper, count: int, field: str) -> None:
-    if count > keeper.config.max_items:
-        raise _too_many(field, count, keeper.config.max_items)
-
-
-def _too_many(field: str, count: int, most: int) -> ProblemError:
-    remedy = "divide the request"
-    return ProblemError(
-        HTTPStatus.UNPROCESSABLE_ENTITY, f"wanted at most {most}, got {count}", field=field, remedy=remedy
-    )
 
 
 class _Limited:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-_LATEST_SECOND = 4_102_444_800  # the year 2100
+_LATEST_SECOND = 4_102_444_799  # of 2099
+MOST_ITEMS, MOST_HISTORY, MOST_INTERACTIONS = 500, 2000, 1000  # of one request
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Bound = int | float
@@ -25,12 +26,27 @@ class Range(Message):
     max: Bound | None = Field(None, allow_inf_nan=False)
 
 
+_SOMEBODY: dict[str, Any] = {
+    "anyOf": [
+        {"required": ["user_id"], "properties": {"user_id": {"type": "string"}}},
+        {"required": ["history"], "properties": {"history": {"type": "array"}}},
+    ]
+}
+
+
+def _like(**example: Any) -> dict[str, Any]:
+    """Return what the document says of a request of somebody, with an example."""
+    return _SOMEBODY | {"example": example}
+
+
 class OfSomebody(Message):
     """Who is asked for: a user who is known, or anybody by what they liked."""
 
     user_id: Id | None = Field(None, description="a user of the data, or of whom behaviours were added")
     history: list[Id] | None = Field(
-        None, description="ids of liked items, oldest first; with a user_id, in place of what is known of them"
+        None,
+        max_length=MOST_HISTORY,
+        description="ids of liked items, oldest first; with a user_id, in place of what is known of them",
     )
 
     @model_validator(mode="after")
@@ -43,16 +59,16 @@ class OfSomebody(Message):
 class ScoreRequest(OfSomebody):
     """Items to be scored."""
 
-    items: list[Id] = Field(min_length=1, description="ids of items")
+    items: list[Id] = Field(min_length=1, max_length=MOST_ITEMS, description="ids of items")
 
-    model_config = ConfigDict(json_schema_extra={"example": {"history": ["1", "50"], "items": ["181", "100"]}})
+    model_config = ConfigDict(json_schema_extra=_like(history=["1", "50"], items=["181", "100"]))
 
 
 class RecommendRequest(OfSomebody):
     """Somebody who wants to be recommended items."""
 
-    top_n: int = Field(10, ge=1, description="how many")
-    exclude: list[Id] = Field([], description="ids of items that are not wanted")
+    top_n: int = Field(10, ge=1, le=MOST_ITEMS, description="how many")
+    exclude: list[Id] = Field([], max_length=MOST_HISTORY, description="ids of items that are not wanted")
     filters: dict[str, Id | Bound | bool | list[Id | Bound] | Range] = Field(
         {},
         description="column of the items -> a value, several of which one must be there, or {min, max}",
@@ -62,7 +78,8 @@ class RecommendRequest(OfSomebody):
     explain: bool = Field(False, description="say of each item why it has its score; takes longer")
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"history": ["1", "50"], "top_n": 5, "filters": {"genres": ["Drama"]}}}
+        json_schema_extra=_SOMEBODY
+        | {"example": {"history": ["1", "50"], "top_n": 5, "filters": {"genres": ["Drama"]}}}
     )
 
 
@@ -75,7 +92,7 @@ class ExplainRequest(OfSomebody):
     )
     prompt: bool = Field(False, description="whether the exact prompt is told")
 
-    model_config = ConfigDict(json_schema_extra={"example": {"history": ["1", "50"], "item": "181"}})
+    model_config = ConfigDict(json_schema_extra=_like(history=["1", "50"], item="181"))
 
 
 class Interaction(Message):
@@ -93,7 +110,7 @@ class Interaction(Message):
 class BehavioursRequest(Message):
     """New interactions."""
 
-    interactions: list[Interaction] = Field(min_length=1)
+    interactions: list[Interaction] = Field(min_length=1, max_length=MOST_INTERACTIONS)
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"interactions": [{"user_id": "new", "item_id": "50", "liked": True}]}}

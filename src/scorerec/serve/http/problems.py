@@ -13,8 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from scorerec.core.errors import ArtifactError, DataError, ScorerecError
-from scorerec.serve.catalogue import UnknownItemError
-from scorerec.serve.service import UnknownUserError
+from scorerec.serve.catalogue import NotThereError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -63,13 +62,8 @@ class ProblemError(Exception):
 
 def problem_of(error: ScorerecError) -> ProblemError:
     """Return what a request is told of an error that scorerec raises on purpose."""
-    if isinstance(error, UnknownUserError):
-        return ProblemError(
-            HTTPStatus.NOT_FOUND, str(error), field="user_id", remedy="give a history, or another user_id"
-        )
-    if isinstance(error, UnknownItemError):
-        remedy = "GET /v1/items?q=... finds items by their titles"
-        return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field, remedy=remedy)
+    if isinstance(error, NotThereError):
+        return ProblemError(HTTPStatus.NOT_FOUND, str(error), field=error.field, remedy=error.remedy)
     if isinstance(error, DataError):
         return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     if isinstance(error, ArtifactError):
