@@ -357,3 +357,56 @@ def test_a_run_that_was_made_anew_takes_over_and_a_worse_one_does_not(folder: Pa
         assert client.post("/v1/score", json={"history": ["00001"], "items": ["00002"]}).status_code == 200
         told = client.get("/metrics").text
         assert 'scorerec_reloads_total{outcome="refused"} 1.0' in told
+
+
+def test_pages_work_without_a_script(folder: Path) -> None:
+    user = users_of(folder)[0]
+    with client_of(folder) as client:
+        client.headers["accept"] = "text/html"
+        assert "For whom?" in client.get("/").text
+        found = client.get("/", params={"q": "the", "history": ["00001"]})
+        assert "remove" in found.text
+        shown = client.get("/recommendations", params={"user": user})
+        assert shown.text.count('class="card"') == 8
+        assert shown.headers["content-security-policy"].startswith("default-src 'self'")
+        why = client.get("/why", params={"user": user, "item": "00002", "left_out": [0]})
+        assert "instead of" in why.text
+        assert "The exact prompt" in why.text
+        rated = client.post(
+            "/rate", data={"user": user, "item": "00004", "liked": "1"}, headers={"sec-fetch-site": "same-origin"}
+        )
+        assert rated.status_code == 200
+        assert str(rated.url).endswith(f"/recommendations?user={user}")
+        assert (
+            client.post(
+                "/rate", data={"user": user, "item": "00004"}, headers={"sec-fetch-site": "cross-site"}
+            ).status_code
+            == 403
+        )
+        assert "Behaviours" in client.get("/operator").text
+        assert "/v1/score" in client.get("/docs").text
+        gone = client.post("/forget", data={"user": user})
+        assert "rows went" in gone.text
+        missing = client.get("/recommendations", params={"user": user})
+        assert (missing.status_code, "Nothing is known of a user" in missing.text) == (404, True)
+
+
+def test_titles_are_shown_as_text(folder: Path) -> None:
+    """Whatever a catalogue holds stands on pages as text."""
+    with client_of(folder) as client:
+        found = client.get("/", params={"q": "<script>alert(1)</script>"}, headers={"accept": "text/html"})
+        assert "<script>alert" not in found.text
+        assert "&lt;script&gt;" in found.text
+
+
+def test_pages_need_a_key_where_there_are_some(served: Path) -> None:
+    key, line = new_key("web", ["read"])
+    with client_of(served, [Key("web", frozenset(["read"]), line.split(":")[2])]) as client:
+        client.headers["accept"] = "text/html"
+        assert "API key" in client.get("/").text
+        assert client.post("/enter", data={"key": "sr_guess"}, follow_redirects=False).status_code == 303
+        assert "For whom?" in client.post("/enter", data={"key": key}).text
+        shown = client.get("/recommendations", params={"user": users_of(served)[0]}).text
+        assert "Why?" not in shown
+        assert "ratings are known" not in shown
+        assert client.get("/operator").status_code == 403

@@ -21,6 +21,7 @@ from scorerec.serve.http.problems import ProblemError
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 ENVIRONMENT = "SCOREREC_SERVE_KEYS"
+COOKIE = "scorerec_key"  # of pages
 _PREFIX = "sr_"
 _MOST_CALLERS = 10_000
 

@@ -55,6 +55,22 @@ class Look(NamedTuple):
     n_latest: int
 
 
+class State(NamedTuple):
+    """What is served.
+
+    Attributes:
+        folder: of the run.
+        versions: of its parts.
+        n_behaviours: that may be evidence.
+        n_items: of the catalogue.
+    """
+
+    folder: str
+    versions: VersionsMessage
+    n_behaviours: int
+    n_items: int
+
+
 class Pseudonyms:
     """What similar users are called in one answer: letters, in the order in which they come.
 
@@ -201,6 +217,19 @@ def items(service: Service, asked: Sequence[Search]) -> list[ItemsAnswer]:
         )
         for one in asked
     ]
+
+
+def titles(service: Service, asked: Sequence[Sequence[str]]) -> list[list[ItemMessage]]:
+    """Return items by their ids."""
+    for ids in asked:
+        service.items.require(ids, "history")
+    return [[_item(service, item) for item in ids] for ids in asked]
+
+
+def state(service: Service, asked: Sequence[None]) -> list[State]:
+    """Tell an operator what is served."""
+    folder, size = str(service.run.folder), len(service.items)
+    return [State(folder, versions(service), service.n_behaviours, size) for _ in asked]
 
 
 def refreshed(service: Service, asked: Sequence[Any]) -> list[VersionsMessage]:

@@ -21,6 +21,7 @@ from scorerec.serve.http.access import Doorkeeper, Key
 from scorerec.serve.http.keeper import Keeper
 from scorerec.serve.http.metrics import CONTENT_TYPE, Meters
 from scorerec.serve.http.once import Done
+from scorerec.serve.http.pages import STATIC, pages, problem_page
 from scorerec.serve.http.problems import ProblemError, responses, tell_problems
 from scorerec.serve.http.queue import ModelThread
 from scorerec.serve.service import Service
@@ -200,12 +201,21 @@ def create_app(service: Service, config: ServeConfig, keys: list[Key], is_one_of
                 await task
         await asyncio.to_thread(thread.stop)
 
-    app = FastAPI(title="scorerec", version=version("scorerec"), description=_ABOUT, lifespan=running)
+    app = FastAPI(
+        title="scorerec",
+        version=version("scorerec"),
+        description=_ABOUT,
+        lifespan=running,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.keeper = keeper
-    tell_problems(app, keeper.note)
+    tell_problems(app, keeper.note, problem_page)
     app.add_middleware(_Measured, keeper=keeper)
     app.add_middleware(_Limited, most=config.max_bytes)
     app.include_router(routes)
+    app.include_router(pages)
+    app.mount("/static", STATIC)
     return app
 
 

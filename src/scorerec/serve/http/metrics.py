@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -11,6 +12,14 @@ from scorerec.serve.service import Service
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Row(NamedTuple):
+    """Attributes: ``name``: of a route or stage; ``n_times``: how often; ``milliseconds``: on average."""
+
+    name: str
+    n_times: int
+    milliseconds: float
 
 
 class Meters:
@@ -51,6 +60,20 @@ class Meters:
         for meter, amount in ((self._prompts, done.prompts), (self._hits, done.hits), (self._tokens, done.tokens)):
             meter.inc(amount)
         done.prompts = done.hits = done.tokens = 0
+
+    def summary(self) -> list[Row]:
+        """Return how often and how long each route and stage took in this process, the slowest first."""
+        rows = []
+        for histogram, label in ((self.seconds, "route"), (self.stages, "stage")):
+            counts: dict[str, dict[str, float]] = {}
+            for sample in (one for metric in histogram.collect() for one in metric.samples):
+                kind = sample.name.rsplit("_", 1)[-1]
+                if kind in ("count", "sum"):
+                    counts.setdefault(sample.labels[label], {})[kind] = sample.value
+            rows += [
+                Row(name, int(c["count"]), 1000 * c["sum"] / c["count"]) for name, c in counts.items() if c["count"]
+            ]
+        return sorted(rows, key=lambda row: -row.milliseconds)
 
     def text(self) -> bytes:
         """Return all meters in the text format of Prometheus."""

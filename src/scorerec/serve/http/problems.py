@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -80,38 +80,46 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def tell_problems(app: FastAPI, note: Any) -> None:
+Page = Callable[[Request, ProblemError], Response | None]
+
+
+def tell_problems(app: FastAPI, note: Callable[[str, BaseException], None], page: Page) -> None:
     """Let an app answer every error as a problem.
 
     Args:
         app: whose.
-        note: (what, error) -> None: told of errors that are scorerec's own fault.
+        note: told of errors that are scorerec's own fault.
+        page: shows a problem to people; None where a program asks.
     """
 
+    def answered(request: Request, error: ProblemError) -> Response:
+        return page(request, error) or error.response()
+
     @app.exception_handler(ProblemError)
-    async def _problem(_: Request, error: ProblemError) -> JSONResponse:
-        return error.response()
+    async def _problem(request: Request, error: ProblemError) -> Response:
+        return answered(request, error)
 
     @app.exception_handler(ScorerecError)
-    async def _known(_: Request, error: ScorerecError) -> JSONResponse:
+    async def _known(request: Request, error: ScorerecError) -> Response:
         found = problem_of(error)
         if found.message.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             note(type(error).__name__, error)
-        return found.response()
+        return answered(request, found)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return _of_faults(error.errors()).response()
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return answered(request, _of_faults(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return ProblemError(HTTPStatus(error.status_code), str(error.detail), headers=error.headers).response()
+    async def _http(request: Request, error: HTTPException) -> Response:
+        found = ProblemError(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
+        return answered(request, found)
 
     @app.exception_handler(Exception)
-    async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    async def _unexpected(request: Request, error: Exception) -> Response:
         note(type(error).__name__, error)
         detail = f"an unexpected {type(error).__name__}; this is a bug, and the log of the service has its traceback"
-        return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+        return answered(request, ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 
 
 def _of_faults(faults: Sequence[Mapping[str, Any]]) -> ProblemError:
