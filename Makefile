@@ -18,7 +18,7 @@ install: $(STAMP) ## Create .venv with everything the project needs
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scorerec needs Python 3.11 or later; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,embedded,rl]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,embedded,rl,serve]'
 	touch $@
 
 quickstart: $(STAMP) ## Run SCORE on MovieLens-100K: a table, and three recommendations explained

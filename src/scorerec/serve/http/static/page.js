@@ -10,11 +10,10 @@ async function part(url) {
 async function open_reasons(link) {
   const card = link.closest(".card");
   const shown = card.querySelector(".reasons");
-  if (shown) { shown.remove(); link.setAttribute("aria-expanded", "false"); return; }
+  if (shown) { shown.remove(); return; }
   link.setAttribute("aria-busy", "true");
   card.append(await part(link.href));
   link.removeAttribute("aria-busy");
-  link.setAttribute("aria-expanded", "true");
 }
 
 let latest = 0;
