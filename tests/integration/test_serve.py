@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
-from scorerec.core.errors import ConfigError
+from scorerec import cli
+from scorerec.core.errors import ConfigError, DataError
 from scorerec.experiment.run import Run
+from scorerec.serve import batch
 from scorerec.serve.config import ServeConfig
-from scorerec.serve.http.access import Key, new_key, read_keys
+from scorerec.serve.http.access import ENVIRONMENT, Key, new_key, read_keys, require_keys
 from scorerec.serve.http.app import create_app
 from scorerec.serve.service import Service
 
@@ -410,3 +422,128 @@ def test_pages_need_a_key_where_there_are_some(served: Path) -> None:
         assert "Why?" not in shown
         assert "ratings are known" not in shown
         assert client.get("/operator").status_code == 403
+
+
+def test_recommendations_for_a_file_of_users_go_on_where_they_stopped(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_BLOCK", 2)
+    names = users_of(served)[:5]
+    file, out, config = tmp_path / "users.csv", tmp_path / "recs.parquet", ServeConfig(min_users=2)
+    file.write_text("user_id\n" + "\n".join(names), encoding="utf-8")
+    whole = batch.recommend_all(served, file, 3, out, config)
+    assert (whole.users, whole.rows, whole.kept) == (5, 15, 0)
+    table = pq.read_table(out).to_pylist()
+    assert [(row["user_id"], row["rank"]) for row in table] == [(name, rank) for name in names for rank in (1, 2, 3)]
+    asked: list[int] = []
+    recommend = Service.recommend
+
+    def failing(self: Service, wishes: Any) -> Any:
+        asked.append(len(wishes))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return recommend(self, wishes)
+
+    monkeypatch.setattr(Service, "recommend", failing)
+    again = tmp_path / "again.parquet"
+    with pytest.raises(KeyboardInterrupt):
+        batch.recommend_all(served, file, 3, again, config)
+    assert not again.exists()
+    assert batch.recommend_all(served, file, 3, again, config).kept == 1
+    assert asked == [2, 2, 2, 1]
+    assert pq.read_table(again).equals(pq.read_table(out))
+    file.write_text("nobody\n", encoding="utf-8")
+    with pytest.raises(DataError, match="nothing is known of a user 'nobody'"):
+        batch.recommend_all(served, file, 3, again, config)
+
+
+def test_the_command_line_explains_and_makes_keys(
+    served: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*arguments: str) -> Any:
+        monkeypatch.setattr(sys, "argv", ["scorerec", *arguments, "--json"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code
+        return json.loads(capsys.readouterr().out)
+
+    told = printed("explain", str(served), "--user", users_of(served)[0], "--item", "00002")
+    assert {one["kind"] for one in told["reasons"]} >= {"title", "told"}
+    assert told["in_words"]
+    made = printed("serve-key", "web", "--scope", "read")
+    assert made["line"].startswith("web:read:")
+    assert made["key"] not in made["line"]
+
+
+def test_others_than_this_machine_need_keys() -> None:
+    require_keys("127.0.0.1", [])
+    require_keys("localhost", [])
+    with pytest.raises(ConfigError, match=r"--host 0.0.0.0 can be reached from elsewhere, and no API keys are set"):
+        require_keys("0.0.0.0", [])
+    require_keys("0.0.0.0", read_keys(None, {ENVIRONMENT: new_key("web", ["read"])[1]}))
+    with pytest.raises(ConfigError, match=r"key 1: wanted NAME:SCOPES:HASH"):
+        read_keys(None, {ENVIRONMENT: "secret"})
+
+
+class Process:
+    """`scorerec serve` as it is started by hand."""
+
+    def __init__(self, folder: Path, *options: str):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-c", "from scorerec.cli import main; main()", "serve", str(folder)]
+        command += ["--port", str(self.port), "--set", "serve.min_users=2", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        start_new_session=True)  # fmt: skip
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                if self.client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError(self.process.communicate(timeout=5)[0])
+
+    def end(self, number: int) -> int:
+        self.client.close()
+        os.killpg(self.process.pid, number)  # its workers, too
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process as POSIX does")
+def test_an_acknowledged_write_survives_a_kill_and_sigterm_finishes_what_runs(folder: Path) -> None:
+    first = Process(folder)
+    rows = {"interactions": [{"user_id": "newcomer", "item_id": "00001"}]}
+    assert first.client.post("/v1/behaviours", json=rows).status_code == 200
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    second = Process(folder)
+    assert second.client.get("/v1/users/newcomer").json()["liked"] == 1
+    asked = {"history": ["00001"], "items": [f"{number:05d}" for number in range(1, 200)]}
+    answers: list[int] = []
+    address = str(second.client.base_url)
+    thread = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{address}/v1/score", json=asked, timeout=60).status_code)
+    )
+    thread.start()
+    time.sleep(0.1)
+    assert second.end(signal.SIGTERM) in (0, -signal.SIGTERM)
+    thread.join()
+    assert answers == [200]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="kills processes as POSIX does")
+def test_several_processes_know_the_same(folder: Path) -> None:
+    served = Process(folder, "--workers", "2")
+    rows = {"interactions": [{"user_id": "newcomer", "item_id": "00001"}]}
+    assert served.client.post("/v1/behaviours", json=rows).status_code == 200
+    for _ in range(10):  # whichever of the two answers
+        with httpx.Client(base_url=served.client.base_url, timeout=30) as fresh:
+            assert fresh.get("/v1/users/newcomer").json()["liked"] == 1
+    told = served.client.get("/metrics").text
+    values = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
+    assert float(values['scorerec_requests_total{route="/v1/users/{user_id}",status="200"}']) == 10
+    assert served.end(signal.SIGTERM) in (0, -signal.SIGTERM)

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from scorerec.cli.output import Watch, console, print_json, print_rows, say, tell
 from scorerec.cli.parameters import AsJson, Changes, Root, RunFolder, Source
+from scorerec.core.errors import ConfigError
 from scorerec.experiment import complete
 
 if TYPE_CHECKING:
@@ -154,6 +155,20 @@ def recommend(
         say(f"Stand-in: {line}")
     for one in found:
         _show(one)
+
+
+def _recommend_all(folder: Path, users: Path | None, out: Path | None, count: int, as_json: bool) -> None:
+    from scorerec.serve.batch import recommend_all
+    from scorerec.serve.config import ServeConfig
+
+    if users is None or out is None:
+        raise ConfigError("--users and --out go together: whose recommendations, and where they go")
+    written = recommend_all(folder, users, count, out, ServeConfig())
+    if as_json:
+        print_json(dataclasses.asdict(written))
+        return
+    before = f"; {written.kept} blocks of them were there already" if written.kept else ""
+    say(f"{written.rows} rows for {written.users} users: {out}{before}")
 
 
 def _show(found: Recommendations) -> None:
