@@ -34,9 +34,12 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="processes; each loads the models")] = 1,
     keys: Annotated[Path | None, typer.Option(metavar="FILE", help="lines of `scorerec serve-key`")] = None,
+    lm_url: Annotated[
+        str | None, typer.Option(help="score by the LM behind this server (vLLM, SGLang, llama.cpp), merged by export")
+    ] = None,
 ) -> None:
     """Serve a finished run: an API for programs (see /docs), and pages for people."""
-    config = _settings(changes or [])
+    config = _settings([*(changes or []), *([f"serve.lm_url={lm_url}"] if lm_url else [])])
     _require_extra()
     from scorerec.serve.http.process import Place, serve
 
@@ -88,6 +91,26 @@ def explain(
     console.print(f"[bold]{escape(found.title)}[/bold]  P(Yes) = {found.p_yes:.3f}", soft_wrap=True)
     for line in found.in_words:
         say(f"   {line}")
+
+
+@app.command()
+def export(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="where it goes; it must not exist")],
+    merged: Annotated[bool, typer.Option("--merged", help="the adapter merged into the whole model")] = False,
+) -> None:
+    """Write the tuned LM as a plain Hugging Face folder, which vLLM, SGLang and llama.cpp's converter read."""
+    from scorerec.experiment.run import Run
+    from scorerec.llm.merge import export_merged
+
+    run = Run.open(folder)
+    model = run.model("tuned-score")
+    if not merged:
+        raise ConfigError(f"export: give --merged; the adapter alone lies in {model}, for servers that load adapters")
+    apart = export_merged(model, run.config.llm, out)
+    say(f"Written to {out}; p(Yes) of two prompts lies {apart:.1e} from the tuned LM's")
+    say(f"Serve it, for instance: vllm serve {out} --served-model-name scorerec --port 8001")
+    say(f"and then: scorerec serve {folder} --lm-url http://127.0.0.1:8001")
 
 
 def _settings(changes: list[str]) -> ServeConfig:

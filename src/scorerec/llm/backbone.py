@@ -113,9 +113,7 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
         )
     processes, chosen = join_processes(device)
     base, adapter = _places(name)
-    place = str(smollm2_folder()) if base == SMOLLM2 else base
-    anew = f"Where its files are damaged, delete {place}: it is made anew"
-    with _told_clearly(base, anew if base == SMOLLM2 else _ADVICE):
+    with _read_from(base) as place:
         tokenizer = AutoTokenizer.from_pretrained(place)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=_DTYPES[precision])
     if adapter is not None:
@@ -124,6 +122,16 @@ def load_backbone(name: str | Path, precision: Precision = "checkpoint", device:
             settings.base_model_name_or_path = place  # peft looks into it when it saves
             model = PeftModel.from_pretrained(model, str(adapter), config=settings)
     return Backbone(str(name), base, model.to(chosen).eval(), tokenizer, chosen, processes)
+
+
+def load_tokenizer(name: str | Path) -> Any:
+    """Load the tokenizer of a causal LM alone; see ``load_backbone``.
+
+    Raises:
+        ModelError: it is not there.
+    """
+    with _read_from(_places(name)[0]) as place:
+        return AutoTokenizer.from_pretrained(place)
 
 
 def weights_facts(name: str | Path) -> dict[str, Any]:
@@ -148,6 +156,15 @@ def _places(name: str | Path) -> tuple[str, Path | None]:
         return _places(json.loads((folder / TUNING).read_text(encoding="utf-8"))["backbone"])
     # Absolute, because an adapter remembers the place of its base.
     return str(folder.resolve()) if folder.is_dir() else str(name), None
+
+
+@contextmanager
+def _read_from(base: str) -> Iterator[str]:
+    """Yield where the files of a base model lie, or the id of the hub; what cannot be read is told clearly."""
+    place = str(smollm2_folder()) if base == SMOLLM2 else base
+    anew = f"Where its files are damaged, delete {place}: it is made anew"
+    with _told_clearly(base, anew if base == SMOLLM2 else _ADVICE):
+        yield place
 
 
 def _forward_arguments(model: Any) -> frozenset[str]:

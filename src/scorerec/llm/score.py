@@ -79,9 +79,7 @@ class Scorer:
         """
         if config.threads is not None:
             use_threads(config.threads)
-        is_tuned = config.calibrate and (Path(model) / TUNING).is_file()  # as it came, nothing calibrated it
-        slope = float(_noted(Path(model)).get(SLOPE, 1.0)) if is_tuned else 1.0
-        return cls(load_backbone(model, config.precision, device), config, slope)
+        return cls(load_backbone(model, config.precision, device), config, noted_slope(Path(model), config))
 
     def as_text(self, prompts: pa.Table) -> list[tuple[str, int]]:
         """Return each of PROMPTS as the LM reads it, special tokens and template included, and its length in tokens."""
@@ -160,6 +158,12 @@ def score(model: str | Path, prompts: pa.Table, config: LLMConfig, device: str =
         target_id, p_yes (float64) and n_tokens (int32), in the order of ``prompts``.
     """
     return Scorer.load(model, config, device).score(PROMPTS.check(prompts))
+
+
+def noted_slope(folder: Path, config: LLMConfig) -> float:
+    """Return what the log odds of a tuned model are multiplied by; 1 where nothing calibrated it."""
+    is_calibrated = config.calibrate and (folder / TUNING).is_file()
+    return float(_noted(folder).get(SLOPE, 1.0)) if is_calibrated else 1.0
 
 
 def tuned_config(folder: Path) -> LLMConfig:

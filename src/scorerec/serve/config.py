@@ -28,6 +28,11 @@ class ServeConfig(Config):
     timeout_seconds: float = Field(60.0, gt=0, description="after so many a request is given up")
     requests_per_minute: int = Field(600, ge=1, description="of each key; of each address where there are no keys")
 
+    lm_url: str | None = Field(
+        None, description="server that serves the tuned LM (vLLM, SGLang, llama.cpp); None: it runs in this process"
+    )
+    lm_name: str = Field("scorerec", description="what that server calls the model")
+
     cached_scores: int = Field(100_000, ge=0, description="scores that are kept of prompts that may come again")
     pinned_rows: int = Field(8, ge=1, description="rows of the run that are scored again before it serves")
     tolerance: float = Field(

@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,17 @@ from scorerec.llm.encode import read_prompts
 from scorerec.text.segments import Segment
 
 if TYPE_CHECKING:
-    from scorerec.llm.score import Scorer
+    from scorerec.llm.encode import PromptEncoder, TokenIds
+
+
+class LM(Protocol):
+    """A tuned LM, in this process (``llm.score.Scorer``) or behind a server (``llm.distant.DistantScorer``)."""
+
+    encoder: PromptEncoder
+
+    def p_yes(self, rows: Sequence[TokenIds]) -> npt.NDArray[np.float64]:
+        """Return the probability of Yes for each row of token ids, (N,)."""
+
 
 Prompts = Sequence[Sequence[Segment]]
 
@@ -42,7 +52,7 @@ class RememberedScores:
         done: what was computed so far.
     """
 
-    def __init__(self, scorer: Scorer, size: int):
+    def __init__(self, scorer: LM, size: int):
         self.scorer, self._size, self.done = scorer, size, Scored()
         self._kept: OrderedDict[bytes, float] = OrderedDict()
 

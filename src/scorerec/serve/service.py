@@ -32,7 +32,7 @@ from scorerec.pipeline.recommend import Recommendation, Recommender, Request
 from scorerec.serve.catalogue import Filter, ItemList, NotThereError, popularity
 from scorerec.serve.config import ServeConfig
 from scorerec.serve.live import index_path, interactions_by_now, state_of
-from scorerec.serve.scoring import RememberedScores
+from scorerec.serve.scoring import LM, RememberedScores
 from scorerec.text.parts import Part, parts, without
 from scorerec.text.segments import Segment
 
@@ -143,6 +143,7 @@ class Service:
     Args:
         run: a finished one.
         config: how it is served.
+        lm: that scores; None: the run's own, in this process.
 
     Raises:
         ArtifactError: the run has not come to its end.
@@ -150,7 +151,7 @@ class Service:
         DataError: the index was built with another retriever.
     """
 
-    def __init__(self, run: Run, config: ServeConfig):
+    def __init__(self, run: Run, config: ServeConfig, lm: LM | None = None):
         if _OF_ONE_RATER in run.config.evidence.forms and config.min_users > 1:
             raise ConfigError(
                 f"evidence.forms of {run.folder} has {_OF_ONE_RATER!r}, which tells what single raters thought; serve "
@@ -159,19 +160,24 @@ class Service:
         self.run, self.config, self.watched = run, config, Watched()
         self.record = (run.folder / RECORD).read_bytes()
         self._finder, self._reranker, self._crm = run.finder(), run.reranker(), run.crm()
-        self.scores = RememberedScores(run.lm("tuned-score"), config.cached_scores)
+        self.scores = RememberedScores(lm or run.lm("tuned-score"), config.cached_scores)
         self._state = state_of(run.folder)
         self._know(None)
 
     @classmethod
     def load(cls, folder: Path, config: ServeConfig) -> Service:
-        """Load the trained parts of a finished run; counts that went when somebody was forgotten are made anew."""
+        """Load the trained parts of a finished run; counts that went when somebody was forgotten are made anew.
+
+        Args:
+            folder: of the run.
+            config: how it is served; where its LM is served elsewhere, that one is asked.
+        """
         run = Run.open(folder)
         wanted = (stage for form in run.config.evidence.forms for stage in FORMS[form].asks)
         if missing := [stage for stage in wanted if stage not in run.artifacts]:
             made = Runner(stages_of(run.config), run.config, run.root, folder).made(*missing)
             run = replace(run, artifacts={**run.artifacts, **made.artifacts})
-        return cls(run, config)
+        return cls(run, config, distant(run, config) if config.lm_url else None)
 
     def close(self) -> None:
         """Close the index."""
@@ -391,6 +397,13 @@ class Service:
 
         with self.watched.stage("add"):
             return add_rows(self.run, rows, self._finder)
+
+
+def distant(run: Run, config: ServeConfig) -> LM:
+    """Return the tuned LM of a run as a server has it."""
+    from scorerec.llm.distant import DistantScorer
+
+    return DistantScorer(run.model("tuned-score"), run.config.llm, config.lm_url or "", config.lm_name)
 
 
 class _UserRows:
