@@ -16,7 +16,7 @@ from scipy.sparse.linalg import lsqr
 from scipy.stats import spearmanr
 
 from scorerec.core.metrics import Floats
-from scorerec.evaluate.results import Health, Moved, Moves
+from scorerec.evaluate.results import Faithful, Health, Interval, Moved, Moves
 from scorerec.evaluate.rows import JudgedRows
 from scorerec.evaluate.tables import NONE, TableRow, number
 
@@ -24,6 +24,7 @@ LEAST_SHARE = 0.01  # of variance that is user x item: below it scores are sums 
 LEAST_CHANGE = 0.001  # of p(Yes): below it a prompt is not read
 HEALTH_COLUMNS = ("user x item", "rank correlation with item mean", "other history", "other evidence")
 _CLOSEST = 1e-6  # to 0 and 1 that a probability may come, so that its logit is a number in float32 too
+_RESAMPLES = 2000
 _NO_VARIANCE = 1e-18  # of logits
 
 
@@ -161,7 +162,33 @@ def _warnings(found: Health) -> list[str]:
                 f"{found.method} DOES NOT READ THE {name.upper()}: another row's moves p(Yes) by "
                 f"{one.mean_change:.2g} on the mean of {one.n_rows:,} rows"
             )
+    reasons = found.moves.reasons
+    if reasons is not None and reasons.interval.low <= 0:
+        lines.append(
+            f"REASONS OF {found.method} ARE NO BETTER THAN OTHERS: without the {reasons.n_left_out} strongest p(Yes) "
+            f"falls by {reasons.strongest:.3f}, without as many drawn ones by {reasons.random:.3f} "
+            f"({reasons.n_rows:,} rows)"
+        )
     return lines
+
+
+def reason_rows(found: Iterable[Health]) -> list[TableRow]:
+    """Return one row per language model whose reasons were checked, as text."""
+    rows = []
+    for one in found:
+        if (reasons := one.moves.reasons) is not None:
+            low, high = reasons.interval.low, reasons.interval.high
+            rows.append(
+                {
+                    "method": one.method,
+                    "rows": f"{reasons.n_rows:,}",
+                    "left out": str(reasons.n_left_out),
+                    "fall without the strongest": f"{reasons.strongest:+.3f}",
+                    "fall without drawn ones": f"{reasons.random:+.3f}",
+                    "difference": f"{reasons.strongest - reasons.random:+.3f} [{low:+.3f}, {high:+.3f}]",
+                }
+            )
+    return rows
 
 
 def _change(found: Moved | None) -> str:
@@ -171,3 +198,27 @@ def _change(found: Moved | None) -> str:
 def _coded(names: ArrayLike) -> tuple[np.ndarray, int]:
     distinct, code = np.unique(np.asarray(names), return_inverse=True)
     return code, len(distinct)
+
+
+def faithful(users: Sequence[str], falls: Floats, n_left_out: int, rng: np.random.Generator) -> Faithful:
+    """Return whether p(Yes) falls further without the strongest reasons than without parts drawn at random.
+
+    Args:
+        users: whose each row is, (N,).
+        falls: without the strongest, and without the drawn ones, (N, 2).
+        n_left_out: parts that were left out.
+        rng: resamples users.
+
+    >>> found = faithful(["a", "b"], np.array([[0.3, 0.1], [0.1, 0.0]]), 2, np.random.default_rng(0))
+    >>> round(found.strongest, 3), round(found.random, 3), round(found.interval.low, 3), round(found.interval.high, 3)
+    (0.2, 0.05, 0.1, 0.2)
+    """
+    of_user, names = _coded(users)
+    apart = falls[:, 0] - falls[:, 1]
+    sums, counts = (np.bincount(of_user, weights, minlength=names) for weights in (apart, np.ones(len(apart))))
+    drawn = rng.integers(names, size=(_RESAMPLES, names))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975]).tolist()
+    strongest, random = falls.mean(0).tolist()
+    interval = Interval(low=low, high=high, n_resamples=_RESAMPLES)
+    return Faithful(n_rows=len(falls), n_left_out=n_left_out, strongest=strongest, random=random, interval=interval)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from scorerec.evaluate import tables
 from scorerec.evaluate.examples import Example
-from scorerec.evaluate.health import health_row
+from scorerec.evaluate.health import health_row, reason_rows
 from scorerec.evaluate.informativeness import SUSPICIOUS_GAP
 from scorerec.evaluate.plots import Plot
 from scorerec.evaluate.results import Comparison, Health, Informativeness, MethodResult, Signal
@@ -109,6 +109,7 @@ def render_report(data: ReportData) -> str:
         comparison=data.comparison,
         warnings=[*data.warnings, *suspicious_evidence(data.informativeness)],
         health_rows=[{"method": one.method, **health_row(one)} for one in data.health],
+        reason_rows=reason_rows(data.health),
         whiskers={metric: whiskers(data.comparison.methods, metric) for metric in ("auc", "uauc")},
         left_out=_left_out(data.comparison),
         difference_tables=difference_tables(data.comparison),

@@ -126,11 +126,22 @@ class Moved(Result):
     n_rows: int = Field(description="rows whose prompts have the part, as have those of others")
 
 
+class Faithful(Result):
+    """Whether reasons are what they say: how far p(Yes) falls without the strongest ones, and without others."""
+
+    n_rows: int = Field(description="rows whose prompts have enough parts")
+    n_left_out: int = Field(description="parts that are left out of each")
+    strongest: float = Field(description="mean fall of p(Yes) without the strongest reasons, all at once")
+    random: float = Field(description="mean fall without as many parts, drawn at random")
+    interval: Interval = Field(description="of the difference, by resampling users")
+
+
 class Moves(Result):
     """The same of the parts of a prompt; None where none was there, or nothing was measured."""
 
     history: Moved | None = None
     evidence: Moved | None = None
+    reasons: Faithful | None = None
 
 
 class Health(Result):

@@ -145,6 +145,12 @@ class EvaluationConfig(Config):
         exclude_if=lambda value: value is None,  # settings written before it was there mean the same
         description="judged rows that each LM scores with the history, and the evidence, of another row; None: none",
     )
+    reason_rows: int | None = Field(
+        None,
+        ge=2,
+        exclude_if=lambda value: value is None,
+        description="of these, rows whose strongest reasons are left out, and others drawn at random; None: none",
+    )
 
 
 class ExperimentConfig(Config):

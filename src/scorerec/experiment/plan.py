@@ -201,7 +201,7 @@ SIGNAL_OF_CRM = Stage(
 def _health(scores: Stage) -> Stage:
     """Return the stage that measures whether the LM behind some scores reads what it is shown."""
     tuned, prompts, key = scores.given
-    settings = (*scores.settings, "evaluation.split", "evaluation.health_rows")
+    settings = (*scores.settings, "evaluation.split", "evaluation.health_rows", "evaluation.reason_rows")
     return Stage(
         f"health-{key}",
         scores.reads,

@@ -72,6 +72,34 @@ def explained(prompts: Sequence[Prompt], score: Score) -> list[Reasons]:
     return [_reasons(own, p_yes[start:end]) for own, (start, end) in zip(shown, pairwise(ends), strict=True)]
 
 
+def falls_without(
+    prompts: Sequence[Prompt], score: Score, count: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Leave the strongest reasons of each prompt out, all at once, and as many parts drawn at random.
+
+    Reasons are named one by one; that they hold together is not so by construction.
+
+    Args:
+        prompts: as the LM reads them.
+        score: the LM.
+        count: parts that are left out.
+        rng: draws.
+
+    Returns:
+        Places of the prompts that have more parts than that, (R,), and by how much p(Yes) falls without the strongest,
+        and without the drawn ones, (R, 2).
+    """
+    places = [place for place, prompt in enumerate(prompts) if len(parts(prompt)) > count]
+    asked: list[Prompt] = []
+    found = explained([prompts[place] for place in places], score)
+    for place, why in zip(places, found, strict=True):
+        drawn = rng.permutation(len(why.reasons))[:count]
+        for chosen in (range(count), drawn.tolist()):
+            asked.append(without(prompts[place], [why.reasons[at].part for at in chosen]))
+    left = score(asked).reshape(-1, 2) if asked else np.zeros((0, 2))
+    return np.array(places, np.int64), np.array([why.p_yes for why in found]).reshape(-1, 1) - left
+
+
 def _reasons(shown: Sequence[Part], p_yes: npt.NDArray[np.float64]) -> Reasons:
     whole, *rest = p_yes.tolist()
     found = [Reason(part, p, whole - p) for part, p in zip(shown, rest, strict=False)]
