@@ -7,8 +7,8 @@ first word is the name of one. No test row is read. Beside them stand the item m
 verdicts, the regression on their counts. What selects an epoch is a part of these rows: a little is won by that, by all
 alike. *Rows seen* and *seconds* are of the tuning; `--curve FILE` draws AUC against them, and `--looks ROWS` adds how
 far p(Yes) moves where the target is named among similar users' titles, or the verdicts on it are turned round
-(`reading.py`). What a score costs stands beside: tokens of a prompt, milliseconds here, and with `--price` (of a million
-tokens, anywhere) money per 1,000 scores.
+(`reading.py`). What a score costs stands beside: tokens of a prompt, milliseconds here, and with `--price` (of a
+million tokens, anywhere) money per 1,000 scores.
 """
 
 from __future__ import annotations

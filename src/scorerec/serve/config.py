@@ -33,6 +33,9 @@ class ServeConfig(Config):
     )
     lm_name: str = Field("scorerec", description="what that server calls the model")
 
+    share_prefixes: bool | None = Field(
+        None, description="whether what prompts begin with alike is read once; None: as in the run"
+    )
     cached_scores: int = Field(100_000, ge=0, description="scores that are kept of prompts that may come again")
     pinned_rows: int = Field(8, ge=1, description="rows of the run that are scored again before it serves")
     tolerance: float = Field(

@@ -160,7 +160,7 @@ class Service:
         self.run, self.config, self.watched = run, config, Watched()
         self.record = (run.folder / RECORD).read_bytes()
         self._finder, self._reranker, self._crm = run.finder(), run.reranker(), run.crm()
-        self.scores = RememberedScores(lm or run.lm("tuned-score"), config.cached_scores)
+        self.scores = RememberedScores(lm or _own_lm(run, config), config.cached_scores)
         self._state = state_of(run.folder)
         self._know(None)
 
@@ -397,6 +397,13 @@ class Service:
 
         with self.watched.stage("add"):
             return add_rows(self.run, rows, self._finder)
+
+
+def _own_lm(run: Run, config: ServeConfig) -> LM:
+    if config.share_prefixes is not None:
+        llm = run.config.llm.model_copy(update={"share_prefixes": config.share_prefixes})
+        run = replace(run, config=run.config.model_copy(update={"llm": llm}))
+    return run.lm("tuned-score")
 
 
 def distant(run: Run, config: ServeConfig) -> LM:
