@@ -42,6 +42,9 @@ def told_clearly(folder: Path) -> Iterator[None]:
         ) from error
 
 
+_OF_SQLITE = ("-wal", "-shm")  # ends of names
+
+
 def _advice(error: Exception, folder: Path) -> str | None:
     code = error.errno if isinstance(error, OSError) else None
     if code is None:
@@ -106,11 +109,14 @@ def sync_tree(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size in bytes and SHA-256 of every file below ``folder``, by its path in there."""
+    """Return size in bytes and SHA-256 of every file below ``folder``, by its path in there.
+
+    What SQLite keeps beside a database while somebody has it open is none of them: it goes when the last one closes it.
+    """
     return {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.endswith(_OF_SQLITE)
     }
 
 

@@ -70,14 +70,17 @@ class Chain:
         # A user may be forgotten between the search and this line.
         known = pc.is_in(candidates[BEHAVIOUR_ID], behaviours[BEHAVIOUR_ID].combine_chunks())
         candidates = candidates.filter(known)
+        lists = self._tellable_lists(behaviours)
+        told = [name for name, items in lists.items() if items]  # of whom nothing may be told is no evidence
+        candidates = candidates.filter(pc.is_in(candidates[BEHAVIOUR_ID], pa.array(told, pa.string())))
         asked = AskedRows(targets, queries)
         contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
-        titles = [Titles(self.prompter, contexts, self._shown(behaviours))] if self.shows_titles else []
+        titles = [Titles(self.prompter, contexts, lists)] if self.shows_titles else []
         forms = [*titles, *(fill(targets, queries) for fill in self.beside)]
         prompts = self.prompter.with_evidence(targets, queries, forms)
         return Evidence(candidates, behaviours, contexts, prompts)
 
-    def _shown(self, behaviours: pa.Table) -> dict[str, Sequence[str]]:
+    def _tellable_lists(self, behaviours: pa.Table) -> dict[str, Sequence[str]]:
         lists = item_lists(behaviours)
         if self.tellable is None:
             return lists

@@ -128,8 +128,8 @@ class KnownByNow:
 
     @cached_property
     def ease(self) -> EaseOfOthers:
-        """EASE of the training part."""
-        return EaseOfOthers(self.interactions)
+        """EASE of the run's training part, whatever was added: the same in every process."""
+        return EaseOfOthers(self.run.interactions)
 
     @cached_property
     def _counter(self) -> KnowledgeCounter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,7 @@ class Finder:
     config: FindingConfig = field(default_factory=FindingConfig)
     crm: tuple[ConventionalRecommender, Similarity] | None = None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits that differ where vectors must not be mixed."""
         own = encoder_fingerprint(self.encoder)

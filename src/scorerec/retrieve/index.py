@@ -124,6 +124,12 @@ class BehaviourIndex:
     def __len__(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM behaviours").fetchone()[0])
 
+    def holds(self, user_id: str) -> bool:
+        """Return whether any behaviour of a user is there."""
+        query = "SELECT 1 FROM behaviours WHERE user_id = ? LIMIT 1"
+        with self._lock:
+            return self._connection.execute(query, (user_id,)).fetchone() is not None
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()

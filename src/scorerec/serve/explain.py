@@ -18,7 +18,7 @@ from scorerec.experiment.stand_ins import stand_ins
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, filled, live
 from scorerec.pipeline.recommend import Recommendation, Recommender
-from scorerec.serve.live import index_path, interactions_by_now, known_interactions
+from scorerec.serve.live import interactions_by_now, known_interactions, require_index
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
     from scorerec.pipeline.expecting import KnownByNow  # its models take a second to import
 
     config, found_by, crm, scorer = run.config, run.finder(), run.crm(), run.lm("tuned-score")
-    with run.index(index_path(run)) as index:
+    with run.index(require_index(run, found_by)) as index:
         if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         counts = config.evidence.n_candidates, config.evidence.n_context_users

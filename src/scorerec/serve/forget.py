@@ -23,7 +23,7 @@ from scorerec.experiment.plan import ASKED_AFAR, PAGE, RESULTS, holdings, tells_
 from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.stage import Holds
 from scorerec.pipeline.endpoint import texts_about
-from scorerec.serve.live import LIVE, forget_live, note_change
+from scorerec.serve.live import LIVE, alone, forget_live, is_added, note_change
 from scorerec.serve.traces import Traces
 
 _LAST = {"corpus": 1, "data": 2}  # they tell which ids are whose, and no model had a part in them
@@ -91,13 +91,18 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
         DataError: neither the data nor what was added to it knows the user.
         ArtifactError: an artifact is damaged, or a file is in use.
     """
+    with alone(folder.parent, "making"), alone(folder.parent, "adding"):
+        return _forget(folder, user_id, drop_models)
+
+
+def _forget(folder: Path, user_id: str, drop_models: bool) -> Forgotten:
     root, data = folder.parent, Run.open(folder).artifact("data").fingerprint
     runs, not_searched = _runs(root, data)
     artifacts = _made_from(ArtifactStore(root / "artifacts"), data)
     traces = Traces(user_id, artifacts)
-    gone = Counter(added=sum(forget_live(run.folder, user_id) for run in runs))
-    if not traces and not gone["added"]:
+    if not traces and not any(is_added(run.folder, user_id) for run in runs):
         raise DataError(f"no user {user_id!r} in the data of {folder}; user ids are text, as in the ratings")
+    gone = Counter[str]()
     replies = _forget_replies(runs, traces)
     # Reports show single users, verdicts count them; both are cheap to make anew from what is left.
     dropped = [
@@ -112,10 +117,14 @@ def forget(folder: Path, user_id: str, drop_models: bool = False) -> Forgotten:
     for artifact in dropped:
         shutil.rmtree(artifact.path)
     kept = [artifact for artifact in artifacts if artifact.path.is_dir()]
-    for artifact in sorted(kept, key=lambda found: _LAST.get(found.stage, 0)):
-        gone += traces.take_out(artifact)
-    for run in runs:
-        note_change(run.folder)
+    try:
+        for artifact in sorted(kept, key=lambda found: _LAST.get(found.stage, 0)):
+            gone += traces.take_out(artifact)
+        for run in runs:  # last, for it was copied from what is clean by now
+            gone["added"] += forget_live(run.folder, user_id)
+    finally:
+        for run in runs:
+            note_change(run.folder)
     return Forgotten(
         prompts_changed=gone.pop("changed", 0),
         rows=dict(sorted(gone.items())),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 import polars as pl
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LIVE = "live"
 _STATE = "state"  # a file: see ``state_of``
 _PATIENCE = 60  # seconds to wait for somebody else who is writing
+Writing = Literal["adding", "making"]
 _KEY = (USER_ID, ITEM_ID, TIMESTAMP)
 ADDED = TableSchema("added", _KEY, pa.schema([INTERACTIONS.columns.field(name) for name in (*_KEY, "label")]))
 
@@ -65,28 +66,26 @@ def add_behaviours(folder: Path, file: Path) -> Added:
     return add_rows(run, rows, run.finder())
 
 
-def add_rows(run: Run, rows: pl.DataFrame, found_by: Finder) -> Added:
+def add_rows(run: Run, rows: pl.DataFrame, found_by: Finder, patience: float = _PATIENCE) -> Added:
     """Add interactions to a finished run; see ``add_behaviours``. They are on disk when it returns.
 
     Args:
         run: the run.
         rows: user_id, item_id, timestamp and label, as ``data.additions`` returns them.
         found_by: what finds candidates in the run.
+        patience: seconds to wait for who else is writing.
 
     Raises:
         ArtifactError: the run has not come to its candidates, or somebody else is adding to it.
     """
     users, folder = rows[USER_ID].unique(maintain_order=True).to_list(), run.folder
-    with _alone(folder):
+    with alone(run.root, "adding", patience):
+        run = replace(run)  # somebody may have been forgotten since its tables were read
         added = pl.concat([_added(folder), rows]).unique(_KEY, keep="last", maintain_order=True)
-        # All that happened by now is history, whatever part it was in when the run was made.
-        known = _merged(run, added, users).with_columns(split=pl.lit("train"))
-        behaviours = build_corpus(known.to_arrow(), run.config.corpus).behaviours
-        with run.index(_live_index(run, found_by.fingerprint), found_by.fingerprint) as index:
-            index.replace_users(users, behaviours, found_by.behaviours(behaviours))
+        n_behaviours = _replace_behaviours(run, added, users, found_by)
         _write(folder, added)
         note_change(folder)
-    return Added(rows.height, int(rows[LABEL].sum()), len(users), behaviours.num_rows)
+    return Added(rows.height, int(rows[LABEL].sum()), len(users), n_behaviours)
 
 
 def state_of(folder: Path) -> str:
@@ -123,24 +122,73 @@ def index_path(run: Run) -> Path:
     return live if live.is_file() else run.artifact("candidates").path / INDEX
 
 
+def is_added(folder: Path, user_id: str) -> bool:
+    """Return whether what was added, or the index with it, holds anything of a user."""
+    path = folder / LIVE / INDEX
+    if path.is_file():
+        with open_index(path) as index:
+            if index.holds(user_id):
+                return True
+    return bool((_added(folder)[USER_ID] == user_id).any())
+
+
 def forget_live(folder: Path, user_id: str) -> int:
-    """Forget what was added of a user; return how many rows went.
+    """Forget what was added of a user; return how many rows went. To be called alone; see ``alone``.
+
+    What says that there is something to forget goes last: who is interrupted can begin again.
 
     Raises:
-        ArtifactError: somebody else is adding to the run, or reads an older state of its index.
+        ArtifactError: somebody else reads an older state of the index.
     """
     if not (folder / LIVE).is_dir():
         return 0
-    with _alone(folder):
-        added = _added(folder)
-        kept = added.filter(pl.col(USER_ID) != user_id)
-        if kept.height < added.height:
-            _write(folder, kept)
-        path, count = folder / LIVE / INDEX, added.height - kept.height
-        if path.is_file():
-            with open_index(path) as index:
-                count += index.delete_user(user_id)
-    return count
+    path, count = folder / LIVE / INDEX, 0
+    for partial in (folder / LIVE).glob("*.partial"):  # of a process that died
+        partial.unlink()
+    if path.is_file():
+        with open_index(path) as index:
+            count += index.delete_user(user_id)
+    added = _added(folder)
+    kept = added.filter(pl.col(USER_ID) != user_id)
+    if kept.height < added.height:
+        _write(folder, kept)
+    return count + added.height - kept.height
+
+
+def require_index(run: Run, found_by: Finder) -> Path:
+    """Return the file of the run's index, with what was added where something was.
+
+    Where the retriever was trained anew since, what was added is encoded anew.
+
+    Args:
+        run: the run.
+        found_by: what finds candidates in it.
+
+    Raises:
+        ArtifactError: somebody else is adding to the run.
+    """
+    live = run.folder / LIVE / INDEX
+    if live.is_file():
+        with open_index(live) as index:
+            is_of_another = index.encoder != found_by.fingerprint
+        if is_of_another:
+            with alone(run.root, "adding"):
+                for path in (live, *live.parent.glob(f"{INDEX}-*")):
+                    path.unlink()
+                users = _added(run.folder)[USER_ID].unique(maintain_order=True).to_list()
+                _replace_behaviours(run, _added(run.folder), users, found_by)
+    return index_path(run)
+
+
+def _replace_behaviours(run: Run, added: pl.DataFrame, users: Collection[str], found_by: Finder) -> int:
+    """Put the newest behaviours of users into the live index; return how many."""
+    # All that happened by now is history, whatever part it was in when the run was made.
+    known = _merged(run, added, users).with_columns(split=pl.lit("train"))
+    behaviours = build_corpus(known.to_arrow(), run.config.corpus).behaviours
+    encoder = found_by.fingerprint
+    with run.index(_live_index(run, encoder), encoder) as index:
+        index.replace_users(users, behaviours, found_by.behaviours(behaviours))
+    return behaviours.num_rows
 
 
 def _write(folder: Path, added: pl.DataFrame) -> None:
@@ -173,21 +221,31 @@ def _live_index(run: Run, encoder: str) -> Path:
     """Return the file of the index that may be written to, a copy of the run's own at first."""
     live = run.folder / LIVE / INDEX
     if not live.is_file():
+        live.parent.mkdir(exist_ok=True)
         with run.index(encoder=encoder) as index:
             index.copy(live)
     return live
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold others off while the interactions are read, merged and written back."""
-    path = folder / LIVE / "lock"
-    path.parent.mkdir(exist_ok=True)
-    lock = FileLock(path)
+def alone(root: Path, what: Writing, patience: float = _PATIENCE) -> Iterator[None]:
+    """Hold off whoever does the same in runs of one place: their artifacts are shared.
+
+    Args:
+        root: the folder of all runs.
+        what: adding to a run, or making what one lacks; who forgets does neither, and nobody does it meanwhile.
+        patience: seconds to wait.
+
+    Raises:
+        ArtifactError: somebody else is at it for longer than that.
+    """
+    lock = FileLock(root / f".{what}.lock")
     try:
-        lock.acquire(timeout=_PATIENCE)
+        lock.acquire(timeout=patience)
     except Timeout:
-        raise ArtifactError(f"{path}: somebody else is adding to this run or forgetting; wait for them") from None
+        raise ArtifactError(
+            f"{root}: somebody else is {what} or forgetting; try again in a moment ({lock.lock_file})"
+        ) from None
     try:
         yield
     finally:

@@ -31,7 +31,7 @@ from scorerec.pipeline.reasons import Reasons, explained
 from scorerec.pipeline.recommend import Recommendation, Recommender, Request
 from scorerec.serve.catalogue import Filter, ItemList, NotThereError, popularity
 from scorerec.serve.config import ServeConfig
-from scorerec.serve.live import index_path, interactions_by_now, state_of
+from scorerec.serve.live import alone, interactions_by_now, require_index, state_of
 from scorerec.serve.scoring import LM, RememberedScores
 from scorerec.text.parts import Part, parts, without
 from scorerec.text.segments import Segment
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from scorerec.pipeline.expecting import KnownByNow
     from scorerec.retrieve.index import BehaviourIndex
 
+_PATIENCE = 5.0  # seconds to wait for who is forgetting or adding elsewhere: others wait for this one
 _OF_ONE_RATER = "shared"  # a form that tells of single raters
 
 
@@ -161,8 +162,9 @@ class Service:
         self.record = (run.folder / RECORD).read_bytes()
         self._finder, self._reranker, self._crm = run.finder(), run.reranker(), run.crm()
         self.scores = RememberedScores(lm or _own_lm(run, config), config.cached_scores)
+        self.items = ItemList(run.items, popularity(run.interactions))
         self._state = state_of(run.folder)
-        self._know(None)
+        self._know(run, None)
 
     @classmethod
     def load(cls, folder: Path, config: ServeConfig) -> Service:
@@ -172,11 +174,8 @@ class Service:
             folder: of the run.
             config: how it is served; where its LM is served elsewhere, that one is asked.
         """
-        run = Run.open(folder)
-        wanted = (stage for form in run.config.evidence.forms for stage in FORMS[form].asks)
-        if missing := [stage for stage in wanted if stage not in run.artifacts]:
-            made = Runner(stages_of(run.config), run.config, run.root, folder).made(*missing)
-            run = replace(run, artifacts={**run.artifacts, **made.artifacts})
+        with alone(folder.parent, "making"):  # nobody is being forgotten meanwhile
+            run = with_asked(Run.open(folder))
         return cls(run, config, distant(run, config) if config.lm_url else None)
 
     def close(self) -> None:
@@ -201,43 +200,50 @@ class Service:
         return len(self._index)
 
     def refresh(self) -> bool:
-        """Learn what was added or forgotten since the last request; return whether something was."""
+        """Learn what was added or forgotten since the last request; return whether something was.
+
+        Where that fails, what was known before is known still, and it is tried again at the next request.
+
+        Raises:
+            ArtifactError: what is needed cannot be read.
+        """
         state = state_of(self.run.folder)
         if state == self._state:
             return False
-        self._state = state
-        self._index.close()
+        # Its own artifacts, never those of a run that was made anew: ``load`` is for that.
+        there = {name: one for name, one in self.run.artifacts.items() if one.path.is_dir()}
+        before, run = self._index, with_asked(replace(self.run, artifacts=there))
+        self._know(run, self._known)
+        if self._index is not before:
+            before.close()
+        self.run, self._state = run, state
         self.scores.forget()  # prompts, if only their hashes, of somebody who may be forgotten
-        self.record = (self.run.folder / RECORD).read_bytes()
-        self.run = Run.open(self.run.folder)  # tables that were read are read anew
-        self._know(self._known)
         return True
 
-    def _know(self, before: KnownByNow | None) -> None:
-        """Read what is known by now."""
+    def _know(self, run: Run, earlier: KnownByNow | None) -> None:
+        """Read what is known by now; nothing is changed where that fails."""
         from scorerec.pipeline.expecting import KnownByNow, of_many_users  # its models take a second to import
 
-        run, config = self.run, self.run.config
+        config = run.config
         interactions = interactions_by_now(run)
         known = (
-            KnownByNow(run, interactions, self.config.min_users) if before is None else before.later(run, interactions)
+            KnownByNow(run, interactions, self.config.min_users)
+            if earlier is None
+            else earlier.later(run, interactions)
         )
-        self._known: KnownByNow = known
-        self.items = ItemList(run.items, popularity(interactions))
-        self._rows = _UserRows(interactions)
-        self._snapshot = int(pc.max(interactions[TIMESTAMP]).as_py() or 0)
-        self._index: BehaviourIndex = run.index(index_path(run))
-        if self._finder.fingerprint != self._index.encoder:
-            raise DataError(
-                f"{self._index.path}: built with another retriever than {run.artifact('car').path}; run again"
-            )
+        index: BehaviourIndex = run.index(require_index(run, self._finder))
+        if index.encoder != self._finder.fingerprint:
+            index.close()
+            raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
         likes = interactions.filter(pc.equal(interactions[LABEL], 1))
         tellable = frozenset(of_many_users(likes, self.config.min_users)[ITEM_ID].to_pylist())
         counts = config.evidence.n_candidates, config.evidence.n_context_users
         shows_titles = PAPER_FORM in config.evidence.forms
-        chain = Chain(self._finder, self._index, self._reranker, *counts, shows_titles, live(known), tellable)
+        chain = Chain(self._finder, index, self._reranker, *counts, shows_titles, live(known), tellable)
         encoder = self.scores.scorer.encoder
         self._recommender = Recommender(chain, self._scored, encoder.as_read, self._crm, self._crm.catalogue.item_ids)
+        self._known, self._index, self._rows = known, index, _UserRows(interactions)
+        self._snapshot = int(pc.max(interactions[TIMESTAMP]).as_py() or 0)
 
     def _scored(self, prompts: pa.Table) -> pa.Table:
         with self.watched.stage("lm"):
@@ -249,30 +255,38 @@ class Service:
         self._recommender.answer([Request(_nobody(history), history, list(self._crm.catalogue.item_ids[1:2]))])
 
     def check(self) -> float | None:
-        """Return how far p(Yes) of pinned rows lies from what the run itself wrote down, at most; None: it has none."""
+        """Return how far p(Yes) of pinned rows lies from what the run itself wrote down: the median.
+
+        Prompts of some rows may have lost somebody who was forgotten; another model differs in all.
+
+        Returns:
+            None where the run has no prompts any more: they went with somebody who was forgotten.
+        """
         run = self.run
-        if "scores-score" not in run.artifacts:
+        if not {"scores-score", "prompts-score"} <= run.artifacts.keys():
             return None
-        scores = run.scores("scores-score", "score").slice(0, self.config.pinned_rows)
         prompts = run.prompts("prompts-score", run.config.evaluation.split)
+        scores = run.scores("scores-score", "score")
         places = pc.index_in(scores[TARGET_ID], prompts[TARGET_ID].combine_chunks())
-        scores, places = scores.filter(pc.is_valid(places)), places.drop_null()
-        if not scores.num_rows:
+        pinned = scores.filter(pc.is_valid(places)).slice(0, self.config.pinned_rows)
+        if not pinned.num_rows:
             return None
-        found = self.scores.table(prompts.take(places))
-        return float(np.abs(found[P_YES].to_numpy() - scores[P_YES].to_numpy()).max())
+        found = self.scores.table(prompts.take(places.drop_null().slice(0, self.config.pinned_rows)))
+        return float(np.median(np.abs(found[P_YES].to_numpy() - pinned[P_YES].to_numpy())))
 
     def require_sound(self) -> None:
-        """Refuse to serve with a model that scores other than the run did.
+        """Refuse to serve a run that is not at its end, or whose model scores other than it did.
 
         Raises:
-            ArtifactError: pinned rows lie further from the run's own scores than ``config.tolerance``.
+            ArtifactError: it has no scores yet; or those of pinned rows lie further off than ``config.tolerance``.
         """
+        if "scores-score" not in self.run.artifacts:
+            raise ArtifactError(f"{self.run.folder}: has not come to its scores; let `scorerec run` end")
         apart = self.check()
         if apart is not None and apart > self.config.tolerance:
             raise ArtifactError(
                 f"{self.run.folder}: p(Yes) of pinned rows lies {apart:.3f} from what the run wrote down (allowed: "
-                f"{self.config.tolerance}); its model or its prompts have changed since: run it again"
+                f"{self.config.tolerance}); its model has changed since: run it again"
             )
 
     def person(self, user_id: str | None, history: Sequence[str] | None) -> Person:
@@ -396,7 +410,17 @@ class Service:
         from scorerec.serve.live import add_rows
 
         with self.watched.stage("add"):
-            return add_rows(self.run, rows, self._finder)
+            return add_rows(self.run, rows, self._finder, _PATIENCE)
+
+
+def with_asked(run: Run) -> Run:
+    """Return a run with all stages that its forms of evidence read at a request; those that are gone are made anew."""
+    wanted = (stage for form in run.config.evidence.forms for stage in FORMS[form].asks)
+    missing = [stage for stage in wanted if stage not in run.artifacts]
+    if not missing:
+        return run
+    made = Runner(stages_of(run.config), run.config, run.root, run.folder).made(*missing)
+    return replace(run, artifacts={**run.artifacts, **made.artifacts})
 
 
 def _own_lm(run: Run, config: ServeConfig) -> LM:

@@ -42,12 +42,12 @@ def percent(p_yes: float) -> str:
 def _sentence(reason: Reason, p_yes: float, title: Title, name: Name, words: DomainWords) -> str:
     part = reason.part
     titles = _listed([title(item) for item in part.item_ids])
-    what = {
-        "title": f"They liked {titles}",
-        "dislike": f"They did not like {titles}",
-        "neighbour": f"{words.person.capitalize()} {name(part.key)}, who is like them, liked {titles}",
-        "told": part.key,
-    }[part.kind]
+    if part.kind == "neighbour":
+        what = f"{words.person.capitalize()} {name(part.key)}, who is like them, liked {titles}"
+    elif part.kind == "told":
+        what = part.key
+    else:
+        what = f"They {'liked' if part.kind == 'title' else 'did not like'} {titles}"
     without = f"without that {percent(reason.p_without)} instead of {percent(p_yes)}"
     return f"{what}: {without}" + ("." if reason.fall > 0 else ", so it speaks against it.")
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,6 +103,7 @@ class Doorkeeper:
 
     def __init__(self, keys: Iterable[Key], per_minute: int):
         self.keys, self._per_minute = list(keys), per_minute
+        self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # caller -> requests left, and when
 
     def admit(self, key: str | None, scope: Scope, address: str) -> str:
@@ -115,7 +117,11 @@ class Doorkeeper:
         Raises:
             ProblemError: there is no such key, it may not do that, or it asks too often.
         """
-        caller = self._who(key, scope) if self.keys else address
+        try:
+            caller = self._who(key, scope) if self.keys else address
+        except ProblemError:
+            self._count(f"refused {address}")  # who guesses keys does so at this rate
+            raise
         self._count(caller)
         return caller
 
@@ -144,6 +150,10 @@ class Doorkeeper:
 
     def _count(self, caller: str) -> None:
         """Take one from what a caller has left, which fills up again all the time."""
+        with self._lock:
+            self._take_one(caller)
+
+    def _take_one(self, caller: str) -> None:
         now, rate = time.monotonic(), self._per_minute / 60
         left, since = self._left.pop(caller, (float(self._per_minute), now))
         left = min(float(self._per_minute), left + (now - since) * rate)

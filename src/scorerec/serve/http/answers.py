@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import polars as pl
 import pyarrow.compute as pc
 
 from scorerec.core.columns import ITEM_ID, LABEL, TIMESTAMP
+from scorerec.core.errors import ScorerecError
 from scorerec.data.additions import parse_additions
 from scorerec.data.origin import Origin
 from scorerec.pipeline.recommend import Recommendation
@@ -32,13 +34,15 @@ from scorerec.serve.http.messages import (
     RecommendRequest,
     ScoreAnswer,
     Scored,
-    ScoreRequest,
     UserAnswer,
     VersionsMessage,
 )
+from scorerec.serve.http.once import Begun, Done, Once
 from scorerec.serve.service import Explanation, Person, Service, Wish
 from scorerec.serve.words import in_words
 from scorerec.text.parts import Part
+
+_REASONS_TOGETHER = 4  # items whose reasons are asked for between two looks at the clock
 
 
 class Search(NamedTuple):
@@ -96,43 +100,83 @@ def versions(service: Service) -> VersionsMessage:
     return VersionsMessage(model=found.model, corpus=found.corpus, snapshot=found.snapshot, stand_ins=service.stand_ins)
 
 
-def scores(service: Service, asked: Sequence[ScoreRequest]) -> list[ScoreAnswer]:
+class Asked(NamedTuple):
+    """A request, and who sent it.
+
+    Attributes:
+        request: of somebody.
+        tells_all: whether what the LM read may be told of a known user: who compares it with what it reads of a stranger
+            learns what they like.
+    """
+
+    request: Any
+    tells_all: bool
+
+    @property
+    def may_tell(self) -> bool:
+        """Whether what the LM read may be told."""
+        return self.tells_all or self.request.user_id is None
+
+
+class Write(NamedTuple):
+    """Interactions to be added.
+
+    Attributes:
+        request: with them.
+        once: what names it where it is done once.
+    """
+
+    request: BehavioursRequest
+    once: Once | None = None
+
+
+def scores(service: Service, asked: Sequence[Asked]) -> list[ScoreAnswer]:
     """Score items, those of all requests together."""
-    found = service.score([(_person(service, one), one.items) for one in asked])
+    found = service.score([(_person(service, one.request), one.request.items) for one in asked])
     answers = []
-    for items in found:
+    for one, items in zip(asked, found, strict=True):
         name = Pseudonyms()
-        answers.append(ScoreAnswer(versions=versions(service), items=[_scored(service, one, name) for one in items]))
+        told = [_scored(service, item, name, one.may_tell) for item in items]
+        answers.append(ScoreAnswer(versions=versions(service), items=told))
     return answers
 
 
-def recommendations(service: Service, asked: Sequence[RecommendRequest]) -> list[RecommendAnswer]:
+def recommendations(service: Service, asked: Sequence[Asked]) -> list[RecommendAnswer]:
     """Recommend items, those of all requests scored together."""
-    people = [_person(service, one) for one in asked]
-    found = service.recommend([_wish(person, one) for person, one in zip(people, asked, strict=True)])
+    until = time.perf_counter() + service.config.seconds
+    people = [_person(service, one.request) for one in asked]
+    found = service.recommend([_wish(person, one.request) for person, one in zip(people, asked, strict=True)])
     answers = []
-    for request, person, proposed in zip(asked, people, found, strict=True):
+    for one, person, proposed in zip(asked, people, found, strict=True):
         name = Pseudonyms()
-        ranked = [one.item for one in proposed if one.is_scored]
-        reasons: Sequence[Explanation] = []
-        if request.explain:
-            reasons = service.explain([(person, item.item_id) for item in ranked])
-        items = [_scored(service, one, name) for one in ranked]
-        told = [
-            one.model_copy(update={"explanation": _why(service, why, name)})
-            for one, why in zip(items, reasons, strict=False)
-        ]
-        rest = [Scored(item=_item(service, one.item.item_id), p_yes=None) for one in proposed if not one.is_scored]
+        items = [_scored(service, each.item, name, one.may_tell) for each in proposed if each.is_scored]
+        if one.request.explain:
+            items = _with_reasons(service, person, items, until, name)
+        rest = [Scored(item=_item(service, each.item.item_id), p_yes=None) for each in proposed if not each.is_scored]
         note = None if proposed else "Nothing that passes is left to recommend."
         if rest:
             note = (
                 f"The time budget ({service.config.seconds:g} s) was spent after {len(items)} of these items: the "
                 "others have no score, and stand in the order of the recommender alone."
             )
-        answers.append(
-            RecommendAnswer(versions=versions(service), items=[*(told or items), *rest], scored=len(items), note=note)
-        )
+        answer = RecommendAnswer(versions=versions(service), items=[*items, *rest], scored=len(items), note=note)
+        answers.append(answer)
     return answers
+
+
+def _with_reasons(
+    service: Service, person: Person, items: Sequence[Scored], until: float, name: Pseudonyms
+) -> list[Scored]:
+    """Return items with their reasons: of the best ones at least, and of others until time is up."""
+    told: list[Scored] = []
+    for start in range(0, len(items), _REASONS_TOGETHER):
+        some = items[start : start + _REASONS_TOGETHER]
+        if start and time.perf_counter() > until:
+            return [*told, *items[start:]]
+        reasons = service.explain([(person, one.item.item_id) for one in some])
+        for one, why in zip(some, reasons, strict=True):
+            told.append(one.model_copy(update={"explanation": _why(service, why, name)}))
+    return told
 
 
 def explanations(service: Service, asked: Sequence[ExplainRequest]) -> list[ExplainAnswer]:
@@ -143,7 +187,7 @@ def explanations(service: Service, asked: Sequence[ExplainRequest]) -> list[Expl
 def _explained(service: Service, asked: ExplainRequest) -> ExplainAnswer:
     (why,) = service.explain([(_person(service, asked), asked.item)], asked.left_out)
     name = Pseudonyms()
-    item = _scored(service, why.item, name).model_copy(update={"explanation": _why(service, why, name)})
+    item = _scored(service, why.item, name, True).model_copy(update={"explanation": _why(service, why, name)})
     return ExplainAnswer(
         versions=versions(service),
         item=item,
@@ -153,16 +197,26 @@ def _explained(service: Service, asked: ExplainRequest) -> ExplainAnswer:
     )
 
 
-def added(service: Service, asked: Sequence[BehavioursRequest]) -> list[BehavioursAnswer]:
-    """Add interactions, request by request; each is on disk before the next."""
-    return [_added(service, one) for one in asked]
+def added(service: Service, asked: Sequence[Write]) -> list[BehavioursAnswer]:
+    """Add interactions, request by request; each is on disk, and noted as done, before the next."""
+    answers = []
+    for one in asked:
+        done = Done(service.run.folder)
+        begun = Begun(int(time.time()), None) if one.once is None else done.begin(one.once)
+        if begun.answer is not None:
+            answers.append(BehavioursAnswer.model_validate_json(begun.answer))
+            continue
+        answer = _added(service, one.request, begun.second)
+        if one.once is not None:
+            done.end(one.once, answer.model_dump_json())
+        answers.append(answer)
+    return answers
 
 
-def _added(service: Service, asked: BehavioursRequest) -> BehavioursAnswer:
+def _added(service: Service, asked: BehavioursRequest, now: int) -> BehavioursAnswer:
     given = asked.interactions
     for place, one in enumerate(given):
         service.items.require([one.item_id], f"interactions.{place}.item_id")
-    now = int(time.time())
     columns: dict[str, Any] = {
         "user_id": [one.user_id for one in given],
         "item_id": [one.item_id for one in given],
@@ -174,7 +228,8 @@ def _added(service: Service, asked: BehavioursRequest) -> BehavioursAnswer:
         frame, service.run.config.data.label, service.run.items[ITEM_ID], Origin(Path("interactions"), first_row=0)
     )
     found = service.add(rows)
-    service.refresh()
+    with suppress(ScorerecError):  # it is on disk: what cannot be read of it now is tried again at the next request
+        service.refresh()
     return BehavioursAnswer(
         versions=versions(service), interactions=found.interactions, liked=found.liked, users=found.users
     )
@@ -250,7 +305,9 @@ def _item(service: Service, item_id: str) -> ItemMessage:
     return ItemMessage(item_id=item_id, title=service.items.title(item_id), facts=service.items.facts(item_id))
 
 
-def _scored(service: Service, found: Recommendation, name: Pseudonyms) -> Scored:
+def _scored(service: Service, found: Recommendation, name: Pseudonyms, may_tell: bool) -> Scored:
+    if not may_tell:
+        return Scored(item=_item(service, found.item_id), p_yes=found.p_yes)
     neighbours = [
         Neighbour(name=name(one.user_id), titles=list(one.titles), has_item=one.has_item) for one in found.evidence
     ]

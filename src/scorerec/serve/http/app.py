@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from importlib.metadata import version
@@ -13,15 +14,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from scorerec.core.errors import DataError
+from scorerec.serve.catalogue import NotThereError
 from scorerec.serve.config import ServeConfig
 from scorerec.serve.http import access, answers, messages
 from scorerec.serve.http.access import Doorkeeper, Key
 from scorerec.serve.http.keeper import Keeper
 from scorerec.serve.http.metrics import CONTENT_TYPE, Meters
-from scorerec.serve.http.once import Done
-from scorerec.serve.http.pages import STATIC, pages, problem_page
+from scorerec.serve.http.once import Once
+from scorerec.serve.http.pages import STATIC, pages, problem_page, require_own_site
 from scorerec.serve.http.problems import ProblemError, responses, tell_problems
 from scorerec.serve.http.queue import ModelThread
 from scorerec.serve.service import Service
@@ -49,8 +53,8 @@ def _keeper(request: Request) -> Keeper:
     return request.app.state.keeper
 
 
-def _admitting(scope: access.Scope) -> Callable[..., Keeper]:
-    def admitted(request: Request, key: GivenKey) -> Keeper:
+def _admitting(scope: access.Scope) -> Callable[..., Awaitable[Keeper]]:
+    async def admitted(request: Request, key: GivenKey) -> Keeper:
         keeper = _keeper(request)
         keeper.door.admit(key, scope, request.client.host if request.client else "")
         return keeper
@@ -58,9 +62,32 @@ def _admitting(scope: access.Scope) -> Callable[..., Keeper]:
     return admitted
 
 
-def _require_own_history(asked: messages.OfSomebody, keeper: Keeper, key: str | None) -> None:
+async def _calling(request: Request, key: GivenKey) -> tuple[Keeper, str]:
+    """Return who keeps the service, and the name of who writes."""
+    keeper = _keeper(request)
+    return keeper, keeper.door.admit(key, "write", request.client.host if request.client else "")
+
+
+def _asked(request: messages.OfSomebody, keeper: Keeper, key: str | None) -> answers.Asked:
+    """Return a request, and whether what the LM reads of a known user may be told.
+
+    Raises:
+        ProblemError: it sets a history that the asker made up beside a known user: neighbours that differ tell who is who.
+    """
+    tells_all = keeper.door.may(key, "admin")
+    if not tells_all and request.user_id is not None and request.history is not None:
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "a user_id together with a history tells whose behaviours are evidence",
+            field="history",
+            remedy="give one of them, or use a key with the scope admin",
+        )
+    return answers.Asked(request, tells_all)
+
+
+def _require_own_history(asked: answers.Asked) -> None:
     """Refuse to tell of a known user what they liked, which reasons and prompts do, but to who may see it anyway."""
-    if asked.history is None and not keeper.door.may(key, "admin"):
+    if not asked.may_tell:
         raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "reasons tell what a user liked, and this key may not see that of a user by their id",
@@ -70,7 +97,7 @@ def _require_own_history(asked: messages.OfSomebody, keeper: Keeper, key: str | 
 
 
 Reads = Annotated[Keeper, Depends(_admitting("read"))]
-Writes = Annotated[Keeper, Depends(_admitting("write"))]
+Caller = Annotated[tuple[Keeper, str], Depends(_calling)]
 Rules = Annotated[Keeper, Depends(_admitting("admin"))]
 
 
@@ -78,17 +105,21 @@ routes = APIRouter()
 
 
 @routes.post("/v1/score", responses=_ALWAYS | responses(404), tags=["recommending"])
-async def score(asked: messages.ScoreRequest, keeper: Reads) -> messages.ScoreAnswer:
-    """Score items for a user, or for anybody by what they liked: the probability of Yes."""
-    return await keeper.ask(answers.scores, asked)
+async def score(asked: messages.ScoreRequest, keeper: Reads, key: GivenKey = None) -> messages.ScoreAnswer:
+    """Score items for a user, or for anybody by what they liked: the probability of Yes.
+
+    What the LM read of others is told of a history; of a user by their id, to keys with the scope admin alone.
+    """
+    return await keeper.ask(answers.scores, _asked(asked, keeper, key))
 
 
 @routes.post("/v1/recommend", responses=_ALWAYS | responses(404), tags=["recommending"])
 async def recommend(asked: messages.RecommendRequest, keeper: Reads, key: GivenKey = None) -> messages.RecommendAnswer:
     """Recommend items to a user, or to anybody by what they liked. What they have rated does not come again."""
+    given = _asked(asked, keeper, key)
     if asked.explain:
-        _require_own_history(asked, keeper, key)
-    return await keeper.ask(answers.recommendations, asked)
+        _require_own_history(given)
+    return await keeper.ask(answers.recommendations, given)
 
 
 @routes.post("/v1/explain", responses=_ALWAYS | responses(404), tags=["recommending"])
@@ -97,7 +128,7 @@ async def explain(asked: messages.ExplainRequest, keeper: Reads, key: GivenKey =
 
     Of a user by their id, whose history it tells, to keys with the scope admin alone.
     """
-    _require_own_history(asked, keeper, key)
+    _require_own_history(_asked(asked, keeper, key))
     return await keeper.ask(answers.explanations, asked)
 
 
@@ -113,16 +144,13 @@ async def items(
 
 @routes.post("/v1/behaviours", responses=_ALWAYS | responses(404, 409), tags=["users"])
 async def behaviours(
-    asked: messages.BehavioursRequest, keeper: Writes, once: OnceKey = None
+    asked: messages.BehavioursRequest, caller: Caller, once: OnceKey = None
 ) -> messages.BehavioursAnswer:
     """Add interactions: they are on disk with the answer, and known at the next request; nothing is trained."""
-    done, body = Done(keeper.folder), asked.model_dump_json().encode()
-    if once is not None and (before := await asyncio.to_thread(done.answer, once, body)) is not None:
-        return messages.BehavioursAnswer.model_validate_json(before)
-    answer: messages.BehavioursAnswer = await keeper.ask(answers.added, asked)
-    if once is not None:
-        await asyncio.to_thread(done.note, once, body, answer.model_dump_json())
-    return answer
+    keeper, name = caller
+    body = asked.model_dump_json().encode()
+    named = None if once is None else Once(json.dumps([name, once]), body)
+    return await keeper.ask(answers.added, answers.Write(asked, named), "single")
 
 
 @routes.get("/v1/users/{user_id}", responses=_ALWAYS | responses(404), tags=["users"])
@@ -138,9 +166,11 @@ async def user(
 @routes.delete("/v1/users/{user_id}", responses=_ALWAYS | responses(404), tags=["users"])
 async def forget(user_id: UserId, keeper: Rules) -> messages.ForgottenAnswer:
     """Forget a user: with the answer, no file of the run tells of them. Models are not trained anew."""
-    await keeper.ask(answers.users, answers.Look(user_id, 0))  # who is not known is not searched for in all files
-    found = await keeper.forget(user_id)
-    versions = await keeper.ask(answers.refreshed, None)
+    try:
+        found = await keeper.forget(user_id)
+    except DataError:
+        raise NotThereError(f"nothing is known of a user {user_id!r}", "user_id", "look at the id") from None
+    versions = await keeper.ask(answers.refreshed, None, "control")
     return messages.ForgottenAnswer(
         versions=versions,
         rows=sum(found.rows.values()),
@@ -150,8 +180,9 @@ async def forget(user_id: UserId, keeper: Rules) -> messages.ForgottenAnswer:
 
 
 @routes.post("/v1/reload", status_code=HTTPStatus.NO_CONTENT, responses=_ALWAYS | responses(409), tags=["operating"])
-async def reload(keeper: Rules) -> None:
+async def reload(keeper: Rules, request: Request) -> None:
     """Load the run anew beside the one that serves, and swap them; a worse one never takes its place."""
+    require_own_site(request)
     if (why := await keeper.reload()) is not None:
         raise ProblemError(HTTPStatus.CONFLICT, why, remedy="the run that was loaded before still serves")
 
@@ -212,6 +243,8 @@ def create_app(service: Service, config: ServeConfig, keys: list[Key], is_one_of
     app.state.keeper = keeper
     tell_problems(app, keeper.note, problem_page)
     app.add_middleware(_Measured, keeper=keeper)
+    if not keys:  # no page of another site may name this machine otherwise, and then read all
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]"])
     app.add_middleware(_Limited, most=config.max_bytes)
     app.include_router(routes)
     app.include_router(pages)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
+import traceback
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ from scorerec.core.errors import ScorerecError
 from scorerec.experiment.run import RECORD
 from scorerec.serve.config import ServeConfig
 from scorerec.serve.forget import Forgotten, forget
-from scorerec.serve.http import answers
 from scorerec.serve.http.access import Doorkeeper
 from scorerec.serve.http.metrics import Meters
+from scorerec.serve.http.once import Done
 from scorerec.serve.http.problems import ProblemError
-from scorerec.serve.http.queue import Answer, ModelThread, QueueFullError
+from scorerec.serve.http.queue import Answer, Kind, ModelThread, QueueFullError
 from scorerec.serve.service import Service
 
 log = logging.getLogger("scorerec.serve")
@@ -61,26 +61,28 @@ class Keeper:
     started: int = field(default_factory=lambda: int(time.time()))
     is_warm: bool = False
     _refused: bytes = b""  # record of a run that could not be loaded: it is not tried again until it changes
-    _forgetting: threading.Lock = field(default_factory=threading.Lock)
+    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def note(self, kind: str, error: BaseException) -> None:
-        """Keep an error for the operator, and log it with its traceback."""
-        self.errors.appendleft(NotedError(int(time.time()), kind, str(error)[:500]))
-        log.error("%s: %s", kind, error, exc_info=error)
+        """Keep an error for the operator, and log it; what an unexpected one says may hold an id, and is left out."""
+        is_known = isinstance(error, ScorerecError)
+        text = str(error)[:500] if is_known else "".join(traceback.format_tb(error.__traceback__)[-3:])
+        self.errors.appendleft(NotedError(int(time.time()), kind, text))
+        log.error("%s: %s", kind, text)
 
-    async def ask(self, answer: Answer, asked: Any, alone: bool = False) -> Any:
+    async def ask(self, answer: Answer, asked: Any, kind: Kind = "together") -> Any:
         """Let the models answer.
 
         Args:
             answer: a function of ``answers``.
             asked: what is asked.
-            alone: see ``ModelThread.ask``.
+            kind: see ``ModelThread.ask``.
 
         Raises:
             ProblemError: too many wait, or it took too long.
         """
         try:
-            waiting = self.thread.ask(answer, asked, alone)
+            waiting = self.thread.ask(answer, asked, kind)
         except QueueFullError:
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -111,8 +113,8 @@ class Keeper:
             return [None]
 
         try:
-            await asyncio.wrap_future(self.thread.ask(warmed, None, alone=True))
-        except ScorerecError as error:
+            await asyncio.wrap_future(self.thread.ask(warmed, None, "control"))
+        except Exception as error:  # whoever asks is told then
             self.note(type(error).__name__, error)
         self.is_warm = True
 
@@ -122,13 +124,14 @@ class Keeper:
         Raises:
             DataError: nobody knows the user.
         """
+        found = await asyncio.to_thread(forget, self.folder, user_id)
+        await asyncio.to_thread(Done(self.folder).clear)
 
-        def forgotten() -> Forgotten:
-            with self._forgetting:
-                return forget(self.folder, user_id)
+        def refreshed(service: Service, _: Any) -> list[None]:
+            service.refresh()
+            return [None]
 
-        found = await asyncio.to_thread(forgotten)
-        await self.ask(answers.refreshed, None)
+        await self._within_time(self.thread.ask(refreshed, None, "control"))
         return found
 
     async def watch(self) -> None:
@@ -140,29 +143,34 @@ class Keeper:
                 await self.reload()
 
     async def reload(self) -> str | None:
-        """Load the run as it is now beside the one that serves, and swap them.
+        """Load the run as it is now beside the one that serves, and swap them; one such attempt at a time.
 
         Returns:
             Why the old one still serves; None: it does not.
         """
-        record = await asyncio.to_thread(_record_of, self.folder)
+        async with self._reloading:
+            record = await asyncio.to_thread(_record_of, self.folder)
+            try:
+                service = await asyncio.to_thread(_loaded, self.folder, self.config)
+            except Exception as error:  # whatever it is, memory that does not suffice for two: the old one serves
+                self._refused = record or b""
+                self.note("Reload", error)
+                self.meters.reloads.labels("refused").inc()
+                return f"{type(error).__name__}: {error}"
+            await asyncio.wrap_future(self.thread.swap(service))
+            self.meters.reloads.labels("done").inc()
+            return None
 
-        def loaded() -> Service:
-            service = Service.load(self.folder, self.config)
-            service.require_sound()
-            service.warm()
-            return service
 
-        try:
-            service = await asyncio.to_thread(loaded)
-        except (ScorerecError, OSError) as error:
-            self._refused = record or b""
-            self.note("Reload", error)
-            self.meters.reloads.labels("refused").inc()
-            return str(error)
-        await asyncio.wrap_future(self.thread.swap(service))
-        self.meters.reloads.labels("done").inc()
-        return None
+def _loaded(folder: Path, config: ServeConfig) -> Service:
+    service = Service.load(folder, config)
+    try:
+        service.require_sound()
+        service.warm()
+    except BaseException:
+        service.close()
+        raise
+    return service
 
 
 def _record_of(folder: Path) -> bytes | None:

@@ -11,6 +11,7 @@ MOST_ITEMS, MOST_HISTORY, MOST_INTERACTIONS = 500, 2000, 1000  # of one request
 Id = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Bound = int | float
+PartNumber = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Message(BaseModel):
@@ -69,13 +70,13 @@ class RecommendRequest(OfSomebody):
 
     top_n: int = Field(10, ge=1, le=MOST_ITEMS, description="how many")
     exclude: list[Id] = Field([], max_length=MOST_HISTORY, description="ids of items that are not wanted")
-    filters: dict[str, Id | Bound | bool | list[Id | Bound] | Range] = Field(
+    filters: dict[Id, Id | Bound | bool | list[Id | Bound] | Range] = Field(
         {},
         description="column of the items -> a value, several of which one must be there, or {min, max}",
         max_length=20,
     )
     include_seen: bool = Field(False, description="whether items that they have rated may come again")
-    explain: bool = Field(False, description="say of each item why it has its score; takes longer")
+    explain: bool = Field(False, description="say of the best items why they have their scores, as far as time goes")
 
     model_config = ConfigDict(
         json_schema_extra=_SOMEBODY
@@ -87,7 +88,7 @@ class ExplainRequest(OfSomebody):
     """An item whose score is to be explained."""
 
     item: Id = Field(description="id of the item")
-    left_out: list[Annotated[int, Field(ge=0, le=10_000)]] = Field(
+    left_out: list[PartNumber] = Field(
         [], max_length=200, description="parts that are left out, by the numbers that an answer without any gave them"
     )
     prompt: bool = Field(False, description="whether the exact prompt is told")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -53,10 +53,10 @@ async def home(request: Request, q: str = "", history: Ids = [], user: str = "")
 async def recommendations(request: Request, user: messages.Id | None = None, history: Ids = []) -> Response:  # noqa: B006
     """Show what somebody is recommended."""
     keeper = _let_in(request, "read")
-    asked = _somebody(user, history)
-    answer = await keeper.ask(answers.recommendations, messages.RecommendRequest(**asked, top_n=_TOP))
-    titles = await keeper.ask(answers.titles, history)
+    asked = messages.RecommendRequest(**_somebody(user, history), top_n=_TOP)
     may_see = user is None or keeper.door.may(_key(request), "admin")
+    answer = await keeper.ask(answers.recommendations, answers.Asked(asked, may_see))
+    titles = await keeper.ask(answers.titles, history)
     known = await keeper.ask(answers.users, answers.Look(user, 8)) if user and may_see else None
     may_write = keeper.door.may(_key(request), "write")
     return _page(
@@ -77,7 +77,7 @@ async def why(
     item: messages.Id,
     user: messages.Id | None = None,
     history: Ids = [],  # noqa: B006
-    left_out: Annotated[list[int], Query(max_length=200)] = [],  # noqa: B006
+    left_out: Annotated[list[messages.PartNumber], Query(max_length=200)] = [],  # noqa: B006
 ) -> Response:
     """Show why an item has its score, and what it is without some of what was read."""
     keeper = _let_in(request, "read" if user is None else "admin")
@@ -100,8 +100,8 @@ async def why(
 async def rate(request: Request) -> Response:
     """Add a rating of a user, and show what they are recommended now."""
     keeper, given = await _posted(request, "write")
-    one = messages.Interaction(user_id=given["user"], item_id=given["item"], liked=given.get("liked") == "1")
-    await keeper.ask(answers.added, messages.BehavioursRequest(interactions=[one]))
+    one = messages.Interaction(user_id=given["user"], item_id=given.get("item", ""), liked=given.get("liked") == "1")
+    await keeper.ask(answers.added, answers.Write(messages.BehavioursRequest(interactions=[one])), "single")
     return RedirectResponse(f"/recommendations?{urlencode({'user': given['user']})}", HTTPStatus.SEE_OTHER)
 
 
@@ -109,7 +109,6 @@ async def rate(request: Request) -> Response:
 async def forget(request: Request) -> Response:
     """Forget a user."""
     keeper, given = await _posted(request, "admin")
-    await keeper.ask(answers.users, answers.Look(given["user"], 0))
     found = await keeper.forget(given["user"])
     return _page("forgotten.html", found=found, rows=sum(found.rows.values()))
 
@@ -131,6 +130,7 @@ async def enter() -> Response:
 @pages.post("/enter")
 async def entered(request: Request) -> Response:
     """Keep an API key in a cookie that no script sees."""
+    require_own_site(request)
     given = await _fields(request)
     request.app.state.keeper.door.admit(given.get("key"), "read", _address(request))
     response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
@@ -199,14 +199,29 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def require_own_site(request: Request) -> None:
+    """Refuse what a page of another site has a browser send.
+
+    Raises:
+        ProblemError: it does.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    is_other = site not in ("same-origin", "none") if site else origin is not None and not _is_own(request, origin)
+    if is_other:
+        raise ProblemError(HTTPStatus.FORBIDDEN, "this came from another site", remedy="use the pages of this one")
+
+
+def _is_own(request: Request, origin: str) -> bool:
+    return urlsplit(origin).netloc == request.headers.get("host")
+
+
 async def _posted(request: Request, scope: Scope) -> tuple[Keeper, Mapping[str, str]]:
     """Return who keeps the service, and what a form of a page from here says.
 
     Raises:
         ProblemError: the form is of another site, or lacks something.
     """
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ProblemError(HTTPStatus.FORBIDDEN, "this form came from another site", remedy="use the pages of this one")
+    require_own_site(request)
     keeper, given = _let_in(request, scope), await _fields(request)
     if not given.get("user"):
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "wanted a user, got none", field="user")

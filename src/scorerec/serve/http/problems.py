@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from scorerec.core.errors import ArtifactError, DataError, ScorerecError
@@ -109,6 +109,10 @@ def tell_problems(app: FastAPI, note: Callable[[str, BaseException], None], page
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         return answered(request, _of_faults(error.errors()))
+
+    @app.exception_handler(ValidationError)  # of a form
+    async def _invalid_form(request: Request, error: ValidationError) -> Response:
+        return answered(request, _of_faults(error.errors(include_input=False, include_url=False)))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from scorerec.core.errors import ScorerecError
 from scorerec.serve.service import Service
@@ -19,11 +19,14 @@ class QueueFullError(Exception):
     """More requests wait already than may."""
 
 
+Kind = Literal["together", "single", "control"]
+
+
 @dataclass
 class _Job:
     answer: Answer
     asked: Any
-    alone: bool
+    kind: Kind
     result: Future[Any] = field(default_factory=Future)
 
 
@@ -52,20 +55,21 @@ class ModelThread:
         """Requests that wait."""
         return len(self._jobs)
 
-    def ask(self, answer: Answer, asked: Any, alone: bool = False) -> Future[Any]:
+    def ask(self, answer: Answer, asked: Any, kind: Kind = "together") -> Future[Any]:
         """Let something be answered.
 
         Args:
-            answer: what answers; waiting requests with the same one are given to it together.
+            answer: what answers.
             asked: what is asked.
-            alone: whether it is answered alone, and whatever waits.
+            kind: together: with waiting requests of the same answer; single: by itself, as what writes must be;
+                control: by itself, however many wait, and whether or not what was added can be read.
 
         Raises:
             QueueFullError: too many wait.
         """
-        job = _Job(answer, asked, alone)
+        job = _Job(answer, asked, kind)
         with self._changed:
-            if self._is_over or (not alone and len(self._jobs) >= self._max_waiting):
+            if self._is_over or (kind != "control" and len(self._jobs) >= self._max_waiting):
                 raise QueueFullError
             self._jobs.append(job)
             self._changed.notify()
@@ -79,7 +83,7 @@ class ModelThread:
             old.close()
             return [None]
 
-        return self.ask(swapped, None, alone=True)
+        return self.ask(swapped, None, "control")
 
     def stop(self) -> None:
         """Answer what waits, and end."""
@@ -102,14 +106,16 @@ class ModelThread:
                 self._changed.wait()
             group: list[_Job] = []
             while self._jobs and len(group) < self._max_together:
-                if group and (group[0].alone or self._jobs[0].alone or self._jobs[0].answer is not group[0].answer):
+                if group and not (group[0].kind == self._jobs[0].kind == "together"):
+                    break
+                if group and self._jobs[0].answer is not group[0].answer:
                     break
                 group.append(self._jobs.popleft())
             return group
 
     def _answer(self, group: Sequence[_Job]) -> None:
         try:
-            if not group[0].alone:
+            if group[0].kind != "control":
                 self.service.refresh()
             answers = group[0].answer(self.service, [job.asked for job in group])
         except Exception as error:
