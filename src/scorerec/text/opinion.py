@@ -8,7 +8,7 @@ from typing import Literal
 from scorerec.text.segments import Segment
 from scorerec.text.wording import DomainWords
 
-OpinionNumbers = Literal["figures", "fine figures", "words", "words and figures"]
+OpinionNumbers = Literal["figures", "words", "words and figures"]
 
 # Probabilities, and what people would say of them.
 _STEPS = (0.12, 0.2, 0.28, 0.35, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.79, 0.87)
@@ -35,7 +35,7 @@ def opinion(p_yes: float, words: DomainWords, numbers: OpinionNumbers) -> Segmen
     Args:
         p_yes: calibrated probability that the user likes the target.
         words: the words of the domain.
-        numbers: ``figures``: of a hundred, or of a thousand; ``words``: a feeling, in thirteen steps; or both.
+        numbers: ``figures``: of a hundred; ``words``: a feeling, in thirteen steps; or both.
 
     >>> from scorerec.text.wording import DOMAINS
     >>> opinion(0.64, DOMAINS["movie"], "figures").text
@@ -46,9 +46,8 @@ def opinion(p_yes: float, words: DomainWords, numbers: OpinionNumbers) -> Segmen
     '. Judged by numbers alone, this player would rather like it (64 of 100)'
     """
     hundredths = f"{round(100 * p_yes)} of 100"
-    if numbers in ("figures", "fine figures"):
-        share = hundredths if numbers == "figures" else f"{round(1000 * p_yes)} of 1000"
-        return Segment("verdict", f". Judged by numbers alone, {share} {words.people} like this one would like it")
+    if numbers == "figures":
+        return Segment("verdict", f". Judged by numbers alone, {hundredths} {words.people} like this one would like it")
     beside = f" ({hundredths})" if numbers == "words and figures" else ""
     expected = _EXPECTED[bisect_right(_STEPS, p_yes)]
     return Segment("verdict", f". Judged by numbers alone, this {words.person} {expected}{beside}")
