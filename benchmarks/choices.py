@@ -39,7 +39,6 @@ from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
 from scorerec.experiment.stages.judged import with_method
-from scorerec.llm.score import Scorer
 
 SPLIT = "valid"
 REFERENCES = ("references", "scores-counts")  # stages; the second is there where verdicts are shown
@@ -110,8 +109,7 @@ def tuned(preset: str, changes: Sequence[str], method: str, root: Path) -> Run:
 
 def scored(run: Run, method: str, price: float | None) -> tuple[pa.Table, dict[str, Any]]:
     """Return scores of the validation rows by the tuned LM of a method, and what a score costs."""
-    run.compute()
-    scorer = Scorer.load(run.model(f"tuned-{method}"), run.config.llm, run.config.device)
+    scorer = run.lm(f"tuned-{method}", run.config.scoring.exact_answers)
     prompts, begin = run.prompts(f"prompts-{method}", SPLIT), time.perf_counter()
     scores = scorer.score(prompts)
     took, tokens = time.perf_counter() - begin, pc.mean(scores[N_TOKENS]).as_py()

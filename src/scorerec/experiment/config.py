@@ -21,7 +21,7 @@ from scorerec.data.corpus import CorpusConfig
 from scorerec.data.prepare import DataConfig
 from scorerec.experiment.expected import ExpectedName
 from scorerec.experiment.methods import DEFAULT_METHODS, METHODS, TUNED_LM, Method, choose_methods
-from scorerec.llm.config import LLMConfig, RateConfig, ToyConfig
+from scorerec.llm.config import LLMConfig, RateConfig, ScoringConfig, ToyConfig
 from scorerec.pipeline.config import (
     ConsensusConfig,
     FindingConfig,
@@ -167,6 +167,7 @@ class ExperimentConfig(Config):
     prompt: PromptConfig = PromptConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     finding: FindingConfig = FindingConfig()
+    scoring: ScoringConfig = ScoringConfig()
     verdicts: VerdictConfig = Field(
         VerdictConfig(),
         exclude_if=lambda value: value == VerdictConfig(),  # settings written before it was there mean the same

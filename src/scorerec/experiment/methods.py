@@ -26,6 +26,7 @@ from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM
 MethodKind: TypeAlias = Literal["reference", "conventional", "llm", "ablation", "control", "bound"]
 Knowledge: TypeAlias = Literal["own likes", "own likes and dislikes", "the label"]
 
+EXACT = "scoring.exact_answers"
 _PROMPTS, _SCORES = (PROMPTS.name,), (SCORES.name,)
 SCORED_BY_LM = "language_model:scores"  # Eq. 14, of prompts as they are
 TUNED_LM = "language_model:tuned"  # Eq. 13, at the rate of the method
@@ -98,7 +99,7 @@ def _tuned_on(key: str, prompts: Stage, llm: str = "llm") -> tuple[Stage, ...]:
         Stage(
             f"scores-{key}",
             ("corpus", prompts.name, tuned),
-            (llm, "evaluation.split"),
+            (llm, "evaluation.split", EXACT),
             SCORED_BY_LM,
             writes=_SCORES,
             given=(tuned, prompts.name, key),
@@ -276,7 +277,7 @@ METHODS: dict[str, Method] = {
                 Stage(
                     "scores-score-at",
                     ("corpus", _AT.name, "tuned-score"),
-                    ("llm", "evaluation.split"),
+                    ("llm", "evaluation.split", EXACT),
                     SCORED_BY_LM,
                     writes=_SCORES,
                     given=("tuned-score", _AT.name, "score-at"),

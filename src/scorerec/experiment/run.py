@@ -256,12 +256,17 @@ class Run:
         self.compute()
         return load_reranker(self.model("sare"), self.config.sare, self.config.device)
 
-    def lm(self, stage: str) -> Scorer:
-        """Load the LM that a stage tuned."""
+    def lm(self, stage: str, is_exact: bool = False) -> Scorer:
+        """Load the LM that a stage tuned.
+
+        Args:
+            stage: that tuned it.
+            is_exact: whether the logits of its answers are computed in fp32.
+        """
         from scorerec.llm.score import Scorer
 
         self.compute()
-        return Scorer.load(self.model(stage), self.config.llm, self.config.device)
+        return Scorer.load(self.model(stage), self.config.llm, self.config.device, is_exact)
 
     @property
     def device(self) -> str:

@@ -97,6 +97,17 @@ def toy_name(parameters: int) -> str:
     return f"toy LM ({parameters / 1e6:.1f} million weights that this run trained itself; no pretrained LLM)"
 
 
+class ScoringConfig(Config):
+    """How the tuned LM's answers become scores."""
+
+    exact_answers: bool = Field(
+        False,
+        exclude_if=lambda value: not value,  # settings written before it was there mean the same
+        description="compute the logits of Yes and No from the model's last state in fp32, whatever the precision of "
+        "its weights: in bf16 1,000 rows have 57 different scores, and a user's rows end in ties; needs share_prefixes",
+    )
+
+
 class LLMConfig(OptimiserConfig):
     """One language model: what it reads, and how it is tuned."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 from transformers import DynamicCache
 
 from scorerec.core.progress import progress
@@ -24,6 +25,7 @@ from scorerec.llm.lower import LowerLayers, base_of, decoder_of, n_frozen
 from scorerec.llm.trees import Bundle, Integers, Pack, bundles, pack_of, pack_rows
 from scorerec.nn.batching import batches_by_length, pad
 
+Head = Callable[[Tensor], Tensor]  # states, (N, H) -> logits
 Step = TypeVar("Step")
 Batch = TypeVar("Batch")
 _TRIAL = [np.array(row, np.int32) for row in ([3, 5, 7, 4, 6], [3, 5, 7, 8], [3, 5, 9, 2])]
@@ -58,13 +60,16 @@ class Reading(Protocol[Step, Batch]):
             again: whether it will be asked for again.
         """
 
-    def answers(self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool) -> Iterator[Logits]:
+    def answers(
+        self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool, is_exact: bool = False
+    ) -> Iterator[Logits]:
         """Yield the logits of some tokens behind the rows that this process reads, batch by batch, for scoring.
 
         Args:
             rows: all rows.
             tokens: whose logits.
             again: whether the same rows will be asked for again.
+            is_exact: in fp32, from the last state on.
         """
 
 
@@ -104,13 +109,20 @@ class WholeRows:
         """
         return Logits(batch, self._backbone.last_logits(pad([rows[row] for row in batch], side="left")))
 
-    def answers(self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool) -> Iterator[Logits]:
+    def answers(
+        self,
+        rows: Sequence[TokenIds],
+        tokens: Sequence[int],
+        again: bool,
+        is_exact: bool = False,  # noqa: ARG002 - refused before
+    ) -> Iterator[Logits]:
         """Yield logits batch by batch, the shortest rows first.
 
         Args:
             rows: all rows.
             tokens: whose logits.
             again: nothing is kept for another time.
+            is_exact: the whole model is asked for its logits, in its own precision.
         """
         batches = batches_by_length([len(row) for row in rows], batch_size=self._config.score_batch_size)
         for batch in _shown(self._backbone.processes.share(batches)):
@@ -165,36 +177,38 @@ class Trees:
             batch: packs.
             again: whether the states below the lowest trained layer are kept.
         """
-        return self._read([pack_of(rows, pack.rows) for pack in batch], again)
+        return self._read([pack_of(rows, pack.rows) for pack in batch], again, self._head)
 
-    def answers(self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool) -> Iterator[Logits]:
+    def answers(
+        self, rows: Sequence[TokenIds], tokens: Sequence[int], again: bool, is_exact: bool = False
+    ) -> Iterator[Logits]:
         """Yield logits of packs, those of a bundle behind its trunk.
 
         Args:
             rows: all rows.
             tokens: whose logits.
             again: whether the states below the lowest trained layer are kept; then no trunk is read apart.
+            is_exact: in fp32, from the last state on.
         """
+        head = Answering(self._head, tokens, is_exact)
         packs = pack_rows(rows, self._config.pack_branches, self._config.pack_tokens)
         is_kept = again and self._lower is not None
         found = [Bundle(0, [pack]) for pack in packs] if is_kept else bundles(packs)
         alone = self._together([bundle.packs[0] for bundle in found if not bundle.trunk], self._config.score_batch_size)
         work = [*(Bundle(0, batch) for batch in alone), *(bundle for bundle in found if bundle.trunk)]
         for bundle in _shown(self._backbone.processes.share(work)):
-            read = self._behind_trunk(bundle) if bundle.trunk else [self._read(bundle.packs, again)]
-            for batch, values in read:
-                yield Logits(batch, values[:, list(tokens)])
+            yield from self._behind_trunk(bundle, head) if bundle.trunk else [self._read(bundle.packs, again, head)]
 
-    def _read(self, packs: Sequence[Pack], again: bool) -> Logits:
+    def _read(self, packs: Sequence[Pack], again: bool, head: Head) -> Logits:
         given = _Tensors.of(packs, 0, self._backbone.device)
         if self._lower is None:
             states = self._decoder(**given.as_ids(), use_cache=False).last_hidden_state
         else:
             below = self._lower.states(list(map(_name, packs)), given.lengths, again, **given.as_ids())
             states = self._lower.above(**given.as_states(below), use_cache=False).last_hidden_state
-        return given.behind_leaves(states, self._head)
+        return given.behind_leaves(states, head)
 
-    def _behind_trunk(self, bundle: Bundle) -> Iterator[Logits]:
+    def _behind_trunk(self, bundle: Bundle, head: Head) -> Iterator[Logits]:
         """Read a trunk once, and yield the logits of each batch of packs behind it."""
         device, cache = self._backbone.device, DynamicCache()
         trunk = torch.from_numpy(bundle.packs[0].tokens[: bundle.trunk])[None].to(device)
@@ -203,13 +217,37 @@ class Trees:
             given, own = _Tensors.of(batch, bundle.trunk, device), copy.deepcopy(cache)
             own.batch_repeat_interleave(len(batch))
             states = self._decoder(**given.as_ids(), past_key_values=own, use_cache=True).last_hidden_state
-            yield given.behind_leaves(states, self._head)
+            yield given.behind_leaves(states, head)
 
     def _together(self, packs: Sequence[Pack], n_rows: int) -> list[list[Pack]]:
         """Return packs that go through the model together, of similar length; with at most so many rows on a GPU."""
         count = 1 if self._backbone.device.type == "cpu" else max(1, n_rows // self._config.pack_branches)
         batches = batches_by_length([len(pack.tokens) for pack in packs], batch_size=count)
         return [[packs[place] for place in batch] for batch in batches]
+
+
+class Answering:
+    """The output layer for some tokens alone.
+
+    Args:
+        head: the output layer.
+        tokens: whose logits.
+        is_exact: in fp32; else in the precision of the layer.
+    """
+
+    def __init__(self, head: Any, tokens: Sequence[int], is_exact: bool):
+        self._head, self._tokens, self._is_exact = head, list(tokens), is_exact
+        if is_exact:
+            bias = getattr(head, "bias", None)
+            self._weight = head.weight[self._tokens].float()
+            self._bias = None if bias is None else bias[self._tokens].float()
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Return the logits of the tokens, (N, tokens), from states, (N, H)."""
+        if self._is_exact:
+            return linear(states.float(), self._weight, self._bias)
+        logits: Tensor = self._head(states)[:, self._tokens]
+        return logits
 
 
 class _Tensors(NamedTuple):
@@ -261,7 +299,7 @@ class _Tensors(NamedTuple):
         """Return what a decoder takes that goes on from hidden states, (B, T, H)."""
         return {"inputs_embeds": states, "attention_mask": self.mask, "position_ids": self.positions}
 
-    def behind_leaves(self, states: Tensor, head: Any) -> Logits:
+    def behind_leaves(self, states: Tensor, head: Head) -> Logits:
         """Return the logits behind each row, from the states of all nodes, (B, T, H)."""
         return Logits(self.rows, head(states.flatten(0, 1)[self.leaves]))
 

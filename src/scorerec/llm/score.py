@@ -17,7 +17,7 @@ import torch
 from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.columns import METHOD, N_TOKENS, P_YES, SEGMENTS, TARGET_ID
 from scorerec.core.config import validate
-from scorerec.core.errors import ArtifactError, ModelError
+from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.core.tables import PROMPTS, SCORES, SEGMENT
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
 from scorerec.llm.config import LLMConfig
@@ -56,30 +56,41 @@ class Scorer:
         backbone: the model.
         config: budget, sizes of batches, and whether what prompts share is computed once.
         slope: what the log odds of Yes are multiplied by.
+        is_exact: whether the logits of the answers are computed in fp32; see ``ScoringConfig``.
+
+    Raises:
+        ConfigError: they are to be, and prompts are read whole, in less than fp32.
 
     Attributes:
         why_whole: why each prompt is computed whole; None where they are read as trees.
         reading: how rows of token ids go through the model.
     """
 
-    def __init__(self, backbone: Backbone, config: LLMConfig, slope: float = 1.0):
-        self.backbone, self._slope = backbone, slope
+    def __init__(self, backbone: Backbone, config: LLMConfig, slope: float = 1.0, is_exact: bool = False):
+        self.backbone, self._slope, self._is_exact = backbone, slope, is_exact
         self.encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template, backbone.positions)
         self.why_whole = why_whole(backbone) if config.share_prefixes else "they were not asked for"
+        if is_exact and self.why_whole and backbone.model.dtype != torch.float32:
+            raise ConfigError(
+                f"scoring.exact_answers: wanted prompts that are read as trees, or a model in fp32, and "
+                f"{self.why_whole}; set llm.share_prefixes=true, llm.precision=fp32, or scoring.exact_answers=false"
+            )
         self.reading: Reading[Any, Any] = (WholeRows if self.why_whole else Trees)(backbone, config)
 
     @classmethod
-    def load(cls, model: str | Path, config: LLMConfig, device: str = "auto") -> Scorer:
+    def load(cls, model: str | Path, config: LLMConfig, device: str = "auto", is_exact: bool = False) -> Scorer:
         """Load what ``tune`` saved, or any other causal LM, onto a device; see ``load_backbone``.
 
         Args:
             model: a folder, or an id of the hub.
             config: how prompts are read; its threads, where it names them, hold for the whole process.
             device: where it computes: auto, cpu, cuda, cuda:1, ...
+            is_exact: whether the logits of the answers are computed in fp32.
         """
         if config.threads is not None:
             use_threads(config.threads)
-        return cls(load_backbone(model, config.precision, device), config, noted_slope(Path(model), config))
+        slope = noted_slope(Path(model), config)
+        return cls(load_backbone(model, config.precision, device), config, slope, is_exact)
 
     def as_text(self, prompts: pa.Table) -> list[tuple[str, int]]:
         """Return each of PROMPTS as the LM reads it, special tokens and template included, and its length in tokens."""
@@ -133,7 +144,7 @@ class Scorer:
         self.backbone.model.eval()
         pair = self.encoder.answers.yes, self.encoder.answers.no
         found = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
-        for batch, logits in self.reading.answers(rows, pair, again):  # (B, 2)
+        for batch, logits in self.reading.answers(rows, pair, again, self._is_exact):  # (B, 2)
             found[batch] = torch.softmax(self._slope * logits.double(), dim=1)[:, 0]
         self.backbone.processes.sum([found])
         result: npt.NDArray[np.float64] = found.cpu().numpy()
@@ -145,7 +156,9 @@ class Scorer:
         return result
 
 
-def score(model: str | Path, prompts: pa.Table, config: LLMConfig, device: str = "auto") -> pa.Table:
+def score(
+    model: str | Path, prompts: pa.Table, config: LLMConfig, device: str = "auto", is_exact: bool = False
+) -> pa.Table:
     """Score PROMPTS with a model; see ``Scorer``.
 
     Args:
@@ -153,11 +166,12 @@ def score(model: str | Path, prompts: pa.Table, config: LLMConfig, device: str =
         prompts: PROMPTS.
         config: the same as in tuning.
         device: where it computes: auto, cpu, cuda, cuda:1, ...
+        is_exact: whether the logits of the answers are computed in fp32.
 
     Returns:
         target_id, p_yes (float64) and n_tokens (int32), in the order of ``prompts``.
     """
-    return Scorer.load(model, config, device).score(PROMPTS.check(prompts))
+    return Scorer.load(model, config, device, is_exact).score(PROMPTS.check(prompts))
 
 
 def noted_slope(folder: Path, config: LLMConfig) -> float:

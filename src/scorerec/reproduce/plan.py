@@ -157,7 +157,7 @@ CHECKS = (
 _VERDICTS = "verdicts"
 _OF_DISLIKES = "evidence.own_dislikes=true"
 # What SCORE beyond the paper is told, by regime: what was best on validation rows (docs/adr/0030).
-_TUNED = ("llm.taught_by=expectation", "llm.calibrate=true")
+_TUNED = ("llm.taught_by=expectation", "llm.calibrate=true", "scoring.exact_answers=true")
 _BEST = ('evidence.forms=["opinion"]', *_TUNED)
 _BEST_OF_DISLIKES = ('evidence.forms=["record", "opinion"]', *_TUNED)
 _COUNTING = ("counts", *EXPECTING)

@@ -134,7 +134,12 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
     """
     from scorerec.pipeline.expecting import KnownByNow  # its models take a second to import
 
-    config, found_by, crm, scorer = run.config, run.finder(), run.crm(), run.lm("tuned-score")
+    config, found_by, crm, scorer = (
+        run.config,
+        run.finder(),
+        run.crm(),
+        run.lm("tuned-score", run.config.scoring.exact_answers),
+    )
     with run.index(require_index(run, found_by)) as index:
         if found_by.fingerprint != index.encoder:
             raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")

@@ -427,7 +427,7 @@ def _own_lm(run: Run, config: ServeConfig) -> LM:
     if config.share_prefixes is not None:
         llm = run.config.llm.model_copy(update={"share_prefixes": config.share_prefixes})
         run = replace(run, config=run.config.model_copy(update={"llm": llm}))
-    return run.lm("tuned-score")
+    return run.lm("tuned-score", run.config.scoring.exact_answers)
 
 
 def distant(run: Run, config: ServeConfig) -> LM:

@@ -19,7 +19,7 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from scorerec.core.errors import ModelError
+from scorerec.core.errors import ConfigError, ModelError
 from scorerec.llm import reading
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
@@ -27,6 +27,7 @@ from scorerec.llm.lora import attach_lora
 from scorerec.llm.lower import LowerLayers, decoder_of, n_frozen
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.reading import Trees, WholeRows, why_whole
+from scorerec.llm.score import Scorer
 from scorerec.nn.processes import Processes
 
 SIZES: dict[str, Any] = {
@@ -374,3 +375,35 @@ def test_a_model_on_a_gpu_reads_packs_together() -> None:
     packs = [pack for step in way.steps(ROWS, np.random.default_rng(0)) for pack in step]
     assert {len(batch) for batch in way._together(packs, 16)} <= {1, 2, 3, 4}
     assert max(len(batch) for batch in way._together(packs, 16)) == 4
+
+
+def test_exact_answers_of_rounded_weights_are_not_rounded_again() -> None:
+    """With weights and states in bf16, logits that are computed in fp32 tell rows apart that bf16 calls equal."""
+    model = llama().to(torch.bfloat16).eval()
+    with torch.no_grad():  # logits as large as those of real models, where bf16 has no fine steps
+        model.lm_head.weight[7] *= 40
+        model.lm_head.weight[9] *= 40
+    trees = Trees(backbone(model), CONFIG)
+
+    def found(is_exact: bool) -> np.ndarray:
+        values = np.full((len(ROWS), 2), np.nan)
+        with torch.inference_mode():
+            for batch, part in trees.answers(ROWS, (7, 9), False, is_exact):
+                values[batch] = part.double().numpy()
+        return values
+
+    rounded, exact = found(False), found(True)
+    assert len(np.unique(exact)) > len(np.unique(rounded))
+    np.testing.assert_allclose(exact, rounded, rtol=2**-7)
+    in_fp32 = Trees(backbone(llama()), CONFIG)
+    with torch.inference_mode():
+        pairs = zip(in_fp32.answers(ROWS, (7, 9), False, True), in_fp32.answers(ROWS, (7, 9), False), strict=True)
+        for (_, one), (_, other) in pairs:
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_exact_answers_need_trees_where_weights_are_rounded() -> None:
+    rounded = backbone(llama().to(torch.bfloat16))
+    with pytest.raises(ConfigError, match=r"scoring.exact_answers: wanted prompts that are read as trees"):
+        Scorer(rounded, LLMConfig(share_prefixes=False), is_exact=True)
+    Scorer(backbone(llama()), LLMConfig(share_prefixes=False), is_exact=True)  # fp32 is exact anyway

@@ -40,7 +40,7 @@ def measured(run: Run, draft: Draft, tuned: str, prompts: str) -> None:
     drawn = targets.take(order[: evaluation.health_rows])
     table = run.table(prompts, PROMPTS)
     asked = table.take(pc.index_in(drawn[TARGET_ID], table[TARGET_ID].combine_chunks()))
-    scorer = run.lm(tuned)
+    scorer = run.lm(tuned, run.config.scoring.exact_answers)
     shown, users = scorer.encoder.as_read(read_prompts(asked)), drawn[USER_ID].to_pylist()
     found = Moves(
         history=_moved(scorer, shown, users, with_history_of),

@@ -124,5 +124,6 @@ def scores(run: Run, draft: Draft, tuned: str, prompts: str, method: str) -> Non
         method: what the scores are called.
     """
     judged = run.prompts(prompts, run.config.evaluation.split)
-    found = score(run.model(tuned), judged, run.config.llm, run.config.device)
+    config = run.config
+    found = score(run.model(tuned), judged, config.llm, config.device, config.scoring.exact_answers)
     draft.write(SCORES, with_method(found, method))

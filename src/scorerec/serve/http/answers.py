@@ -105,8 +105,8 @@ class Asked(NamedTuple):
 
     Attributes:
         request: of somebody.
-        tells_all: whether what the LM read may be told of a known user: who compares it with what it reads of a stranger
-            learns what they like.
+        tells_all: whether what the LM read may be told of a known user: who compares it with what it reads of a
+            stranger learns what they like.
     """
 
     request: Any

@@ -72,7 +72,7 @@ def _asked(request: messages.OfSomebody, keeper: Keeper, key: str | None) -> ans
     """Return a request, and whether what the LM reads of a known user may be told.
 
     Raises:
-        ProblemError: it sets a history that the asker made up beside a known user: neighbours that differ tell who is who.
+        ProblemError: it sets a history that the asker made up beside a known user: neighbours that differ tell who.
     """
     tells_all = keeper.door.may(key, "admin")
     if not tells_all and request.user_id is not None and request.history is not None:
