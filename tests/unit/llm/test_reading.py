@@ -19,7 +19,7 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from scorerec.core.errors import ConfigError, ModelError
+from scorerec.core.errors import ModelError
 from scorerec.llm import reading
 from scorerec.llm.backbone import Backbone
 from scorerec.llm.config import LLMConfig, LoRAConfig
@@ -27,7 +27,6 @@ from scorerec.llm.lora import attach_lora
 from scorerec.llm.lower import LowerLayers, decoder_of, n_frozen
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.reading import Trees, WholeRows, why_whole
-from scorerec.llm.score import Scorer
 from scorerec.nn.processes import Processes
 
 SIZES: dict[str, Any] = {
@@ -400,10 +399,3 @@ def test_exact_answers_of_rounded_weights_are_not_rounded_again() -> None:
         pairs = zip(in_fp32.answers(ROWS, (7, 9), False, True), in_fp32.answers(ROWS, (7, 9), False), strict=True)
         for (_, one), (_, other) in pairs:
             torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-
-
-def test_exact_answers_need_trees_where_weights_are_rounded() -> None:
-    rounded = backbone(llama().to(torch.bfloat16))
-    with pytest.raises(ConfigError, match=r"scoring.exact_answers: wanted prompts that are read as trees"):
-        Scorer(rounded, LLMConfig(share_prefixes=False), is_exact=True)
-    Scorer(backbone(llama()), LLMConfig(share_prefixes=False), is_exact=True)  # fp32 is exact anyway

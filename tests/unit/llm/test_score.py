@@ -202,3 +202,11 @@ def test_settings_travel_with_the_model(tiny_lm: Path, world: World, tmp_path: P
     assert tuned_config(tmp_path / "icl") == config
     with pytest.raises(ArtifactError, match="no usable"):
         tuned_config(tmp_path)
+
+
+def test_exact_answers_need_trees_where_weights_are_rounded(tiny_lm: Path) -> None:
+    whole = LLMConfig(share_prefixes=False, precision="bf16", chat_template=False)
+    with pytest.raises(ConfigError, match=r"scoring.exact_answers: wanted prompts that are read as trees"):
+        Scorer.load(tiny_lm, whole, "cpu", is_exact=True)
+    Scorer.load(tiny_lm, whole.model_copy(update={"precision": "fp32"}), "cpu", is_exact=True)  # exact anyway
+    Scorer.load(tiny_lm, whole.model_copy(update={"share_prefixes": True}), "cpu", is_exact=True)
