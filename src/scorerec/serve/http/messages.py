@@ -74,6 +74,7 @@ class RecommendRequest(OfSomebody):
         {},
         description="column of the items -> a value, several of which one must be there, or {min, max}",
         max_length=20,
+        json_schema_extra={"additionalProperties": False},
     )
     include_seen: bool = Field(False, description="whether items that they have rated may come again")
     explain: bool = Field(False, description="say of the best items why they have their scores, as far as time goes")

@@ -14,7 +14,9 @@ from starlette.exceptions import HTTPException
 
 from scorerec.core.errors import ArtifactError, DataError, ScorerecError
 from scorerec.serve.catalogue import NotThereError
+from scorerec.text.cleaning import clean
 
+_LONGEST = 100  # characters of the name of a field
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -131,7 +133,7 @@ def _of_faults(faults: Sequence[Mapping[str, Any]]) -> ProblemError:
     told = []
     for fault in faults:
         place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header"))
-        told.append((place, str(fault["msg"])))
+        told.append((clean(place)[:_LONGEST], str(fault["msg"])))
     detail = "; ".join(f"{place or 'request'}: {message}" for place, message in told[:5])
     remedy = "/docs says what each field may be"
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field=told[0][0] or None, remedy=remedy)
