@@ -32,7 +32,7 @@ from scorerec.serve.service import Service
 
 _ABOUT = (
     "Recommendations by an LLM that reads evidence, with reasons that can be checked. Every answer names the model, "
-    "the corpus and the second up to which it knows. Errors are `application/problem+json`: what was wanted, and what "
+    "the corpus and the second up to which it knows. Errors are application/problem+json: what was wanted, and what "
     "to do."
 )
 _KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="where the service has keys")
