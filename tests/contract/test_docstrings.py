@@ -12,6 +12,7 @@ import pytest
 import scorerec
 
 SOURCE = Path(scorerec.__file__).parent
+_ROUTES = ("get", "post", "delete")
 PUBLIC = [
     path.relative_to(SOURCE)
     for path in sorted(SOURCE.rglob("*.py"))
@@ -52,12 +53,15 @@ def first(a, b, *, c):
 
 
 def public_functions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Public functions, and public methods of public classes; neither stubs of a Protocol nor overloads."""
+    """Public functions, and public methods of public classes; neither stubs of a Protocol nor overloads.
+
+    Nor routes: what they are sent is described where the OpenAPI document is made from.
+    """
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and "Protocol" not in names_of(node.bases):
             yield from public_functions(node.body, f"{prefix}{node.name}.")
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if is_function and not node.name.startswith("_") and "overload" not in names_of(node.decorator_list):
+        if is_function and not node.name.startswith("_") and not {"overload", *_ROUTES} & names_of(node.decorator_list):
             yield f"{prefix}{node.name}", node
 
 

@@ -167,7 +167,8 @@ class ExperimentConfig(Config):
     prompt: PromptConfig = PromptConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     finding: FindingConfig = FindingConfig()
-    scoring: ScoringConfig = ScoringConfig()
+    # Settings written before it was there mean the same as its defaults.
+    scoring: ScoringConfig = Field(ScoringConfig(), exclude_if=lambda value: value == ScoringConfig())
     verdicts: VerdictConfig = Field(
         VerdictConfig(),
         exclude_if=lambda value: value == VerdictConfig(),  # settings written before it was there mean the same

@@ -7,6 +7,7 @@ Servers answer in one of three ways, which are tried in this order: vLLM's ``/ge
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class DistantScorer:
 
     def _by_vllm(self, rows: Sequence[TokenIds]) -> Floats:
         answer = self._post("/generative_scoring", self._labelled(rows))
-        found = {one["index"]: one["score"] for one in answer["data"]}
+        found = dict(map(itemgetter("index", "score"), answer["data"]))
         return np.array([found[place] for place in range(len(rows))], np.float64)
 
     def _by_sglang(self, rows: Sequence[TokenIds]) -> Floats:

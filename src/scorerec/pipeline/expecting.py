@@ -89,7 +89,8 @@ def counter_of(run: Experiment, interactions: pa.Table) -> KnowledgeCounter:
 
 
 def _own_ratings(run: Experiment, interactions: pa.Table) -> OwnRatings | None:
-    return OwnRatings(interactions, run.config.data.ties) if run.config.evidence.own_dislikes else None
+    ties = run.config.data.ties
+    return OwnRatings(interactions, ties) if run.config.evidence.own_dislikes else None
 
 
 class KnownByNow:

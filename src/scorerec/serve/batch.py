@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scorerec.core.artifacts import write_part
+from scorerec.core.columns import USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.storage import replace_file, told_clearly
@@ -24,7 +25,7 @@ _BLOCK = 32  # users whose prompts are scored together, and whose rows are one p
 _TASK = "task.json"
 _ROWS = pa.schema(
     [
-        ("user_id", pa.string()),
+        (USER_ID, pa.string()),
         ("rank", pa.int32()),
         ("item_id", pa.string()),
         ("title", pa.string()),
@@ -86,7 +87,7 @@ def _rows(service: Service, wishes: Sequence[Wish]) -> Iterator[dict[str, object
         for rank, one in enumerate(found, start=1):
             item = one.item
             yield {
-                "user_id": wish.person.user_id,
+                USER_ID: wish.person.user_id,
                 "rank": rank,
                 "item_id": item.item_id,
                 "title": item.title,
@@ -113,12 +114,12 @@ def _user_ids(path: Path) -> list[str]:
     """
     try:
         if path.suffix == ".parquet":
-            names = pl.read_parquet(path, columns=["user_id"])["user_id"].cast(pl.String).to_list()
+            names = pl.read_parquet(path, columns=[USER_ID])[USER_ID].cast(pl.String).to_list()
         else:
             lines = path.read_text(encoding="utf-8").splitlines()
-            is_table = bool(lines) and "user_id" in lines[0].split(",")
+            is_table = bool(lines) and USER_ID in lines[0].split(",")
             if is_table:
-                names = pl.read_csv(path, columns=["user_id"], infer_schema=False)["user_id"].to_list()
+                names = pl.read_csv(path, columns=[USER_ID], infer_schema=False)[USER_ID].to_list()
             else:
                 names = [line.strip() for line in lines]
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:

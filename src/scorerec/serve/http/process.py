@@ -69,7 +69,13 @@ def serve(place: Place, tell: Callable[[Service, str], None]) -> None:
 
 
 def create(service: Service, place: Place, keys: list[Key]) -> FastAPI:
-    """Return the app of a loaded run."""
+    """Return the app of a loaded run.
+
+    Args:
+        service: the run.
+        place: how and where it is served.
+        keys: who may come in.
+    """
     from scorerec.serve.http.app import create_app  # meters: the environment says beforehand whether they are shared
 
     return create_app(service, place.config, keys, place.workers > 1)
