@@ -18,8 +18,9 @@ from scorerec.core.columns import USER_ID
 from scorerec.core.errors import DataError
 from scorerec.core.progress import progress
 from scorerec.core.storage import replace_file, told_clearly
+from scorerec.serve.asked import Wish
 from scorerec.serve.config import ServeConfig
-from scorerec.serve.service import Service, Wish
+from scorerec.serve.service import Service
 
 _BLOCK = 32  # users whose prompts are scored together, and whose rows are one part
 _TASK = "task.json"

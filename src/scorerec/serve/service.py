@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,13 +27,14 @@ from scorerec.experiment.runner import Runner
 from scorerec.experiment.stand_ins import stand_ins
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, live
-from scorerec.pipeline.reasons import Reasons, explained
+from scorerec.pipeline.reasons import explained
 from scorerec.pipeline.recommend import Recommendation, Recommender, Request
-from scorerec.serve.catalogue import Filter, ItemList, NotThereError, popularity
+from scorerec.serve.asked import Explanation, Person, Proposed, Versions, Wish
+from scorerec.serve.catalogue import ItemList, NotThereError, popularity
 from scorerec.serve.config import ServeConfig
 from scorerec.serve.live import alone, interactions_by_now, require_index, state_of
 from scorerec.serve.scoring import LM, RememberedScores
-from scorerec.text.parts import Part, parts, without
+from scorerec.text.parts import parts, without
 from scorerec.text.segments import Segment
 
 if TYPE_CHECKING:
@@ -42,86 +43,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 5.0  # seconds to wait for who is forgetting or adding elsewhere: others wait for this one
 _OF_ONE_RATER = "shared"  # a form that tells of single raters
-
-
-class Person(NamedTuple):
-    """Who is asked for.
-
-    Attributes:
-        user_id: whose own behaviours are never evidence.
-        history: ids of liked items, oldest first.
-        seen: ids of all items that they are known to have rated.
-    """
-
-    user_id: str
-    history: Sequence[str]
-    seen: frozenset[str]
-
-
-class Wish(NamedTuple):
-    """What somebody is to be recommended.
-
-    Attributes:
-        person: who.
-        n_items: how many items.
-        exclude: items that are not recommended.
-        filters: on the items; see ``ItemList.chosen``.
-        again: whether items that they have seen may come again.
-    """
-
-    person: Person
-    n_items: int
-    exclude: Sequence[str] = ()
-    filters: Mapping[str, Filter] = {}
-    again: bool = False
-
-
-class Proposed(NamedTuple):
-    """A recommended item.
-
-    Attributes:
-        item: with what the LM read of others.
-        is_scored: whether the LM scored it; if not, its p_yes means nothing, and its place is the recommender's.
-    """
-
-    item: Recommendation
-    is_scored: bool
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why an item has its score for somebody.
-
-    Attributes:
-        item: with what the LM read of others.
-        segments: the prompt, as much of it as the LM reads.
-        parts: those that may be left out, in the order of the prompt.
-        reasons: what the answer is without each of them.
-        p_yes: probability of Yes without those that were left out.
-        owners: behaviour_id -> user_id, of similar users.
-    """
-
-    item: Recommendation
-    segments: Sequence[Segment]
-    parts: Sequence[Part]
-    reasons: Reasons
-    p_yes: float
-    owners: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Versions:
-    """What every answer names.
-
-    Attributes:
-        model: fingerprint of the tuned LM.
-        corpus: fingerprint of the corpus, and what was added to it.
-        snapshot: UTC second of the latest interaction that is known.
-    """
-
-    model: str
-    corpus: str
-    snapshot: int
 
 
 @dataclass
@@ -214,8 +135,7 @@ class Service:
         there = {name: one for name, one in self.run.artifacts.items() if one.path.is_dir()}
         before, run = self._index, with_asked(replace(self.run, artifacts=there))
         self._know(run, self._known)
-        if self._index is not before:
-            before.close()
+        before.close()
         self.run, self._state = run, state
         self.scores.forget()  # prompts, if only their hashes, of somebody who may be forgotten
         return True
@@ -367,15 +287,12 @@ class Service:
         rest = (Proposed(Recommendation(item, self.items.title(item), 0.0, ()), False) for item in short[len(scored) :])
         return [*best, *rest][: wish.n_items]
 
-    def explain(
-        self, asked: Sequence[tuple[Person, str]], left_out: Sequence[int] = (), is_watched: bool = True
-    ) -> list[Explanation]:
+    def explain(self, asked: Sequence[tuple[Person, str]], left_out: Sequence[int] = ()) -> list[Explanation]:
         """Say why items have their scores for people: what the answers are without each part of their prompts.
 
         Args:
             asked: people and items.
             left_out: parts that are left out before, by their places in the prompt; of one item alone.
-            is_watched: whether its seconds count.
 
         Raises:
             NotThereError: the catalogue lacks an item.
@@ -390,7 +307,7 @@ class Service:
                 shown_parts = f"wanted numbers of parts, 0 to {len(own) - 1}, got {places}"
                 raise NotThereError(shown_parts, "left_out", "an answer without left_out numbers them")
         cut = [without(prompt, [own[at] for at in places]) for prompt, own in zip(prompts, shown, strict=True)]
-        with self.watched.stage("reasons") if is_watched else nullcontext():
+        with self.watched.stage("reasons"):
             whole = self.scores.p_yes(prompts)
             reasons = explained(cut, self.scores.p_yes)
         items = self._recommender.scored(read)

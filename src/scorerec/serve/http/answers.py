@@ -18,6 +18,7 @@ from scorerec.core.errors import ScorerecError
 from scorerec.data.additions import parse_additions
 from scorerec.data.origin import Origin
 from scorerec.pipeline.recommend import Recommendation
+from scorerec.serve.asked import Explanation, Person, Wish
 from scorerec.serve.http.messages import (
     BehavioursAnswer,
     BehavioursRequest,
@@ -38,7 +39,7 @@ from scorerec.serve.http.messages import (
     VersionsMessage,
 )
 from scorerec.serve.http.once import Begun, Done, Once
-from scorerec.serve.service import Explanation, Person, Service, Wish
+from scorerec.serve.service import Service
 from scorerec.serve.words import in_words
 from scorerec.text.parts import Part
 
