@@ -52,7 +52,7 @@ def main() -> None:
     drawn = targets.take(np.sort(rng.permutation(targets.num_rows)[: given.rows]))
     prompts = run.table("prompts-score", PROMPTS)
     asked = prompts.take(pc.index_in(drawn[TARGET_ID], prompts[TARGET_ID].combine_chunks()))
-    scorer, users = run.lm("tuned-score"), np.array(drawn[USER_ID].to_pylist())
+    scorer, users = run.lm("tuned-score", run.config.scoring.exact_answers), np.array(drawn[USER_ID].to_pylist())
     shown = scorer.encoder.as_read(read_prompts(asked))
     titles = sorted(run.items[TITLE].to_pylist())
     table = Table(

@@ -5,7 +5,8 @@ python benchmarks/serve.py runs/quickstart [--seconds 20] [--clients 1 4 16] [--
 Starts `scorerec serve RUN`, twice: with what prompts begin with alike read once, and not. Closed loop: so many clients,
 each of which asks again as soon as it is answered. Open loop: requests come at a rate, whoever still waits, and each is
 timed from when it was to be sent. No history comes twice, so that no score is known already. `--soak` asks at half of
-what one client reached, for so many seconds, and says what memory did.
+what one client reached, for so many seconds, adds and explains now and then, and says what memory did: the median of
+each sixth of the time.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from rich.table import Table
 
 from scorerec.experiment.run import Run
 
+WRITER = "benchmark"  # a user, who is forgotten in the end
 Ask = Callable[[httpx.Client], int]
 
 
@@ -63,6 +65,17 @@ class Requests:
 
     def explain(self, client: httpx.Client) -> int:
         return self._post(client, "/v1/explain", {"item": self._some(1)[0]})
+
+    def mixed(self, client: httpx.Client) -> int:
+        """Recommend; one time in ten something is added before, and one time in ten an item is explained instead."""
+        with self._lock:
+            chance = self._random.random()
+        if chance < 0.1:
+            return self.explain(client)
+        if chance < 0.2:
+            interaction = {"user_id": WRITER, "item_id": self._some(1)[0], "liked": True}
+            client.post("/v1/behaviours", json={"interactions": [interaction]}).raise_for_status()
+        return self.recommend(client)
 
     def _some(self, count: int) -> list[str]:
         with self._lock:
@@ -101,12 +114,13 @@ def main() -> None:
             if given.soak and shares:
                 alone = next(one for one in rows if one["request"] == "recommend" and one["load"] == "closed, 1")
                 rate = alone["per second"] / 2
-                before = psutil.Process(process.pid).memory_info().rss / 2**20
-                found = opened(address, requests.recommend, rate, given.soak)
-                after = psutil.Process(process.pid).memory_info().rss / 2**20
+                with watched_memory(process.pid) as mebibytes:
+                    found = opened(address, requests.mixed, rate, given.soak)
+                httpx.delete(f"{address}/v1/users/{WRITER}", timeout=600).raise_for_status()
+                sixths = ", ".join(f"{np.median(part):.0f}" for part in np.array_split(mebibytes, 6))
                 rows.append(
-                    row("recommend", shares, f"open, {rate:.2f}/s, {given.soak:g} s", found)
-                    | {"memory, MiB": f"{before:.0f} to {after:.0f}"}
+                    row("mixed", shares, f"open, {rate:.2f}/s, {given.soak:g} s", found)
+                    | {"memory by sixths, MiB": sixths}
                 )
     if given.json:
         print(json.dumps(rows, indent=1))
@@ -138,6 +152,22 @@ def served(run: Path, *settings: str) -> Iterator[tuple[str, subprocess.Popen[st
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@contextmanager
+def watched_memory(pid: int) -> Iterator[list[float]]:
+    """Note what a process holds during the block, in MiB, every second."""
+    process, ended, found = psutil.Process(pid), threading.Event(), list[float]()
+
+    def watch() -> None:
+        while not ended.wait(1):
+            found.append(process.memory_info().rss / 2**20)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    yield found
+    ended.set()
+    watching.join()
 
 
 def is_up(address: str) -> bool:
