@@ -261,6 +261,11 @@ class ExperimentConfig(Config):
         return choose_methods((*self.methods, *controls), self.crm.label)
 
     @property
+    def assesses(self) -> bool:
+        """Whether somebody is asked what evidence would help (Eq. 7): not where SARE learns from what did help."""
+        return self.sare.teacher != "gain"
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """The forms of evidence, and the teacher where there is one: what stages read that not every experiment has."""
         return (*self.evidence.forms, self.llm.taught_by) if self.llm.teacher else self.evidence.forms

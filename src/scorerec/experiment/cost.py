@@ -43,7 +43,7 @@ def experiment_cost(
     """
     config = load_experiment(source, changes)
     runner = Runner(stages_of(config), config, root)
-    asks = config.assess.assessor == "openai"
+    asks = config.assesses and config.assess.assessor == "openai"
     return Cost(estimate_run(runner, None, tell), _assessments(config, runner, tell) if asks else None)
 
 

@@ -6,6 +6,7 @@ From here it can be read in one go how ratings become a report. The work itself 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scorerec.core.artifacts import MODEL
@@ -307,9 +308,11 @@ def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     if config.evaluation.health_rows is not None:
         needed += [HEALTH[name].name for name in needed if name in HEALTH]
     report = report_stage(needed)
+    if not config.assesses:
+        report = replace(report, reads=tuple(name for name in report.reads if name != "assessments"))
     is_toy = config.llm.backbone == TOY
     every = [_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES]
-    if config.sare.teacher == "gain":
+    if not config.assesses:
         every = list(_in_order(RANKED_BY_GAIN if stage.name == "rankings" else stage for stage in every))
     stages = [stage.showing(forms) for stage in every]
     wanted = set(report.reads)

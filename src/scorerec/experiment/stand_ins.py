@@ -27,9 +27,10 @@ def stand_ins(config: ExperimentConfig) -> list[str]:
         found.append(toy_name(config.toy_lm.parameters))
     if config.llm.backbone == SMOLLM2:
         found.append(f"LLM {SMOLLM2_NAME}: stands in for Llama-3.1-8B-Instruct")
-    if config.assess.assessor == "metadata":
+    asks = config.assesses or "consensus" in config.evidence.forms
+    if asks and config.assess.assessor == "metadata":
         found.append("metadata assessor: item metadata in sentences, not an LLM")
-    if config.assess.assessor == "local":
+    if asks and config.assess.assessor == "local":
         found.append(f"assessor {local_assessor_name(config.assess.local.model)}")
     if config.car.model.startswith("embedded:"):
         found.append(f"retriever {config.car.model}: stands in for mpnet-base")

@@ -4,6 +4,7 @@ import pytest
 
 from scorerec.core.errors import ConfigError
 from scorerec.experiment.config import load_experiment, presets
+from scorerec.experiment.plan import stages_of
 from scorerec.experiment.stand_ins import stand_ins
 
 
@@ -46,6 +47,19 @@ def test_what_stands_in_says_what_it_is():
     assert stand_ins(llm)[:2] == [f"LLM {name}: stands in for Llama-3.1-8B-Instruct", f"assessor {name}: a small LLM"]
     toy = "toy LM (0.6 million weights that this run trained itself; no pretrained LLM)"
     assert stand_ins(load_experiment("ml-1m-toy"))[0] == toy
+
+
+def test_who_learns_from_what_helped_asks_nobody_and_pays_nobody():
+    def assessed(*changes):
+        config = load_experiment("ml-1m-paper", changes)
+        stages = [*stages_of(config)]
+        assert stages[-1].name == "report"
+        asked = any(line.startswith("assessor") or "assessor:" in line for line in stand_ins(config))
+        return "assessments" in {stage.name for stage in stages}, "assessments" in stages[-1].reads, asked
+
+    metadata = "assess.assessor=metadata"
+    assert assessed(metadata) == (True, True, True)
+    assert assessed(metadata, "sare.teacher=gain") == (False, False, False)
 
 
 @pytest.mark.parametrize("name", ["embedded", "embedded:smollm3"])

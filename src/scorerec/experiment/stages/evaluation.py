@@ -121,7 +121,8 @@ def _health(run: Run, rows: JudgedRows) -> list[Health]:
 
 def _warnings(run: Run) -> list[str]:
     """Return what any part of the run warns of, each once."""
-    of_parts = (line for name in _REPORTING for line in run.artifact(name).facts.get("warnings", ()))
+    reporting = [name for name in _REPORTING if name in run.artifacts]
+    of_parts = (line for name in reporting for line in run.artifact(name).facts.get("warnings", ()))
     return list(dict.fromkeys([*run.signal().warnings, *of_parts]))
 
 
