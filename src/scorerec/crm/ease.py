@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,12 @@ class EaseOfOthers:
             self._catalogue.numbers(history), self._catalogue.numbers([item_id])[0]
         ]
         return np.asarray(found, np.float64)
+
+    def warming(self) -> Iterator[None]:
+        """Compute the weights of every fold, one by one: whoever asks first need not wait for them."""
+        for fold in range(_FOLDS):
+            self._of(fold)
+            yield
 
     def _of(self, fold: int) -> npt.NDArray[np.float32]:
         if fold not in self._weights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -121,6 +122,11 @@ class KnownByNow:
     def p_yes(self, targets: pa.Table, queries: pa.Table) -> dict[str, Floats]:
         """Return model -> what to expect of each target, (N,); the models are fitted anew, once."""
         return self._expecting.of(self.knowledge(targets, queries), targets)
+
+    def warming(self) -> Iterator[None]:
+        """Compute what requests of other people than before would wait for, part by part."""
+        if "ease" in vars(self):  # something that is told reads it
+            yield from self.ease.warming()
 
     @cached_property
     def told(self) -> pa.Table:

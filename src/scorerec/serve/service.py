@@ -169,10 +169,12 @@ class Service:
         with self.watched.stage("lm"):
             return self.scores.table(prompts)
 
-    def warm(self) -> None:
-        """Compute what the first request would wait for."""
+    def warming(self) -> Iterator[None]:
+        """Compute what the first request would wait for, and then, part by part, what others after it would."""
         history = list(self._crm.catalogue.item_ids[:1])
         self._recommender.answer([Request(_nobody(history), history, list(self._crm.catalogue.item_ids[1:2]))])
+        yield
+        yield from self._known.warming()
 
     def check(self) -> float | None:
         """Return how far p(Yes) of pinned rows lies from what the run itself wrote down: the median.

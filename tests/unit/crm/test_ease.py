@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import scipy.sparse as sp
 
 from scorerec.core.tables import INTERACTIONS
+from scorerec.crm import ease as module
 from scorerec.crm.ease import EaseOfOthers, ease_weights
 
 
@@ -46,3 +48,13 @@ def test_the_user_who_asks_taught_it_nothing() -> None:
     alone = EaseOfOthers(liked([*others, ("me", "c")]))
     with_mine = EaseOfOthers(liked([*others, ("me", "a"), ("me", "c")]))
     assert with_mine.scores("me", ["a"], ["c"])[0] == alone.scores("me", ["a"], ["c"])[0]
+
+
+def test_who_is_warm_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [(f"u{n}", item) for n in range(60) for item in ("ab" if n % 2 else "cd")]
+    cold, warm = (EaseOfOthers(liked(pairs)) for _ in range(2))
+    users = [f"new{n}" for n in range(30)]  # of all folds
+    wanted = [cold.scores(user, ["a"], ["b"])[0] for user in users]
+    assert len(list(warm.warming())) > 1
+    monkeypatch.setattr(module, "ease_weights", None)
+    assert [warm.scores(user, ["a"], ["b"])[0] for user in users] == wanted

@@ -10,6 +10,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +107,15 @@ class Keeper:
             self.meters.take(self.thread.service)
 
     async def warm(self) -> None:
-        """Let the models compute what the first request would wait for."""
+        """Let the models compute what the first request would wait for, and then, between requests, the rest."""
+        parts = self.thread.service.warming()
 
-        def warmed(service: Service, _: Any) -> list[None]:
-            service.warm()
-            return [None]
+        def warmed(_: Service, __: Any) -> list[bool]:
+            return [bool(list(islice(parts, 1)))]
 
         try:
-            await asyncio.wrap_future(self.thread.ask(warmed, None, "control"))
+            while await asyncio.wrap_future(self.thread.ask(warmed, None, "control")):
+                self.is_warm = True
         except Exception as error:  # whoever asks is told then
             self.note(type(error).__name__, error)
         self.is_warm = True
@@ -166,7 +168,8 @@ def _loaded(folder: Path, config: ServeConfig) -> Service:
     service = Service.load(folder, config)
     try:
         service.require_sound()
-        service.warm()
+        for _ in service.warming():
+            pass
     except BaseException:
         service.close()
         raise
