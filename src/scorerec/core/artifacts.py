@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from scorerec.core.errors import ArtifactError
-from scorerec.core.storage import contents, damage, replace_file, sync, sync_tree, told_clearly
+from scorerec.core.storage import contents, damage, replace_file, share_tree, sync, sync_tree, told_clearly
 from scorerec.core.tables import TableSchema
 
 SCHEMA_VERSION = 3
@@ -249,6 +249,7 @@ class ArtifactStore:
                     "cpu_seconds": round(_cpu_seconds() - cpu, 3),
                 }
                 _write_manifest(draft.path, manifest)
+                share_tree(draft.path, draft.path / MANIFEST)
                 sync_tree(draft.path)
                 draft.path.rename(home / name)
                 sync(home)

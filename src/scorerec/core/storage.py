@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,19 @@ def sync_tree(folder: Path) -> None:
     """Do what ``sync`` does for a folder and all that is in it."""
     for path in (*folder.rglob("*"), folder):
         sync(path)
+
+
+def share_tree(folder: Path, like: Path) -> None:
+    """Let whoever may read one file read all below a folder: some libraries write for the owner alone.
+
+    Args:
+        folder: whose files get the permissions.
+        like: the file whose permissions they get.
+    """
+    permissions = stat.S_IMODE(like.stat().st_mode)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(permissions)
 
 
 def contents(folder: Path) -> dict[str, dict[str, Any]]:

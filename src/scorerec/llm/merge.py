@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 
 from scorerec.core.errors import ArtifactError, ModelError
-from scorerec.core.storage import told_clearly
+from scorerec.core.storage import share_tree, told_clearly
 from scorerec.llm.backbone import load_backbone
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.quiet import quiet_transformers
@@ -41,6 +41,7 @@ def export_merged(model: Path, config: LLMConfig, out: Path) -> float:
     with told_clearly(out.parent), quiet_transformers(), torch.no_grad():
         merged.save_pretrained(str(out))
         backbone.tokenizer.save_pretrained(str(out))
+        share_tree(out, out / "config.json")
     again = Scorer(load_backbone(out, "fp32", "cpu"), config.model_copy(update={"share_prefixes": False}))
     apart = float(np.abs(again.p_yes(rows) - before).max())
     if apart > _TOLERANCE:

@@ -49,6 +49,18 @@ def test_a_failed_stage_leaves_nothing(tmp_path):
     assert list((tmp_path / "data").iterdir()) == []
 
 
+def test_whoever_may_read_the_manifest_may_read_all(tmp_path):
+    """A service in a container runs as somebody else than who trained, and safetensors writes for its owner alone."""
+    with ArtifactStore(tmp_path).write("data", {"seed": 0}) as draft:
+        folder = draft.path / "model"
+        folder.mkdir()
+        (folder / "weights").write_bytes(b"1")
+        (folder / "weights").chmod(0o600)
+    artifact = ArtifactStore(tmp_path).find("data", fingerprint({"seed": 0}))
+    modes = {path.stat().st_mode for path in (artifact.path / "manifest.json", artifact.path / "model" / "weights")}
+    assert len(modes) == 1
+
+
 def test_two_equal_runs_write_equal_bytes(tmp_path):
     files = []
     for name in ("one", "two"):
