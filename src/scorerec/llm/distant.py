@@ -23,7 +23,7 @@ from scorerec.llm.encode import PromptEncoder, TokenIds
 from scorerec.llm.score import noted_slope
 
 _SECONDS = 60.0
-_TOGETHER = 256  # rows of one request
+_TOGETHER = 32  # rows of one request: a server that reads one row a second answers in time
 _LIKELIEST = 20
 _ABSENT = (404, 405, 501)
 
@@ -124,6 +124,8 @@ class DistantScorer:
     def _post(self, path: str, asked: Mapping[str, Any]) -> Any:
         try:
             answer = self._client.post(self.url + path, json=asked)
+        except httpx.TimeoutException:
+            raise ModelError(f"{self.url}: no answer within {_SECONDS:g} s; look at the server's log") from None
         except httpx.HTTPError as error:
             raise ModelError(f"{self.url}: cannot be reached ({error}); start the server, or mend --lm-url") from None
         if answer.status_code in _ABSENT:

@@ -106,6 +106,12 @@ def test_faults_of_servers_are_told(tuned: Path) -> None:
     with pytest.raises(ModelError, match=r"http://127.0.0.1:1: cannot be reached \(refused\); start the server"):
         distant(tuned, gone).p_yes(rows)
 
+    def late(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("timed out", request=request)
+
+    with pytest.raises(ModelError, match=r"http://127.0.0.1:1: no answer within 60 s; look at the server's log"):
+        distant(tuned, late).p_yes(rows)
+
 
 def test_a_merged_folder_scores_as_the_adapter_does(tuned: Path, tmp_path: Path) -> None:
     assert export_merged(tuned, CONFIG, tmp_path / "merged") < 1e-5
