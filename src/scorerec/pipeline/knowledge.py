@@ -8,7 +8,7 @@ of no moment: what EASE expects. Its weights are of all likes of the training pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +48,9 @@ class KnowledgeCounter:
     ):
         self._known, self._content, self._own = KnownOpinions(interactions, corpus), Content(items), own
         self._ease = ease or EaseOfOthers(interactions)
-        # Rows of one user, which follow each other, ask about the same items again.
-        self._share = lru_cache(_KEPT)(self._share_of_others)
+        # Rows of one user, which follow each other, ask about the same items again. It holds nothing of this object,
+        # which would else wait for the collector of cycles wherever it is made anew with each write.
+        self._share = lru_cache(_KEPT)(partial(_share_of_others, self._known))
 
     def count(self, targets: pa.Table, queries: pa.Table) -> pa.Table:
         """Return KNOWLEDGE of TARGETS, in their order.
@@ -121,6 +122,8 @@ class KnowledgeCounter:
         excess = sum(one.is_liked - self._share(one.item_id, asker.user, asker.moment) for one in own)
         return excess / (len(own) + _PRIOR)
 
-    def _share_of_others(self, item_id: str, user: str, moment: int) -> float:
-        liked = self._known.opinions.liked[self._known.raters(item_id, Asker(user, (), moment))]
-        return float((liked.sum() + 0.5 * _PRIOR) / (len(liked) + _PRIOR))
+
+def _share_of_others(known: KnownOpinions, item_id: str, user: str, moment: int) -> float:
+    """Return how many of those others who rated an item before a moment liked it, drawn towards a half."""
+    liked = known.opinions.liked[known.raters(item_id, Asker(user, (), moment))]
+    return float((liked.sum() + 0.5 * _PRIOR) / (len(liked) + _PRIOR))
