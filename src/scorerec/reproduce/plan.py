@@ -159,7 +159,6 @@ _OF_DISLIKES = "evidence.own_dislikes=true"
 # What SCORE beyond the paper is told, by regime: what was best on validation rows (docs/adr/0030).
 _TUNED = ("llm.taught_by=expectation", "llm.calibrate=true", "scoring.exact_answers=true")
 _BEST = ('evidence.forms=["opinion"]', *_TUNED)
-_BEST_OF_DISLIKES = ('evidence.forms=["record", "opinion"]', *_TUNED)
 _COUNTING = ("counts", *EXPECTING)
 
 
@@ -204,7 +203,7 @@ REGIMES = (
         "beyond-a", (), _BEST, (*_LIGHTGCN, Row(WITHOUT_CI, WITHOUT_CI), SCORE._replace(label="SCORE, verdicts alone"))
     ),
     Regime("beyond-b", (_AS_OF, "corpus.refresh=day"), _BEST),
-    Regime("beyond-c", (_OF_DISLIKES,), _BEST_OF_DISLIKES),
+    Regime("beyond-c", (_OF_DISLIKES,), _BEST),
 )
 BEYOND = tuple(regime.table for regime in REGIMES)
 _TITLES = ", in titles"  # a row that differs from SCORE in these alone, where SCORE shows none
