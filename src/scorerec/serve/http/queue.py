@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -10,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from scorerec.core.errors import ScorerecError
+from scorerec.serve.memory import give_back
 from scorerec.serve.service import Service
 
 Answer = Callable[[Service, Sequence[Any]], Sequence[Any]]  # answers several requests of one kind
+_TIDY_SECONDS = 30.0  # between two times that free memory goes back to the system
 
 
 class QueueFullError(Exception):
@@ -94,10 +97,14 @@ class ModelThread:
         self.service.close()
 
     def _work(self) -> None:
+        tidied = time.monotonic()
         while group := self._next():
             taken = [job for job in group if job.result.set_running_or_notify_cancel()]
             if taken:
                 self._answer(taken)
+            if time.monotonic() > tidied + _TIDY_SECONDS:
+                give_back()
+                tidied = time.monotonic()
 
     def _next(self) -> list[_Job]:
         """Wait for a job, and return it with those of its kind that stand behind it; none at the end."""
