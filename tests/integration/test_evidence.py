@@ -51,6 +51,7 @@ def said(run: Any, stage: str) -> dict[str, list[str]]:
 def test_the_table_has_the_controls_of_all_forms(every: Any) -> None:
     results = json.loads((every.artifacts["report"].path / "results.json").read_text(encoding="utf-8"))
     assert {*CONTROLS, "score"} <= set(results["labels"])
+    assert "evidence.own_dislikes" in results["verdict"][-1]  # who knows more is said
     scores = every.artifacts["expectation"].table(SCORES)
     for key in CONTROLS[1:]:
         assert np.unique(scores.filter(pc.equal(scores["method"], key))["p_yes"].to_numpy()).size > 20

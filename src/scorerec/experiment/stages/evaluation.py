@@ -33,6 +33,7 @@ from scorerec.evaluate.results import Comparison, Health, Informativeness
 from scorerec.evaluate.rows import JudgedRows, judged_rows
 from scorerec.evaluate.slices import LIKED_BEFORE, NAMED, TRAINING_ROWS, Slice, history_and_popularity, warm_and_cold
 from scorerec.evaluate.verdict import verdict
+from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import METHODS
 from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, reads_text
 from scorerec.experiment.run import Run
@@ -69,7 +70,10 @@ def report(run: Run, draft: Draft) -> None:
         summary=_summary(run, rows),
         stand_ins=stand_ins(config),
         warnings=[*_warnings(run), *health_warnings(one for one in healthy if one.method in judged)],
-        verdict=verdict(shown, [labels[key] for key in REFERENCES], models, of_users, SARE),
+        verdict=[
+            *verdict(shown, [labels[key] for key in REFERENCES], models, of_users, SARE),
+            *_who_knows_more(config),
+        ],
         informativeness=_informativeness(run),
         health=healthy,
         signal=signal,
@@ -163,6 +167,16 @@ def _informativeness(run: Run) -> list[Informativeness]:
         entry
         for name, found in of_name.items()
         for entry in evidence_informativeness(run.all_targets, found, run.behaviours, name)
+    ]
+
+
+def _who_knows_more(config: ExperimentConfig) -> list[str]:
+    """Say where a table compares methods that do not know the same."""
+    if not config.evidence.own_dislikes:
+        return []
+    return [
+        "SCORE is told here what users did not like (evidence.own_dislikes), as the rows on all counts are, and the "
+        "item + user mean knows it; where another row reads likes alone, some of the difference is that"
     ]
 
 
