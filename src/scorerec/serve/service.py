@@ -343,10 +343,12 @@ def with_asked(run: Run) -> Run:
 
 
 def _own_lm(run: Run, config: ServeConfig) -> LM:
+    exact = run.config.scoring.exact_answers
     if config.share_prefixes is not None:
         llm = run.config.llm.model_copy(update={"share_prefixes": config.share_prefixes})
         run = replace(run, config=run.config.model_copy(update={"llm": llm}))
-    return run.lm("tuned-score", run.config.scoring.exact_answers)
+        exact = exact and (config.share_prefixes or llm.precision == "fp32")  # no other way is as exact: ADR 0032
+    return run.lm("tuned-score", exact)
 
 
 def distant(run: Run, config: ServeConfig) -> LM:
