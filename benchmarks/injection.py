@@ -5,7 +5,7 @@ python benchmarks/injection.py RUN [--rows 200]
 Titles come from catalogues that anybody may write to. In so many judged rows of a finished run the title asked about,
 and the latest title of the user's own, stand exchanged for each of a few orders, and for a few honest titles of about
 the same length, drawn row by row. All pass through the cleaning that titles pass through. An order moves nothing of its
-own where p(Yes) with it lies among those with honest titles.
+own where p(Yes) with it lies among those with honest titles of the same row.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def main() -> None:
     scorer, users = run.lm("tuned-score", run.config.scoring.exact_answers), np.array(drawn[USER_ID].to_pylist())
     shown = scorer.encoder.as_read(read_prompts(asked))
     titles = sorted(run.items[TITLE].to_pylist())
-    table = Table(
-        "exchanged", "order", "p(Yes)", "with honest titles", "order - honest, 95%", "above 95% of honest ones"
-    )
+    columns = ("exchanged", "order", "p(Yes)", "with honest titles", "order - honest, 95%")
+    table = Table(*columns, "sd of honest ones", "rows moved further than by 95% of these")
 
     def score(texts: Sequence[Sequence[str]], kind: str) -> np.ndarray:
         sides = [[exchanged(one, kind, text) for text in own] for one, own in zip(shown, texts, strict=True)]
@@ -72,8 +71,10 @@ def main() -> None:
             apart = with_order[:, place] - others.mean(1)
             low, high = interval(apart, users)
             cells = (f"{with_order[:, place].mean():.3f}", f"{others.mean():.3f}")
-            above = float((with_order[:, place] > np.quantile(others, 0.95)).mean())
-            table.add_row(kind, order, *cells, f"{apart.mean():+.3f} [{low:+.3f}, {high:+.3f}]", f"{above:.1%}")
+            usual = others - others.mean(1, keepdims=True)
+            above = float((apart > np.quantile(usual, 0.95)).mean())
+            differences = f"{apart.mean():+.3f} [{low:+.3f}, {high:+.3f}]", f"{usual.std():.3f}", f"{above:.1%}"
+            table.add_row(kind, order, *cells, *differences)
     Console(width=160).print(table)
 
 
