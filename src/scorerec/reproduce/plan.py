@@ -156,9 +156,13 @@ CHECKS = (
 
 _VERDICTS = "verdicts"
 _OF_DISLIKES = "evidence.own_dislikes=true"
-# What SCORE beyond the paper is told, by regime: what was best on validation rows (docs/adr/0030).
-_TUNED = ("llm.taught_by=expectation", "llm.calibrate=true", "scoring.exact_answers=true")
-_BEST = ('evidence.forms=["opinion"]', *_TUNED)
+# What SCORE beyond the paper is told, in each regime: what was best on validation rows (docs/evidence.md).
+_TOLD = (
+    'evidence.forms=["opinion"]',
+    "llm.taught_by=expectation",
+    "llm.calibrate=true",
+    "scoring.exact_answers=true",
+)
 _COUNTING = ("counts", *EXPECTING)
 
 
@@ -168,13 +172,11 @@ class Regime(NamedTuple):
     Attributes:
         table: its name.
         changes: settings of all its rows.
-        told: settings of SCORE.
         beside: rows that know no more, and are made for other tables, too.
     """
 
     table: str
     changes: tuple[str, ...]
-    told: tuple[str, ...]
     beside: tuple[Row, ...] = ()
 
     @property
@@ -185,7 +187,7 @@ class Regime(NamedTuple):
     @property
     def score(self) -> Row:
         """SCORE as this regime has it, with which the rows of the table are compared."""
-        return Row(f"score-{self.key}", "score", (*self.changes, *self.told), f"SCORE, regime {self.key.upper()}")
+        return Row(f"score-{self.key}", "score", (*self.changes, *_TOLD), f"SCORE, regime {self.key.upper()}")
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -199,11 +201,9 @@ class Regime(NamedTuple):
 
 _LIGHTGCN = tuple(row for row in _crm_rows("lightgcn") if not row.key.endswith("-bce"))
 REGIMES = (
-    Regime(
-        "beyond-a", (), _BEST, (*_LIGHTGCN, Row(WITHOUT_CI, WITHOUT_CI), SCORE._replace(label="SCORE, verdicts alone"))
-    ),
-    Regime("beyond-b", (_AS_OF, "corpus.refresh=day"), _BEST),
-    Regime("beyond-c", (_OF_DISLIKES,), _BEST),
+    Regime("beyond-a", (), (*_LIGHTGCN, Row(WITHOUT_CI, WITHOUT_CI), SCORE._replace(label="SCORE, verdicts alone"))),
+    Regime("beyond-b", (_AS_OF, "corpus.refresh=day")),
+    Regime("beyond-c", (_OF_DISLIKES,)),
 )
 BEYOND = tuple(regime.table for regime in REGIMES)
 _TITLES = ", in titles"  # a row that differs from SCORE in these alone, where SCORE shows none

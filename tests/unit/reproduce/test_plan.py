@@ -120,7 +120,7 @@ def test_a_regime_knows_what_its_letter_says() -> None:
     assert (frozen.group, as_of.group, dislikes.group) == ("frozen", "as-of", "dislikes")
     for regime in REGIMES:
         config = load_experiment("ml-1m-toy", regime.score.changes)
-        assert ("record" in config.evidence.forms) == config.evidence.own_dislikes == (regime.key == "c")
+        assert config.evidence.own_dislikes == (regime.key == "c")
         assert {"item-mean", "item+user-mean", "regression", "trees", "score"} <= {row.method for row in regime.rows}
         assert rows_of(regime.table, forms=["verdicts"]) == regime.rows
         assert "score" not in {
