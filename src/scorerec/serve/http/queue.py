@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from scorerec.core.errors import ScorerecError
-from scorerec.serve.memory import give_back
+from scorerec.core.memory import give_back
 from scorerec.serve.service import Service
 
 Answer = Callable[[Service, Sequence[Any]], Sequence[Any]]  # answers several requests of one kind
