@@ -60,7 +60,8 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
     model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # a form to fill in, which names the base by where it lies
     note = folder / "adapter_config.json"
-    settings = {**json.loads(note.read_text(encoding="utf-8")), "base_model_name_or_path": base}
+    settings = json.loads(note.read_text(encoding="utf-8")) | {"base_model_name_or_path": base}
+    settings["target_modules"] = sorted(settings["target_modules"])  # a set: the same adapter is to be the same file
     note.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
     saved = load_file(folder / "adapter_model.safetensors")
     if not any(bool(value.any()) for name, value in trained.items() if "lora_B" in name):
