@@ -165,9 +165,11 @@ def watched_memory(pid: int) -> Iterator[list[float]]:
 
     watching = threading.Thread(target=watch)
     watching.start()
-    yield found
-    ended.set()
-    watching.join()
+    try:
+        yield found
+    finally:
+        ended.set()
+        watching.join()
 
 
 def is_up(address: str) -> bool:

@@ -146,6 +146,9 @@ def test_sare_may_learn_from_what_helped_the_answer(experiment: Any, tmp_path: P
     assert run.artifacts["contexts"].manifest["inputs"]["sare"]
     stage = next(stage for stage in stages_of(run.config) if stage.name == "rankings")
     assert set(stage.reads) == run.read["rankings"].stages
+    whole = experiment.run(tmp_path, *changes)  # nobody was asked for assessments, and the report misses none
+    assert "assessments" not in whole.artifacts
+    assert (whole.artifacts["report"].path / "report.html").is_file()
     with pytest.raises(ConfigError, match=r"gain is what a similar user's titles do .* \(got verdicts\), or choose"):
         experiment.config("sare.teacher=gain", 'evidence.forms=["verdicts"]')
 

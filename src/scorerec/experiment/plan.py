@@ -234,11 +234,9 @@ _OF_METHODS = [stage for method in METHODS.values() for stage in method.stages]
 HEALTH = {stage.name: _health(stage) for stage in _OF_METHODS if stage.work == SCORED_BY_LM}
 ALL_STAGES = _in_order((*_CHAIN, *_OF_METHODS, *HEALTH.values()))
 _BY_NAME = {stage.name: stage for stage in ALL_STAGES}
-# What the report shows beside the methods.
-_REPORTED = (
-    *("data", "corpus", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score"),
-    *("candidates", "contexts", "signal", "prompts-score"),
-)
+# What the report shows beside the methods; of the first ones, what they say of themselves and warn of.
+SPEAKING = ("data", "corpus", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
+_REPORTED = (*SPEAKING, "candidates", "contexts", "signal", "prompts-score")
 
 
 _LEAVES = {stage.name: stage.leaves for stage in (*ALL_STAGES, SIGNAL_OF_CRM)} | {"report": _PAGES}
@@ -303,18 +301,18 @@ def report_stage(needed: Iterable[str]) -> Stage:
 
 def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     """Return the stages that the methods of an experiment need, the report last."""
-    forms = config.shown
-    needed = [name for method in config.chosen_methods for name in needs(method.stage, forms)]
+    is_toy = config.llm.backbone == TOY
+    every = [_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES]
+    if not config.assesses:
+        every = list(_in_order(RANKED_BY_GAIN if stage.name == "rankings" else stage for stage in every))
+    stages = [stage.showing(config.shown) for stage in every]
+    reads = {stage.name: stage.reads for stage in stages}
+    needed = [name for method in config.chosen_methods for name in ancestors(method.stage, reads)]
     if config.evaluation.health_rows is not None:
         needed += [HEALTH[name].name for name in needed if name in HEALTH]
     report = report_stage(needed)
     if not config.assesses:
         report = replace(report, reads=tuple(name for name in report.reads if name != "assessments"))
-    is_toy = config.llm.backbone == TOY
-    every = [_GIVEN_BACKBONE if stage.name == "backbone" and not is_toy else stage for stage in ALL_STAGES]
-    if not config.assesses:
-        every = list(_in_order(RANKED_BY_GAIN if stage.name == "rankings" else stage for stage in every))
-    stages = [stage.showing(forms) for stage in every]
     wanted = set(report.reads)
     for stage in reversed(stages):
         if stage.name in wanted:

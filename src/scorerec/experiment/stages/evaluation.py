@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,18 +36,13 @@ from scorerec.evaluate.slices import LIKED_BEFORE, NAMED, TRAINING_ROWS, Slice, 
 from scorerec.evaluate.verdict import verdict
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import METHODS
-from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, reads_text
+from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, SPEAKING, reads_text
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
 from scorerec.llm.rows import targets_named
 from scorerec.pipeline.forms.registry import PAPER_FORM
-
-_REPORTING = (
-    *("data", "corpus", "crm", "neighbours", "car", "assessments", "sare"),
-    *("backbone", "tuned-llm", "tuned-score"),
-)
 
 
 def report(run: Run, draft: Draft) -> None:
@@ -80,7 +76,7 @@ def report(run: Run, draft: Draft) -> None:
         plots=_plots(run, named, shown),
         stages=stage_rows(inputs, config),
         costs=cost_rows(inputs, methods),
-        facts={name: inputs[name].facts for name in _REPORTING},
+        facts=_said(run),
         configuration=config.model_dump(mode="json"),
         examples=_examples(run, named),
     )
@@ -125,9 +121,13 @@ def _health(run: Run, rows: JudgedRows) -> list[Health]:
 
 def _warnings(run: Run) -> list[str]:
     """Return what any part of the run warns of, each once."""
-    reporting = [name for name in _REPORTING if name in run.artifacts]
-    of_parts = (line for name in reporting for line in run.artifact(name).facts.get("warnings", ()))
+    of_parts = (line for facts in _said(run).values() for line in facts.get("warnings", ()))
     return list(dict.fromkeys([*run.signal().warnings, *of_parts]))
+
+
+def _said(run: Run) -> dict[str, dict[str, Any]]:
+    """Return what each part of the run that there is says of itself."""
+    return {name: run.artifact(name).facts for name in SPEAKING if name in run.artifacts}
 
 
 def _history_and_popularity(run: Run, rows: JudgedRows) -> list[Slice]:
@@ -175,8 +175,8 @@ def _who_knows_more(config: ExperimentConfig) -> list[str]:
     if not config.evidence.own_dislikes:
         return []
     return [
-        "SCORE is told here what users did not like (evidence.own_dislikes), as the rows on all counts are, and the "
-        "item + user mean knows it; where another row reads likes alone, some of the difference is that"
+        "SCORE and the rows on counts may know here what users did not like (evidence.own_dislikes), and the item + "
+        "user mean does; where another row reads likes alone, some of the difference is that"
     ]
 
 

@@ -19,7 +19,7 @@ from scorerec.serve.service import Service
 _ENVIRONMENT = "SCOREREC_SERVE"  # how the processes know what to serve
 _SHARED_METERS = "PROMETHEUS_MULTIPROC_DIR"
 # Torch keeps a compiled kernel for each length of input, 1,024 of them by default: megabytes a request, for hours.
-_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+_KERNELS = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 _GRACE = 30  # seconds for requests that run when it is told to stop
 
 
@@ -53,8 +53,7 @@ def serve(place: Place, tell: Callable[[Service, str], None]) -> None:
     Raises:
         ScorerecError: the run cannot be served, scores otherwise than it did, or would be open to all.
     """
-    for name, value in _KERNELS.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault(*_KERNELS)
     keys = read_keys(place.keys)
     require_keys(place.host, keys)
     service = _loaded(place)  # with several processes, to know before they start that each of them will come up
