@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from filelock import FileLock, Timeout
 
 from scorerec.core.artifacts import read_table, write_table
@@ -250,3 +252,23 @@ def alone(root: Path, what: Writing, patience: float = _PATIENCE) -> Iterator[No
         yield
     finally:
         lock.release()
+
+
+class UserRows:
+    """INTERACTIONS, so arranged that those of a user are a slice."""
+
+    def __init__(self, interactions: pa.Table):
+        self._table = interactions.take(
+            pc.sort_indices(interactions, [(USER_ID, "ascending"), (TIMESTAMP, "ascending")])
+        )
+        users = self._table[USER_ID].combine_chunks().dictionary_encode()
+        starts = np.searchsorted(users.indices.to_numpy(), np.arange(len(users.dictionary) + 1))
+        names = users.dictionary.to_pylist()
+        self._blocks = {name: (int(starts[n]), int(starts[n + 1])) for n, name in enumerate(names)}
+
+    def of(self, user_id: str) -> pa.Table | None:
+        """Return the rows of a user, oldest first; None: there are none."""
+        if user_id not in self._blocks:
+            return None
+        start, end = self._blocks[user_id]
+        return self._table.slice(start, end - start)

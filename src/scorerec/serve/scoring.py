@@ -1,11 +1,11 @@
-"""p(Yes) of prompts, each computed once: pages ask again for what they have just shown."""
+"""The LM that is served, here or elsewhere; its p(Yes) are computed once: pages ask again for what they showed."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from scorerec.core.columns import P_YES, TARGET_ID
 from scorerec.llm.encode import read_prompts
+from scorerec.serve.config import ServeConfig
 from scorerec.text.segments import Segment
 
 if TYPE_CHECKING:
+    from scorerec.experiment.run import Run
     from scorerec.llm.encode import PromptEncoder, TokenIds
 
 
@@ -86,3 +88,20 @@ class RememberedScores:
     def forget(self) -> None:
         """Keep nothing of what was asked so far."""
         self._kept.clear()
+
+
+def own_lm(run: Run, config: ServeConfig) -> LM:
+    """Return the tuned LM of a run in this process."""
+    exact = run.config.scoring.exact_answers
+    if config.share_prefixes is not None:
+        llm = run.config.llm.model_copy(update={"share_prefixes": config.share_prefixes})
+        run = replace(run, config=run.config.model_copy(update={"llm": llm}))
+        exact = exact and (config.share_prefixes or llm.precision == "fp32")  # no other way is as exact: ADR 0032
+    return run.lm("tuned-score", exact)
+
+
+def distant(run: Run, config: ServeConfig) -> LM:
+    """Return the tuned LM of a run as a server has it."""
+    from scorerec.llm.distant import DistantScorer
+
+    return DistantScorer(run.model("tuned-score"), run.config.llm, config.lm_url or "", config.lm_name)

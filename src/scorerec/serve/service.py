@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scorerec.core.columns import ITEM_ID, LABEL, P_YES, TARGET_ID, TIMESTAMP, USER_ID
+from scorerec.core.columns import ITEM_ID, LABEL, P_YES, TARGET_ID, TIMESTAMP
 from scorerec.core.errors import ArtifactError, ConfigError, DataError
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import RECORD, Run
@@ -32,8 +32,8 @@ from scorerec.pipeline.recommend import Recommendation, Recommender, Request
 from scorerec.serve.asked import Explanation, Person, Proposed, Versions, Wish
 from scorerec.serve.catalogue import ItemList, NotThereError, popularity
 from scorerec.serve.config import ServeConfig
-from scorerec.serve.live import alone, interactions_by_now, require_index, state_of
-from scorerec.serve.scoring import LM, RememberedScores
+from scorerec.serve.live import UserRows, alone, interactions_by_now, require_index, state_of
+from scorerec.serve.scoring import LM, RememberedScores, distant, own_lm
 from scorerec.text.parts import parts, without
 from scorerec.text.segments import Segment
 
@@ -82,7 +82,7 @@ class Service:
         self.run, self.config, self.watched = run, config, Watched()
         self.record = (run.folder / RECORD).read_bytes()
         self._finder, self._reranker, self._crm = run.finder(), run.reranker(), run.crm()
-        self.scores = RememberedScores(lm or _own_lm(run, config), config.cached_scores)
+        self.scores = RememberedScores(lm or own_lm(run, config), config.cached_scores)
         self.items = ItemList(run.items, popularity(run.interactions))
         self._state = state_of(run.folder)
         self._know(run, None)
@@ -162,7 +162,7 @@ class Service:
         chain = Chain(self._finder, index, self._reranker, *counts, shows_titles, live(known), tellable)
         encoder = self.scores.scorer.encoder
         self._recommender = Recommender(chain, self._scored, encoder.as_read, self._crm, self._crm.catalogue.item_ids)
-        self._known, self._index, self._rows = known, index, _UserRows(interactions)
+        self._known, self._index, self._rows = known, index, UserRows(interactions)
         self._snapshot = int(pc.max(interactions[TIMESTAMP]).as_py() or 0)
 
     def _scored(self, prompts: pa.Table) -> pa.Table:
@@ -340,42 +340,6 @@ def with_asked(run: Run) -> Run:
         return run
     made = Runner(stages_of(run.config), run.config, run.root, run.folder).made(*missing)
     return replace(run, artifacts={**run.artifacts, **made.artifacts})
-
-
-def _own_lm(run: Run, config: ServeConfig) -> LM:
-    exact = run.config.scoring.exact_answers
-    if config.share_prefixes is not None:
-        llm = run.config.llm.model_copy(update={"share_prefixes": config.share_prefixes})
-        run = replace(run, config=run.config.model_copy(update={"llm": llm}))
-        exact = exact and (config.share_prefixes or llm.precision == "fp32")  # no other way is as exact: ADR 0032
-    return run.lm("tuned-score", exact)
-
-
-def distant(run: Run, config: ServeConfig) -> LM:
-    """Return the tuned LM of a run as a server has it."""
-    from scorerec.llm.distant import DistantScorer
-
-    return DistantScorer(run.model("tuned-score"), run.config.llm, config.lm_url or "", config.lm_name)
-
-
-class _UserRows:
-    """INTERACTIONS, so arranged that those of a user are a slice."""
-
-    def __init__(self, interactions: pa.Table):
-        self._table = interactions.take(
-            pc.sort_indices(interactions, [(USER_ID, "ascending"), (TIMESTAMP, "ascending")])
-        )
-        users = self._table[USER_ID].combine_chunks().dictionary_encode()
-        starts = np.searchsorted(users.indices.to_numpy(), np.arange(len(users.dictionary) + 1))
-        names = users.dictionary.to_pylist()
-        self._blocks = {name: (int(starts[n]), int(starts[n + 1])) for n, name in enumerate(names)}
-
-    def of(self, user_id: str) -> pa.Table | None:
-        """Return the rows of a user, oldest first; None: there are none."""
-        if user_id not in self._blocks:
-            return None
-        start, end = self._blocks[user_id]
-        return self._table.slice(start, end - start)
 
 
 def _nobody(history: Sequence[str]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import string
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import count, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,20 +15,16 @@ from scorerec.core.columns import ITEM_ID, LABEL, TIMESTAMP
 from scorerec.core.errors import ScorerecError
 from scorerec.data.additions import parse_additions
 from scorerec.data.origin import Origin
-from scorerec.pipeline.recommend import Recommendation
-from scorerec.serve.asked import Explanation, Person, Wish
+from scorerec.serve.asked import Person, Wish
 from scorerec.serve.http.messages import (
     BehavioursAnswer,
     BehavioursRequest,
     ExplainAnswer,
     ExplainRequest,
-    ExplanationMessage,
     ItemMessage,
     ItemsAnswer,
     KnownItem,
-    Neighbour,
     Range,
-    ReasonMessage,
     RecommendAnswer,
     RecommendRequest,
     ScoreAnswer,
@@ -39,9 +33,15 @@ from scorerec.serve.http.messages import (
     VersionsMessage,
 )
 from scorerec.serve.http.once import Begun, Done, Once
+from scorerec.serve.http.telling import (
+    Pseudonyms,
+    explanation_message,
+    item_message,
+    part_in_words,
+    scored_message,
+    versions,
+)
 from scorerec.serve.service import Service
-from scorerec.serve.words import in_words
-from scorerec.text.parts import Part
 
 _REASONS_TOGETHER = 4  # items whose reasons are asked for between two looks at the clock
 
@@ -74,31 +74,6 @@ class State(NamedTuple):
     versions: VersionsMessage
     n_behaviours: int
     n_items: int
-
-
-class Pseudonyms:
-    """What similar users are called in one answer: letters, in the order in which they come.
-
-    >>> names = Pseudonyms()
-    >>> names("u7"), names("u3"), names("u7")
-    ('A', 'B', 'A')
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._left = ("".join(letters) for n in count(1) for letters in product(string.ascii_uppercase, repeat=n))
-
-    def __call__(self, user_id: str) -> str:
-        """Return what a user is called."""
-        if user_id not in self._names:
-            self._names[user_id] = next(self._left)
-        return self._names[user_id]
-
-
-def versions(service: Service) -> VersionsMessage:
-    """Return what an answer was made with."""
-    found = service.versions
-    return VersionsMessage(model=found.model, corpus=found.corpus, snapshot=found.snapshot, stand_ins=service.stand_ins)
 
 
 class Asked(NamedTuple):
@@ -137,7 +112,7 @@ def scores(service: Service, asked: Sequence[Asked]) -> list[ScoreAnswer]:
     answers = []
     for one, items in zip(asked, found, strict=True):
         name = Pseudonyms()
-        told = [_scored(service, item, name, one.may_tell) for item in items]
+        told = [scored_message(service, item, name, one.may_tell) for item in items]
         answers.append(ScoreAnswer(versions=versions(service), items=told))
     return answers
 
@@ -150,10 +125,12 @@ def recommendations(service: Service, asked: Sequence[Asked]) -> list[RecommendA
     answers = []
     for one, person, proposed in zip(asked, people, found, strict=True):
         name = Pseudonyms()
-        items = [_scored(service, each.item, name, one.may_tell) for each in proposed if each.is_scored]
+        items = [scored_message(service, each.item, name, one.may_tell) for each in proposed if each.is_scored]
         if one.request.explain:
             items = _with_reasons(service, person, items, until, name)
-        rest = [Scored(item=_item(service, each.item.item_id), p_yes=None) for each in proposed if not each.is_scored]
+        rest = [
+            Scored(item=item_message(service, each.item.item_id), p_yes=None) for each in proposed if not each.is_scored
+        ]
         note = None if proposed else "Nothing that passes is left to recommend."
         if rest:
             note = (
@@ -176,7 +153,7 @@ def _with_reasons(
             return [*told, *items[start:]]
         reasons = service.explain([(person, one.item.item_id) for one in some])
         for one, why in zip(some, reasons, strict=True):
-            told.append(one.model_copy(update={"explanation": _why(service, why, name)}))
+            told.append(one.model_copy(update={"explanation": explanation_message(service, why, name)}))
     return told
 
 
@@ -188,12 +165,14 @@ def explanations(service: Service, asked: Sequence[ExplainRequest]) -> list[Expl
 def _explained(service: Service, asked: ExplainRequest) -> ExplainAnswer:
     (why,) = service.explain([(_person(service, asked), asked.item)], asked.left_out)
     name = Pseudonyms()
-    item = _scored(service, why.item, name, True).model_copy(update={"explanation": _why(service, why, name)})
+    item = scored_message(service, why.item, name, True).model_copy(
+        update={"explanation": explanation_message(service, why, name)}
+    )
     return ExplainAnswer(
         versions=versions(service),
         item=item,
         p_yes_left=why.p_yes,
-        parts=[_part_in_words(service, why, part, name) for part in why.parts],
+        parts=[part_in_words(service, why, part, name) for part in why.parts],
         prompt=service.prompt_text(why.segments) if asked.prompt else None,
     )
 
@@ -257,7 +236,7 @@ def _user(service: Service, asked: Look) -> UserAnswer:
         interactions=known.num_rows,
         liked=pc.sum(pc.equal(known[LABEL], 1)).as_py(),
         latest=[
-            KnownItem(item=_item(service, row[ITEM_ID]), timestamp=row[TIMESTAMP], liked=row[LABEL] == 1)
+            KnownItem(item=item_message(service, row[ITEM_ID]), timestamp=row[TIMESTAMP], liked=row[LABEL] == 1)
             for row in latest
         ],
     )
@@ -268,7 +247,7 @@ def items(service: Service, asked: Sequence[Search]) -> list[ItemsAnswer]:
     return [
         ItemsAnswer(
             versions=versions(service),
-            items=[_item(service, item) for item in service.items.search(one.text, one.n_items)],
+            items=[item_message(service, item) for item in service.items.search(one.text, one.n_items)],
             columns=service.items.columns,
         )
         for one in asked
@@ -279,7 +258,7 @@ def titles(service: Service, asked: Sequence[Sequence[str]]) -> list[list[ItemMe
     """Return items by their ids."""
     for ids in asked:
         service.items.require(ids, "history")
-    return [[_item(service, item) for item in ids] for ids in asked]
+    return [[item_message(service, item) for item in ids] for ids in asked]
 
 
 def state(service: Service, asked: Sequence[None]) -> list[State]:
@@ -300,52 +279,3 @@ def _person(service: Service, asked: Any) -> Person:
 def _wish(person: Person, asked: RecommendRequest) -> Wish:
     filters = {name: one.model_dump() if isinstance(one, Range) else one for name, one in asked.filters.items()}
     return Wish(person, asked.top_n, asked.exclude, filters, asked.include_seen)
-
-
-def _item(service: Service, item_id: str) -> ItemMessage:
-    return ItemMessage(item_id=item_id, title=service.items.title(item_id), facts=service.items.facts(item_id))
-
-
-def _scored(service: Service, found: Recommendation, name: Pseudonyms, may_tell: bool) -> Scored:
-    if not may_tell:
-        return Scored(item=_item(service, found.item_id), p_yes=found.p_yes)
-    neighbours = [
-        Neighbour(name=name(one.user_id), titles=list(one.titles), has_item=one.has_item) for one in found.evidence
-    ]
-    return Scored(item=_item(service, found.item_id), p_yes=found.p_yes, neighbours=neighbours, told=found.verdict)
-
-
-def _why(service: Service, why: Explanation, name: Pseudonyms) -> ExplanationMessage:
-    called = _called(why, name)
-    title = service.items.title
-    places = {part: place for place, part in enumerate(why.parts)}
-    return ExplanationMessage(
-        p_without_evidence=why.reasons.p_without_evidence,
-        reasons=[
-            ReasonMessage(
-                part=places[one.part],
-                kind=one.part.kind,
-                neighbour=called(one.part.key) if one.part.kind == "neighbour" else None,
-                titles=[title(item) for item in one.part.item_ids],
-                told=one.part.key if one.part.kind == "told" else None,
-                p_without=one.p_without,
-                fall=one.fall,
-            )
-            for one in why.reasons.reasons
-        ],
-        in_words=in_words(why.reasons, title, called, service.run.prompter.words),
-    )
-
-
-def _part_in_words(service: Service, why: Explanation, part: Part, name: Pseudonyms) -> str:
-    if part.kind == "told":
-        return part.key
-    titles = ", ".join(service.items.title(item) for item in part.item_ids)
-    if part.kind == "neighbour":
-        return f"{service.run.prompter.words.person} {_called(why, name)(part.key)}: {titles}"
-    return titles
-
-
-def _called(why: Explanation, name: Pseudonyms) -> Callable[[str], str]:
-    """Return what the similar user of a behaviour is called."""
-    return lambda behaviour: name(why.owners[behaviour])
