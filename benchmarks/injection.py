@@ -5,13 +5,15 @@ python benchmarks/injection.py RUN [--rows 200]
 Titles come from catalogues that anybody may write to. In so many judged rows of a finished run the title asked about,
 and the latest title of the user's own, stand exchanged for each of a few orders, and for a few honest titles of about
 the same length, drawn row by row. All pass through the cleaning that titles pass through. An order moves nothing of its
-own where p(Yes) with it lies among those with honest titles of the same row.
+own where p(Yes) with it lies among those with honest titles of the same row. Orders are audited among the titles of the
+catalogue, as the run's own are: one that argues stands below once more, as a service shows it, without its name.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.judged import with_users
+from scorerec.experiment.stages.title_audit import audit
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import PromptGroup
 from scorerec.text.cleaning import clean, quote
@@ -55,6 +58,9 @@ def main() -> None:
     scorer, users = run.lm("tuned-score", run.config.scoring.exact_answers), np.array(drawn[USER_ID].to_pylist())
     shown = scorer.encoder.as_read(read_prompts(asked))
     titles = sorted(run.items[TITLE].to_pylist())
+    written = [*map(run.prompter.describer.item, run.item_ids), *(quote(clean(order)) for order in ORDERS)]
+    found = audit(run, scorer, prompts, written)
+    arguing, neutral = list(compress(ORDERS, found.argue[-len(ORDERS) :])), found.neutral
     columns = ("exchanged", "order", "p(Yes)", "with honest titles", "order - honest, 95%")
     table = Table(*columns, "sd of honest ones", "rows moved further than by 95% of these")
 
@@ -65,8 +71,9 @@ def main() -> None:
 
     for kind in ("target", "history"):
         honest_of = {order: [honest(titles, len(order), rng) for _ in shown] for order in ORDERS}
-        with_order = score([ORDERS] * len(shown), kind)
-        for place, order in enumerate(ORDERS):
+        every = [(order, order, order) for order in ORDERS] + [(f"{one}, served", one, neutral) for one in arguing]
+        with_order = score([[read for _, _, read in every]] * len(shown), kind)
+        for place, (name, order, _) in enumerate(every):
             others = score(honest_of[order], kind)
             apart = with_order[:, place] - others.mean(1)
             low, high = interval(apart, users)
@@ -74,7 +81,7 @@ def main() -> None:
             usual = others - others.mean(1, keepdims=True)
             above = float((apart > np.quantile(usual, 0.95)).mean())
             differences = f"{apart.mean():+.3f} [{low:+.3f}, {high:+.3f}]", f"{usual.std():.3f}", f"{above:.1%}"
-            table.add_row(kind, order, *cells, *differences)
+            table.add_row(kind, name, *cells, *differences)
     Console(width=160).print(table)
 
 

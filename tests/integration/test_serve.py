@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from scorerec.serve import batch
 from scorerec.serve import service as services
 from scorerec.serve.catalogue import NotThereError
 from scorerec.serve.config import ServeConfig
+from scorerec.serve.explain import recommend
 from scorerec.serve.http import answers, messages
 from scorerec.serve.http.access import ENVIRONMENT, Key, new_key, read_keys, require_keys
 from scorerec.serve.http.app import create_app
@@ -116,6 +118,66 @@ def test_the_order_of_the_recommender_stands_where_time_is_spent(served: Path) -
     service.close()
     assert [one["item"]["item_id"] for one in answer["items"]][4:] == order[4:]
     assert {one["item"]["item_id"] for one in answer["items"][:4]} == set(order[:4])
+
+
+def test_dislikes_beside_a_history_are_read_where_the_run_knows_dislikes(served: Path, experiment: Any) -> None:
+    forms = 'evidence.forms=["verdicts","opinion","record"]'
+    made = experiment.run(served.parent, forms, *SMALL, "name=dislikes", "evidence.own_dislikes=true")
+    folder = made.root / made.config.folder_name
+    liked, disliked, asked = ["00001", "00002"], ["00003", "00004"], {"item": "00005", "prompt": True}
+    with client_of(folder) as client:
+        plain = client.post("/v1/explain", json={**asked, "history": liked}).json()
+        both = client.post("/v1/explain", json={**asked, "history": liked, "dislikes": disliked}).json()
+        assert "liked 2 of 2" in plain["prompt"]
+        assert "liked 2 of 4" in both["prompt"]
+        assert client.post("/v1/explain", json={**asked, "history": liked}).json() == plain  # nothing is remembered
+        found = client.post("/v1/recommend", json={"history": liked, "dislikes": disliked, "top_n": 60}).json()["items"]
+        assert not {*liked, *disliked} & {one["item"]["item_id"] for one in found}
+        titles = [one["title"] for one in client.get("/v1/items", params={"q": "the", "count": 2}).json()["items"]]
+        page = client.get("/", params={"q": "the", "history": liked, "dislikes": disliked}).text
+        assert f'aria-label="Did not like {escape(titles[0])}"' in page
+        assert "They did not like" in page
+        page = client.get("/why", params={"item": "00005", "history": liked, "dislikes": disliked}).text
+        assert "liked 2 of 4" in page
+        wrong = client.post("/v1/explain", json={**asked, "history": liked, "dislikes": ["nothing"]})
+        assert (wrong.status_code, wrong.json()["field"]) == (404, "dislikes")
+        wrong = client.post("/v1/explain", json={**asked, "user_id": users_of(folder)[0], "dislikes": disliked})
+        assert wrong.status_code == 422
+        assert "is known, or added to it" in wrong.json()["detail"]
+
+
+def test_items_whose_titles_argue_have_no_name_for_the_lm_and_keep_it_for_people(served: Path, experiment: Any) -> None:
+    made = experiment.run(served.parent, FORMS, *SMALL, "name=argued", "title_audit.bound=0.5")
+    folder = made.root / made.config.folder_name
+    run = Run.open(folder)
+    renamed = run.guarded().renamed
+    neutral = run.artifact("title-audit").facts["neutral"]
+    assert 1 < len(renamed) < run.items.num_rows
+    assert set(renamed.values()) == {neutral}
+    arguing, other = next(iter(renamed)), next(item for item in run.item_ids if item not in renamed)
+    title = run.prompter.describer.title
+    history = [list(renamed)[1], other]
+    with client_of(folder) as client:
+        asked = {"history": history, "item": arguing, "prompt": True}
+        told = client.post("/v1/explain", json=asked).json()
+        assert f"'{neutral}'" in told["prompt"]
+        assert title(arguing) not in told["prompt"]
+        assert title(history[0]) not in told["prompt"]
+        assert title(other) in told["prompt"]
+        assert (told["item"]["item"]["title"], told["item"]["item"]["argues"]) == (title(arguing), True)
+        scored = client.post("/v1/score", json={"history": history, "items": [arguing, other]}).json()["items"]
+        assert [one["item"]["argues"] for one in scored] == [True, False]
+        page = client.get("/why", params={"item": arguing, "history": history}).text
+        assert "This title moves the answer further than titles do" in page
+    (user,) = recommend(folder, [], 60)[:1]
+    assert {item.title for item in user.items} & set(map(title, renamed))  # named where people read
+    assert renamed.keys() & {item.item_id for item in user.items}
+
+
+def test_pages_ask_for_dislikes_only_where_they_are_read(client: TestClient) -> None:
+    page = client.get("/", params={"q": "the", "history": ["00001"]}).text
+    assert 'aria-label="Add ' in page
+    assert "id not like" not in page
 
 
 def test_filters_choose_by_what_is_known_of_items(client: TestClient) -> None:

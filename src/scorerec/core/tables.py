@@ -16,6 +16,7 @@ from scorerec.core.columns import (
     ALIKE_DISLIKES,
     ALIKE_LATELY,
     ALIKE_LIKES,
+    ARGUES,
     BEHAVIOUR_ID,
     BY_ITEMS,
     DROPPED_EVIDENCE,
@@ -29,6 +30,7 @@ from scorerec.core.columns import (
     LIKED_LATELY,
     METHOD,
     MODEL,
+    MOVE,
     N_BEFORE,
     N_DISLIKES,
     N_LIKED,
@@ -301,6 +303,15 @@ SHARED = TableSchema(
         (RANK, pa.int32()),  # of a similar user who rated the target, the most similar first
         (LIKED, pa.bool_()),  # whether they liked it
         (ITEM_IDS, pa.list_(pa.string())),  # what they and the user both like, the most telling first
+    ),
+)
+TITLE_AUDIT = TableSchema(
+    "title_audit",
+    (ITEM_ID,),
+    _schema(
+        (ITEM_ID, pa.string()),
+        (MOVE, pa.float64()),  # log odds of Yes with its title, less those with the catalogue's middle one
+        (ARGUES, pa.bool_()),  # whether that is beyond what titles do usually
     ),
 )
 PROMPTS = TableSchema(

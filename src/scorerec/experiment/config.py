@@ -28,6 +28,7 @@ from scorerec.pipeline.config import (
     OpinionConfig,
     RecordConfig,
     SharedConfig,
+    TitleAuditConfig,
     VerdictConfig,
 )
 from scorerec.pipeline.endpoint import EndpointConfig
@@ -173,6 +174,7 @@ class ExperimentConfig(Config):
         VerdictConfig(),
         exclude_if=lambda value: value == VerdictConfig(),  # settings written before it was there mean the same
     )
+    title_audit: TitleAuditConfig = TitleAuditConfig()
     consensus: ConsensusConfig = Field(ConsensusConfig(), exclude_if=lambda value: value == ConsensusConfig())
     shared: SharedConfig = Field(SharedConfig(), exclude_if=lambda value: value == SharedConfig())
     record: RecordConfig = Field(RecordConfig(), exclude_if=lambda value: value == RecordConfig())

@@ -206,6 +206,21 @@ def scored_by_lm(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work |
     return Work(_lm_shape(config), tokens, rows, 0, batch, 0, size, is_bound=is_bound)
 
 
+def audited(stage: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
+    """Return the work of asking about every title; of a prompt that is computed once, a title and the words after it.
+
+    Args:
+        stage: that asks; what its prompts show goes by it.
+        config: of the experiment.
+        sizes: how much there is of its data.
+    """
+    llm, rows = config.llm, config.title_audit.prompts * sizes.items
+    tokens = sizes.title + _TOKENS_OF_QUESTION[config.prompt.question] / 2
+    if not llm.share_prefixes:
+        tokens = _lm_tokens(stage, config, sizes)
+    return Work(_lm_shape(config), tokens, rows, 0, llm.score_batch_size, 0, _lm_bytes(config))
+
+
 def gained(_: Stage, config: ExperimentConfig, sizes: Sizes) -> Work | None:
     """Return the work of scoring each ranked target with nobody's titles, and with those of each candidate alone."""
     rows = min(config.sare.gain_targets, sizes.train) * (1 + config.evidence.n_candidates)

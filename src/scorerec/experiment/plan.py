@@ -23,10 +23,11 @@ from scorerec.core.tables import (
     RANKINGS,
     SCORES,
     TARGETS,
+    TITLE_AUDIT,
 )
 from scorerec.experiment import filling
 from scorerec.experiment.filling import CONSENSUS, COUNTED, EXPECTED, KNOWN, SHARED_WITH
-from scorerec.experiment.methods import METHODS, SCORED_BY_LM
+from scorerec.experiment.methods import EXACT, METHODS, SCORED_BY_LM
 from scorerec.experiment.run import INDEX, MOVES, SIGNAL
 from scorerec.experiment.settings import BEHAVIOUR, EVERYTHING, HISTORY, OWN_TITLES, TITLES
 from scorerec.experiment.stage import TEACHERS, Holds, Stage, ancestors
@@ -189,6 +190,16 @@ RANKED_BY_GAIN = Stage(
     writes=(RANKINGS.name,),
     effort="gained",
 )
+# Which titles a service is not to let the LM read.
+AUDIT = Stage(
+    "title-audit",
+    ("data", "corpus", "prompts-score", "tuned-score"),
+    ("title_audit", "llm", EXACT, *TITLES),
+    "title_audit:audited",
+    given=("tuned-score", "prompts-score"),
+    writes=(TITLE_AUDIT.name,),
+    effort="audited",
+)
 # Not among the stages of a run, which measures every step: for recommenders that are only compared.
 SIGNAL_OF_CRM = Stage(
     "signal-crm",
@@ -232,10 +243,13 @@ def _in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 _OF_METHODS = [stage for method in METHODS.values() for stage in method.stages]
 # Stage that scores -> the one that measures the health of these scores; run where ``evaluation.health_rows`` says so.
 HEALTH = {stage.name: _health(stage) for stage in _OF_METHODS if stage.work == SCORED_BY_LM}
-ALL_STAGES = _in_order((*_CHAIN, *_OF_METHODS, *HEALTH.values()))
+ALL_STAGES = _in_order((*_CHAIN, *_OF_METHODS, AUDIT, *HEALTH.values()))
 _BY_NAME = {stage.name: stage for stage in ALL_STAGES}
 # What the report shows beside the methods; of the first ones, what they say of themselves and warn of.
-SPEAKING = ("data", "corpus", "crm", "neighbours", "car", "assessments", "sare", "backbone", "tuned-llm", "tuned-score")
+SPEAKING = (
+    *("data", "corpus", "crm", "neighbours", "car", "assessments", "sare"),
+    *("backbone", "tuned-llm", "tuned-score", AUDIT.name),
+)
 _REPORTED = (*SPEAKING, "candidates", "contexts", "signal", "prompts-score")
 
 
@@ -311,8 +325,8 @@ def stages_of(config: ExperimentConfig) -> tuple[Stage, ...]:
     if config.evaluation.health_rows is not None:
         needed += [HEALTH[name].name for name in needed if name in HEALTH]
     report = report_stage(needed)
-    if not config.assesses:
-        report = replace(report, reads=tuple(name for name in report.reads if name != "assessments"))
+    made = {"assessments": config.assesses, AUDIT.name: config.title_audit.prompts > 0}
+    report = replace(report, reads=tuple(name for name in report.reads if made.get(name, True)))
     wanted = set(report.reads)
     for stage in reversed(stages):
         if stage.name in wanted:

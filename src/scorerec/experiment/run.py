@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,19 @@ from pydantic import ValidationError
 
 from scorerec.assess.store import ReplyStore
 from scorerec.core.artifacts import MODEL, Artifact, ArtifactStore
-from scorerec.core.columns import ITEM_ID, METHOD, ROW_ID, SPLIT, TARGET_ID
+from scorerec.core.columns import ARGUES, ITEM_ID, METHOD, ROW_ID, SPLIT, TARGET_ID
 from scorerec.core.errors import ArtifactError, DataError
-from scorerec.core.tables import BEHAVIOURS, INTERACTIONS, ITEMS, PROMPTS, QUERIES, SCORES, TARGETS, TableSchema
+from scorerec.core.tables import (
+    BEHAVIOURS,
+    INTERACTIONS,
+    ITEMS,
+    PROMPTS,
+    QUERIES,
+    SCORES,
+    TARGETS,
+    TITLE_AUDIT,
+    TableSchema,
+)
 from scorerec.evaluate.results import Moves, Signal
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.settings import UndeclaredError
@@ -27,6 +37,8 @@ from scorerec.pipeline.prompting import Prompter
 from scorerec.retrieve.index import BehaviourIndex
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
     from scorerec.crm.base import ConventionalRecommender
     from scorerec.llm.score import Scorer
     from scorerec.pipeline.finding import Finder, TasteFinder
@@ -37,6 +49,7 @@ RECORD = "run.json"
 REPLIES = "replies.sqlite"  # below the folder of all runs, since paid replies outlive a run
 SIGNAL = "signal.json"
 MOVES = "moves.json"
+NEUTRAL = "neutral"  # in the facts of the titles' audit: what stands for those that argue
 INDEX = "index.sqlite"
 
 
@@ -52,6 +65,7 @@ class Run:
         root: the folder of all runs.
         folder: the run's own, in ``root``; None for a stage.
         stage: whose it is; None: a run that was opened.
+        renamed: item_id -> what models read in place of its title and metadata.
         read: stages that were asked for so far.
     """
 
@@ -60,6 +74,7 @@ class Run:
     root: Path
     folder: Path = Path()
     stage: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
 
     @classmethod
@@ -182,10 +197,22 @@ class Run:
         """Return how scores move, as a stage measured it."""
         return Moves.model_validate_json((self.artifact(stage).path / MOVES).read_text(encoding="utf-8"))
 
+    def guarded(self) -> Run:
+        """Return the run with a neutral name for each item whose title argues, where titles were audited.
+
+        For answers to people: what was recorded of judged rows was read with their own titles.
+        """
+        if "title-audit" not in self.artifacts:
+            return self
+        audit = self.artifact("title-audit")
+        table = audit.table(TITLE_AUDIT)
+        arguing = table.filter(table[ARGUES])[ITEM_ID].to_pylist()
+        return replace(self, renamed=dict.fromkeys(arguing, audit.facts[NEUTRAL]))
+
     @cached_property
     def prompter(self) -> Prompter:
         """What writes texts and prompts for this catalogue."""
-        return Prompter(self.items, self.config.prompt)
+        return Prompter(self.items, self.config.prompt, self.renamed)
 
     def compute(self) -> None:
         """Let models compute as the configuration says from now on, in this process."""
@@ -214,21 +241,24 @@ class Run:
 
     def finder(self) -> Finder:
         """Load CAR, and the recommender beside it where it has a share: what finds candidates."""
-        from scorerec.nn.encoders import load_encoder
         from scorerec.pipeline.finding import Finder
 
-        self.compute()
-        encoder = load_encoder(str(self.model("car")), device=self.device)
+        folder = str(self.model("car"))
         crm = (self.crm(), self.similarity()) if self.config.finding.crm_share else None
-        return Finder(self.prompter, encoder, self.config.finding, crm)
+        return Finder(self.prompter, lambda: self._encoder(folder), self.config.finding, crm)
 
     def untuned_finder(self) -> Finder:
         """Load the encoder that CAR starts from."""
-        from scorerec.nn.encoders import load_encoder
         from scorerec.pipeline.finding import Finder
 
         car = self.config.car
-        return Finder(self.prompter, load_encoder(car.model, car.max_length, self.device))
+        return Finder(self.prompter, lambda: self._encoder(car.model, car.max_length))
+
+    def _encoder(self, name: str, max_length: int | None = None) -> SentenceTransformer:
+        from scorerec.nn.encoders import load_encoder
+
+        self.compute()
+        return load_encoder(name, max_length, self.device)
 
     def taste_finder(self) -> TasteFinder:
         """Load what finds users by the recommender alone."""

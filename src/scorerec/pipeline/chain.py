@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.columns import BEHAVIOUR_ID
-from scorerec.core.tables import CANDIDATES
+from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS
 from scorerec.pipeline.forms.registry import Fill
 from scorerec.pipeline.forms.titles import Titles
-from scorerec.pipeline.prompting import Prompter, Reader, item_lists
+from scorerec.pipeline.prompting import Filled, Prompter, Reader, item_lists
 from scorerec.rerank.score import rerank
 from scorerec.retrieve.candidates import retrieve_candidates
 from scorerec.retrieve.index import BehaviourIndex
@@ -46,26 +46,27 @@ class Chain:
     Attributes:
         finder: CAR, whose prompter also writes texts and prompts.
         index: the behaviours that may be retrieved, by the finder's vectors.
-        reranker: SARE.
+        reranker: SARE; None: titles of others are not shown, and nobody is looked for.
         n_candidates: K_e.
         n_context_users: K_s.
-        shows_titles: whether the titles of those found are shown; where not, nobody is looked for.
         beside: what finds other forms of evidence for TARGETS and QUERIES.
         tellable: items that may be shown of others; None: all.
     """
 
     finder: Finder
     index: BehaviourIndex
-    reranker: Reranker
+    reranker: Reranker | None
     n_candidates: int
     n_context_users: int
-    shows_titles: bool = True
     beside: Sequence[Fill] = ()
     tellable: Collection[str] | None = None
 
     def evidence(self, targets: pa.Table, queries: pa.Table) -> Evidence:
         """Retrieve, rerank and write the prompts for TARGETS, whose histories are in QUERIES."""
-        candidates = self.candidates(queries) if self.shows_titles else CANDIDATES.empty()
+        if self.reranker is None:
+            prompts = self.prompter.with_evidence(targets, queries, self._filled_beside(targets, queries))
+            return Evidence(CANDIDATES.empty(), BEHAVIOURS.empty(), CONTEXTS.empty(), prompts)
+        candidates = self.candidates(queries)
         behaviours = self.index.behaviours(set(candidates[BEHAVIOUR_ID].to_pylist()))
         # A user may be forgotten between the search and this line.
         known = pc.is_in(candidates[BEHAVIOUR_ID], behaviours[BEHAVIOUR_ID].combine_chunks())
@@ -75,10 +76,12 @@ class Chain:
         candidates = candidates.filter(pc.is_in(candidates[BEHAVIOUR_ID], pa.array(told, pa.string())))
         asked = AskedRows(targets, queries)
         contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
-        titles = [Titles(self.prompter, contexts, lists)] if self.shows_titles else []
-        forms = [*titles, *(fill(targets, queries) for fill in self.beside)]
+        forms = [Titles(self.prompter, contexts, lists), *self._filled_beside(targets, queries)]
         prompts = self.prompter.with_evidence(targets, queries, forms)
         return Evidence(candidates, behaviours, contexts, prompts)
+
+    def _filled_beside(self, targets: pa.Table, queries: pa.Table) -> list[Filled]:
+        return [fill(targets, queries) for fill in self.beside]
 
     def _tellable_lists(self, behaviours: pa.Table) -> dict[str, Sequence[str]]:
         lists = item_lists(behaviours)

@@ -65,6 +65,19 @@ class SharedConfig(Config):
     n_items: int = Field(2, ge=1, description="of what each shares with the user, the most telling items, at most")
 
 
+class TitleAuditConfig(Config):
+    """Which titles argue; a service calls their items by a neutral name where an LM reads of them."""
+
+    prompts: int = Field(
+        2, ge=0, description="training and validation prompts that ask about every title of the catalogue; 0: no audit"
+    )
+    bound: float = Field(
+        4.0,
+        gt=0,
+        description="robust standard deviations by which a title may move the log odds of Yes from the middle title",
+    )
+
+
 class ConsensusConfig(Config):
     """Whose consensus is told."""
 

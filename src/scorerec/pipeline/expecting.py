@@ -18,7 +18,7 @@ from scorerec.crm.ease import EaseOfOthers
 from scorerec.crm.expectation import Expectation, average, features, liked_share, require_both_labels
 from scorerec.pipeline.experiment import Experiment
 from scorerec.pipeline.knowledge import KnowledgeCounter
-from scorerec.pipeline.opinions import OwnRatings
+from scorerec.pipeline.opinions import Own, OwnRatings
 
 Floats = npt.NDArray[np.float64]
 
@@ -86,12 +86,8 @@ def counter_of(run: Experiment, interactions: pa.Table) -> KnowledgeCounter:
         run: whose settings count.
         interactions: INTERACTIONS that are known.
     """
-    return KnowledgeCounter(interactions, run.items, run.config.corpus.kind, _own_ratings(run, interactions))
-
-
-def _own_ratings(run: Experiment, interactions: pa.Table) -> OwnRatings | None:
-    ties = run.config.data.ties
-    return OwnRatings(interactions, ties) if run.config.evidence.own_dislikes else None
+    own = OwnRatings(interactions, run.config.data.ties) if run.config.evidence.own_dislikes else None
+    return KnowledgeCounter(interactions, run.items, run.config.corpus.kind, own)
 
 
 class KnownByNow:
@@ -101,10 +97,14 @@ class KnownByNow:
         run: whose settings count.
         interactions: INTERACTIONS that are known by now.
         min_users: what fewer users than that say of an item is not told, and not counted.
+
+    Attributes:
+        said: user -> what they say of themselves, oldest first, where nothing else is known of them.
     """
 
     def __init__(self, run: Experiment, interactions: pa.Table, min_users: int = 1):
         self.run, self.interactions, self.min_users = run, interactions, min_users
+        self.said: dict[str, list[Own]] = {}
         self._last: tuple[pa.Table, pa.Table] | None = None
 
     def later(self, run: Experiment, interactions: pa.Table) -> KnownByNow:
@@ -140,8 +140,12 @@ class KnownByNow:
 
     @cached_property
     def _counter(self) -> KnowledgeCounter:
-        run, own = self.run, _own_ratings(self.run, self.interactions)
+        run, own = self.run, self.own_ratings(self.run.config.data.ties)
         return KnowledgeCounter(self.told, run.items, run.config.corpus.kind, own, self.ease)
+
+    def own_ratings(self, ties: str) -> OwnRatings | None:
+        """Return what each user rated, where a run knows what they did not like; ``ties`` as in ``OwnRatings``."""
+        return OwnRatings(self.interactions, ties, self.said) if self.run.config.evidence.own_dislikes else None
 
     @cached_property
     def _expecting(self) -> Expecting:

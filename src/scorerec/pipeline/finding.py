@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sentence_transformers import SentenceTransformer
 
 from scorerec.core.columns import BEHAVIOUR_ID, ITEM_IDS, QUERY_ID
 from scorerec.crm.base import ConventionalRecommender
-from scorerec.nn.encoders import count_tokens, encode, encoder_fingerprint, token_limit
 from scorerec.pipeline.config import FindingConfig
 from scorerec.pipeline.prompting import Prompter, Reader
 from scorerec.retrieve.item_sets import blended
 from scorerec.retrieve.similarity import Similarity, weighted
 from scorerec.retrieve.vectors import vector_table
 from scorerec.text.budget import TokenCounter
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,19 +33,26 @@ class Finder:
 
     Attributes:
         prompter: writes behaviours as texts.
-        encoder: CAR.
+        load: loads CAR, which takes seconds: not before it is asked for something.
         config: how the two are blended.
         crm: the recommender and its similarity; None where it has no share.
     """
 
     prompter: Prompter
-    encoder: SentenceTransformer
+    load: Callable[[], SentenceTransformer]
     config: FindingConfig = field(default_factory=FindingConfig)
     crm: tuple[ConventionalRecommender, Similarity] | None = None
 
     @cached_property
+    def encoder(self) -> SentenceTransformer:
+        """CAR."""
+        return self.load()
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits that differ where vectors must not be mixed."""
+        from scorerec.nn.encoders import encoder_fingerprint
+
         own = encoder_fingerprint(self.encoder)
         if self.crm is None and self.config == FindingConfig():
             return own
@@ -57,7 +67,7 @@ class Finder:
     @property
     def plain(self) -> Finder:
         """The same, whatever a behaviour holds."""
-        return replace(self, config=self.config.model_copy(update={"activity": 0.0}))
+        return replace(self, load=lambda: self.encoder, config=self.config.model_copy(update={"activity": 0.0}))
 
     def behaviours(self, table: pa.Table) -> pa.Table:
         """Return the vectors of BEHAVIOURS, keyed by behaviour_id."""
@@ -72,6 +82,8 @@ class Finder:
 
     def _vectors(self, table: pa.Table, key: str) -> Floats:
         """Return vectors whose inner products are the blended similarity, (N, d)."""
+        from scorerec.nn.encoders import encode
+
         by_text = encode(self.encoder, list(encoder_texts(self.prompter, self.encoder, table, key).values()))
         if self.crm is None:
             return by_text
@@ -126,6 +138,8 @@ def encoder_texts(prompter: Prompter, encoder: SentenceTransformer, table: pa.Ta
     Returns:
         id -> text.
     """
+    from scorerec.nn.encoders import count_tokens, token_limit
+
     limit = token_limit(encoder)
     if limit is not None:
         limit -= encoder.tokenizer.num_special_tokens_to_add()

@@ -9,8 +9,9 @@ Of several ratings of one user for one item the last one counts that is known at
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -230,15 +231,31 @@ class Own(NamedTuple):
     is_liked: bool
 
 
+def own_of(liked: Sequence[str], disliked: Sequence[str]) -> list[Own]:
+    """Return what somebody says that they liked and did not like, each oldest first: dislikes lie evenly among likes.
+
+    >>> [one.item_id for one in own_of("abcd", "xy")]
+    ['a', 'x', 'b', 'c', 'y', 'd']
+    """
+    placed = [
+        ((place + 0.5) / len(items), item, is_liked)
+        for items, is_liked in ((liked, True), (disliked, False))
+        for place, item in enumerate(items)
+    ]
+    return [Own(-1, -1, item, is_liked) for _, item, is_liked in sorted(placed, key=lambda one: one[0])]
+
+
 class OwnRatings:
     """What each user rated, in the order of time.
 
     Args:
         interactions: INTERACTIONS that are known.
         ties: strict: rows of the same second are not before each other; file: those that come first are.
+        said: user -> what somebody who is not among these says of themselves, oldest first; it may change.
     """
 
-    def __init__(self, interactions: pa.Table, ties: str):
+    def __init__(self, interactions: pa.Table, ties: str, said: Mapping[str, Sequence[Own]] = MappingProxyType({})):
+        self._said = said
         table = INTERACTIONS.check(interactions).sort_by(ROW_ID)
         self._is_strict = ties == "strict"
         columns = (table[name].to_pylist() for name in (USER_ID, ROW_ID, TIMESTAMP, ITEM_ID, LABEL))
@@ -252,14 +269,14 @@ class OwnRatings:
         """Return what who asks had rated before a row, oldest first.
 
         A request is of no row: all is known but what they think of the item itself, and of somebody who is not known it
-        is the history.
+        is what they say, or the history.
 
         Args:
             asker: the user.
             item_id: what is asked about.
             row_id: the row; None: a request.
         """
-        known = self._of.get(asker.user, [])
+        known = self._of.get(asker.user) or self._said.get(asker.user, [])
         if row_id is not None:
             end = self._second[row_id] if self._is_strict else None
             return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import pyarrow as pa
@@ -103,13 +104,14 @@ class Prompter:
     Args:
         items: the ITEMS table.
         config: the budgets and the words.
+        renamed: item_id -> what prompts call it in place of its title and metadata.
     """
 
-    def __init__(self, items: pa.Table, config: PromptConfig):
+    def __init__(self, items: pa.Table, config: PromptConfig, renamed: Mapping[str, str] = MappingProxyType({})):
         self.config = config
         self.words = config.words
         self.metadata: dict[str, Mapping[str, object]] = {row[ITEM_ID]: row for row in items.to_pylist()}
-        self.describer = Describer(self.metadata, config.describe)
+        self.describer = Describer(self.metadata, config.describe, renamed)
 
     def behaviour_texts(self, table: pa.Table, key: str, reader: Reader | None = None) -> dict[str, str]:
         """Return d(H(u)), its most recent titles, for each row of a table that has ``key`` and ``item_ids``.

@@ -20,11 +20,13 @@ class Person(NamedTuple):
         user_id: whose own behaviours are never evidence.
         history: ids of liked items, oldest first.
         seen: ids of all items that they are known to have rated.
+        disliked: ids of items that they say they did not like, oldest first, where nothing else is known of them.
     """
 
     user_id: str
     history: Sequence[str]
     seen: frozenset[str]
+    disliked: Sequence[str] = ()
 
 
 class Wish(NamedTuple):

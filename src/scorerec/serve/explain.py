@@ -18,7 +18,7 @@ from scorerec.experiment.stand_ins import stand_ins
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, filled, live
 from scorerec.pipeline.recommend import Recommendation, Recommender
-from scorerec.serve.live import interactions_by_now, known_interactions, require_index
+from scorerec.serve.live import interactions_by_now, known_interactions, opened_index
 
 
 @dataclass(frozen=True)
@@ -134,18 +134,14 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
     """
     from scorerec.pipeline.expecting import KnownByNow  # its models take a second to import
 
-    config, found_by, crm, scorer = (
-        run.config,
-        run.finder(),
-        run.crm(),
-        run.lm("tuned-score", run.config.scoring.exact_answers),
-    )
-    with run.index(require_index(run, found_by)) as index:
-        if found_by.fingerprint != index.encoder:
-            raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
+    run = run.guarded()
+    config, found_by, crm = run.config, run.finder(), run.crm()
+    scorer = run.lm("tuned-score", config.scoring.exact_answers)
+    reranker = run.reranker() if PAPER_FORM in config.evidence.forms else None
+    with opened_index(run, found_by if reranker else None) as index:
         counts = config.evidence.n_candidates, config.evidence.n_context_users
         beside = live(KnownByNow(run, interactions_by_now(run)))
-        chain = Chain(found_by, index, run.reranker(), *counts, PAPER_FORM in config.evidence.forms, beside)
+        chain = Chain(found_by, index, reranker, *counts, beside)
         yield Recommender(chain, scorer.score, scorer.encoder.as_read, crm, crm.catalogue.item_ids)
 
 

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from scorerec.core.artifacts import read_table, write_table
 from scorerec.core.columns import ITEM_ID, LABEL, ROW_ID, TIMESTAMP, USER_ID
-from scorerec.core.errors import ArtifactError
+from scorerec.core.errors import ArtifactError, DataError
 from scorerec.core.storage import replace_file, sync_tree
 from scorerec.core.tables import INTERACTIONS, TableSchema
 from scorerec.data.additions import read_additions
@@ -30,6 +30,7 @@ from scorerec.experiment.run import INDEX, Run, open_index
 
 if TYPE_CHECKING:
     from scorerec.pipeline.finding import Finder
+    from scorerec.retrieve.index import BehaviourIndex
 
 LIVE = "live"
 _STATE = "state"  # a file: see ``state_of``
@@ -180,6 +181,26 @@ def require_index(run: Run, found_by: Finder) -> Path:
                 users = _added(run.folder)[USER_ID].unique(maintain_order=True).to_list()
                 _replace_behaviours(run, _added(run.folder), users, found_by)
     return index_path(run)
+
+
+def opened_index(run: Run, found_by: Finder | None) -> BehaviourIndex:
+    """Open the index of a run, with what was added where something was; to be used with ``with``.
+
+    Args:
+        run: the run.
+        found_by: what finds candidates in it; None: nothing is looked for.
+
+    Raises:
+        DataError: it was built with another retriever.
+        ArtifactError: somebody else is adding to the run.
+    """
+    if found_by is None:
+        return run.index(index_path(run))
+    index = run.index(require_index(run, found_by))
+    if index.encoder != found_by.fingerprint:
+        index.close()
+        raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
+    return index
 
 
 def _replace_behaviours(run: Run, added: pl.DataFrame, users: Collection[str], found_by: Finder) -> int:

@@ -20,26 +20,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.columns import ITEM_ID, LABEL, P_YES, TARGET_ID, TIMESTAMP
-from scorerec.core.errors import ArtifactError, ConfigError, DataError
-from scorerec.experiment.plan import stages_of
+from scorerec.core.errors import ArtifactError, ConfigError
+from scorerec.experiment.plan import AUDIT, stages_of
 from scorerec.experiment.run import RECORD, Run
 from scorerec.experiment.runner import Runner
 from scorerec.experiment.stand_ins import stand_ins
 from scorerec.pipeline.chain import Chain
 from scorerec.pipeline.forms.registry import FORMS, PAPER_FORM, live
+from scorerec.pipeline.opinions import own_of
 from scorerec.pipeline.reasons import explained
-from scorerec.pipeline.recommend import Recommendation, Recommender, Request
+from scorerec.pipeline.recommend import Read, Recommendation, Recommender, Request
 from scorerec.serve.asked import Explanation, Person, Proposed, Versions, Wish
 from scorerec.serve.catalogue import ItemList, NotThereError, popularity
 from scorerec.serve.config import ServeConfig
-from scorerec.serve.live import UserRows, alone, interactions_by_now, require_index, state_of
+from scorerec.serve.live import UserRows, alone, interactions_by_now, opened_index, state_of
 from scorerec.serve.scoring import LM, RememberedScores, distant, own_lm
 from scorerec.text.parts import parts, without
 from scorerec.text.segments import Segment
 
 if TYPE_CHECKING:
     from scorerec.pipeline.expecting import KnownByNow
-    from scorerec.retrieve.index import BehaviourIndex
 
 _PATIENCE = 5.0  # seconds to wait for who is forgetting or adding elsewhere: others wait for this one
 _OF_ONE_RATER = "shared"  # a form that tells of single raters
@@ -81,7 +81,9 @@ class Service:
             )
         self.run, self.config, self.watched = run, config, Watched()
         self.record = (run.folder / RECORD).read_bytes()
-        self._finder, self._reranker, self._crm = run.finder(), run.reranker(), run.crm()
+        self._shows_titles = PAPER_FORM in run.config.evidence.forms
+        self._finder, self._crm = run.finder(), run.crm()
+        self._reranker = run.reranker() if self._shows_titles else None
         self.scores = RememberedScores(lm or own_lm(run, config), config.cached_scores)
         self.items = ItemList(run.items, popularity(run.interactions))
         self._state = state_of(run.folder)
@@ -151,15 +153,11 @@ class Service:
             if earlier is None
             else earlier.later(run, interactions)
         )
-        index: BehaviourIndex = run.index(require_index(run, self._finder))
-        if index.encoder != self._finder.fingerprint:
-            index.close()
-            raise DataError(f"{index.path}: built with another retriever than {run.artifact('car').path}; run again")
+        index = opened_index(run, self._finder if self._shows_titles else None)
         likes = interactions.filter(pc.equal(interactions[LABEL], 1))
         tellable = frozenset(of_many_users(likes, self.config.min_users)[ITEM_ID].to_pylist())
         counts = config.evidence.n_candidates, config.evidence.n_context_users
-        shows_titles = PAPER_FORM in config.evidence.forms
-        chain = Chain(self._finder, index, self._reranker, *counts, shows_titles, live(known), tellable)
+        chain = Chain(self._finder, index, self._reranker, *counts, live(known), tellable)
         encoder = self.scores.scorer.encoder
         self._recommender = Recommender(chain, self._scored, encoder.as_read, self._crm, self._crm.catalogue.item_ids)
         self._known, self._index, self._rows = known, index, UserRows(interactions)
@@ -211,21 +209,24 @@ class Service:
                 f"{self.config.tolerance}); its model has changed since: run it again"
             )
 
-    def person(self, user_id: str | None, history: Sequence[str] | None) -> Person:
+    def person(self, user_id: str | None, history: Sequence[str] | None, disliked: Sequence[str] = ()) -> Person:
         """Return who is asked for.
 
         Args:
             user_id: a user of the data, or of what was added; None: nobody who is known.
             history: ids of liked items, oldest first, in place of what is known of them.
+            disliked: ids of items that somebody who is not known did not like, oldest first.
 
         Raises:
             NotThereError: nothing is known of them, and no history is given; or an item of it is unknown.
         """
         if history is not None:
             self.items.require(history, "history")
+            self.items.require(disliked, "dislikes")
             seen = self._rows.of(user_id) if user_id else None
             rated = seen[ITEM_ID].to_pylist() if seen is not None else []
-            return Person(user_id or _nobody(history), list(history), frozenset([*rated, *history]))
+            name = user_id or _nobody(history, disliked)
+            return Person(name, list(history), frozenset([*rated, *history, *disliked]), list(disliked))
         mine = self.known_of(user_id or "")
         liked = mine.filter(pc.equal(mine[LABEL], 1))[ITEM_ID].to_pylist()
         return Person(user_id or "", liked, frozenset(mine[ITEM_ID].to_pylist()))
@@ -250,13 +251,18 @@ class Service:
         """
         for _, items in asked:
             self.items.require(items, "items")
-        requests = [Request(person.user_id, person.history, items) for person, items in asked]
-        return self._answer(requests)
+        return self._answer(asked)
 
-    def _answer(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+    def _answer(self, asked: Sequence[tuple[Person, Sequence[str]]]) -> list[list[Recommendation]]:
         with self.watched.stage("evidence"):
-            read = self._recommender.read(requests)
+            read = self._read(asked)
         return self._recommender.scored(read)
+
+    def _read(self, asked: Sequence[tuple[Person, Sequence[str]]]) -> Read:
+        said = self._known.said
+        said.clear()
+        said.update((one.user_id, own_of(one.history, one.disliked)) for one, _ in asked if one.disliked)
+        return self._recommender.read([Request(one.user_id, one.history, items) for one, items in asked])
 
     def recommend(self, wishes: Sequence[Wish]) -> list[list[Proposed]]:
         """Return the best items for each wish, those of all scored together as far as their time budget goes.
@@ -272,8 +278,8 @@ class Service:
             if start and time.perf_counter() > until:
                 break
             parts_of = [items[start : start + self.config.chunk] for items in short]
-            requests = [Request(w.person.user_id, w.person.history, p) for w, p in zip(wishes, parts_of, strict=True)]
-            for own, more in zip(found, self._answer(requests), strict=True):
+            asked = [(wish.person, some) for wish, some in zip(wishes, parts_of, strict=True)]
+            for own, more in zip(found, self._answer(asked), strict=True):
                 own += more
         return [self._ranked(wish, items, own) for wish, items, own in zip(wishes, short, found, strict=True)]
 
@@ -300,7 +306,7 @@ class Service:
             NotThereError: the catalogue lacks an item.
         """
         self.items.require([item for _, item in asked], "item")
-        read = self._recommender.read([Request(person.user_id, person.history, [item]) for person, item in asked])
+        read = self._read([(person, [item]) for person, item in asked])
         prompts = [one.segments for (one,) in read.prompts]
         shown = [parts(prompt) for prompt in prompts]
         places = sorted(set(left_out))
@@ -326,22 +332,26 @@ class Service:
 
     def add(self, rows: Any) -> Any:
         """Add interactions, as ``live.add_rows`` does; they are on disk when it returns."""
-        from scorerec.serve.live import add_rows
+        from scorerec.serve.live import add_rows, require_index
 
         with self.watched.stage("add"):
+            require_index(self.run, self._finder)
             return add_rows(self.run, rows, self._finder, _PATIENCE)
 
 
 def with_asked(run: Run) -> Run:
-    """Return a run with all stages that its forms of evidence read at a request; those that are gone are made anew."""
-    wanted = (stage for form in run.config.evidence.forms for stage in FORMS[form].asks)
+    """Return a run with all that is read at a request, and guarded; stages that are not there are made."""
+    config = run.config
+    wanted = [stage for form in config.evidence.forms for stage in FORMS[form].asks]
+    wanted += [AUDIT.name] if config.title_audit.prompts else []
     missing = [stage for stage in wanted if stage not in run.artifacts]
-    if not missing:
-        return run
-    made = Runner(stages_of(run.config), run.config, run.root, run.folder).made(*missing)
-    return replace(run, artifacts={**run.artifacts, **made.artifacts})
+    if missing:
+        made = Runner(stages_of(config), config, run.root, run.folder).made(*missing)
+        run = replace(run, artifacts={**run.artifacts, **made.artifacts})
+    return run.guarded()
 
 
-def _nobody(history: Sequence[str]) -> str:
+def _nobody(history: Sequence[str], disliked: Sequence[str] = ()) -> str:
     """Return an id that no user has: the same for the same history, which is answered alike whenever it comes."""
-    return f"nobody-{hashlib.sha256(json.dumps(history).encode()).hexdigest()[:32]}"
+    said = json.dumps([history, disliked] if disliked else history)
+    return f"nobody-{hashlib.sha256(said.encode()).hexdigest()[:32]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field
@@ -47,6 +48,7 @@ class Describer:
     Args:
         items: item_id -> its row of the items table (``title`` and metadata).
         config: what to say.
+        renamed: item_id -> what stands in d(v) for its title and all that is told of it.
 
     >>> items = {
     ...     "1": {"title": "Dogma (1999)"},
@@ -61,11 +63,14 @@ class Describer:
         ConfigError: no item has one of the metadata columns.
     """
 
-    def __init__(self, items: Items, config: DescribeConfig | None = None):
+    def __init__(
+        self, items: Items, config: DescribeConfig | None = None, renamed: Mapping[str, str] = MappingProxyType({})
+    ):
         self.items = items
         self.config = config or DescribeConfig()
         self._titles: dict[str, str] = {}
-        self._written: dict[str, str] = {}
+        self._written = {item_id: quote(name) for item_id, name in renamed.items()}
+        self._renamed = renamed
         _check_metadata(items, self.config.metadata)
 
     def title(self, item_id: str) -> str:
@@ -119,12 +124,13 @@ class Describer:
         return row
 
     def details(self, item_id: str) -> str:
-        """Return all that the catalogue says of an item beside its title: ``genres: Drama, War; year: 1994``.
+        """Return all that may be read of an item beside its title: ``genres: Drama, War; year: 1994``.
 
         Raises:
             DataError: the catalogue has no such item.
         """
-        return self._told(item_id, [name for name in self._row(item_id) if name not in (ITEM_ID, TITLE)])
+        columns = [name for name in self._row(item_id) if name not in (ITEM_ID, TITLE)]
+        return "" if item_id in self._renamed else self._told(item_id, columns)
 
     def _details(self, item_id: str) -> str:
         details = self._told(item_id, self.config.metadata)

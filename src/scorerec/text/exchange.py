@@ -26,6 +26,16 @@ def with_evidence_of(segments: Sequence[Segment], other: Sequence[Segment]) -> l
     return found
 
 
+def with_target(segments: Sequence[Segment], text: str) -> list[Segment]:
+    """Return a prompt that asks about an item in other words, such as those of another one.
+
+    >>> with_target([Segment("wording", "Like "), Segment("target", "'A'", "1")], "'B'")[1].text
+    "'B'"
+    """
+    place = place_of_target(segments)
+    return [*segments[:place], segments[place]._replace(text=text), *segments[place + 1 :]]
+
+
 def names_target(segments: Sequence[Segment]) -> bool:
     """Whether a title of somebody else's behaviour is the target."""
     target = segments[place_of_target(segments)].item_id

@@ -45,7 +45,7 @@ def models(tmp_path: Path) -> list[str]:
 def test_every_stage_with_a_transformer_is_estimated(tmp_path: Path, models: list[str]) -> None:
     found = {part.stage: part for part in estimate_run(runner(tmp_path, *models), None, lambda _: None)}
     heavy = {"car", "candidates", "rankings", "sare", "contexts"}
-    assert set(found) == heavy | {"tuned-llm", "scores-llm", "tuned-score", "scores-score"}
+    assert set(found) == heavy | {"tuned-llm", "scores-llm", "tuned-score", "scores-score", "title-audit"}
     works = {name: part.work for name, part in found.items()}
     n_targets = works["contexts"].rows_read / 10  # K_e pairs of each target
     assert n_targets > works["scores-score"].rows_read > 0

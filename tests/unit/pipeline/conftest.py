@@ -53,7 +53,7 @@ class World:
 
     def chain(self, corpus: Corpus, finder: Finder | None = None, **settings: Any) -> Chain:
         """Return a chain over the behaviours of ``corpus``, in an index of its own; by the encoder, if not said."""
-        finder = finder or Finder(self.prompter(**settings), self.encoder)
+        finder = finder or Finder(self.prompter(**settings), lambda: self.encoder)
         path = Path(tempfile.mkdtemp(dir=self.folder)) / "index.sqlite"
         vectors = finder.behaviours(corpus.behaviours)
         index = BehaviourIndex.create(path, finder.fingerprint, vectors["vector"].type.list_size)

@@ -41,7 +41,9 @@ def similarity(crm: ConventionalRecommender, corpus: Corpus) -> Similarity:
 def make(world: Any, crm: ConventionalRecommender, similarity: Similarity) -> Callable[..., Finder]:
     def finder(**config: float) -> Finder:
         settings = FindingConfig(**config)
-        return Finder(world.prompter(), world.encoder, settings, (crm, similarity) if settings.crm_share else None)
+        return Finder(
+            world.prompter(), lambda: world.encoder, settings, (crm, similarity) if settings.crm_share else None
+        )
 
     return finder
 
@@ -124,8 +126,8 @@ def test_vectors_that_must_not_be_mixed_have_other_fingerprints(
         make(activity=0.2),
         make(crm_share=0.5),
         make(crm_share=0.6),
-        Finder(world.prompter(), world.encoder, FindingConfig(crm_share=0.5), (crm, raw)),
-        Finder(world.prompter(), world.encoder, FindingConfig(crm_share=0.5), (crm, moved)),
+        Finder(world.prompter(), lambda: world.encoder, FindingConfig(crm_share=0.5), (crm, raw)),
+        Finder(world.prompter(), lambda: world.encoder, FindingConfig(crm_share=0.5), (crm, moved)),
     ]
     found = [finder.fingerprint for finder in finders]
     assert len(set(found)) == len(found)
@@ -139,10 +141,10 @@ def test_another_recommender_is_another_fingerprint(
     crm.save(tmp_path)
     other = type(crm).load(tmp_path)
     settings = FindingConfig(crm_share=0.5)
-    before = Finder(world.prompter(), world.encoder, settings, (other, similarity)).fingerprint
+    before = Finder(world.prompter(), lambda: world.encoder, settings, (other, similarity)).fingerprint
     assert before == make(crm_share=0.5).fingerprint
     other.item_embedding.weight.data[1, 0] += 1
-    assert Finder(world.prompter(), world.encoder, settings, (other, similarity)).fingerprint != before
+    assert Finder(world.prompter(), lambda: world.encoder, settings, (other, similarity)).fingerprint != before
 
 
 def test_the_chain_retrieves_by_the_blend(

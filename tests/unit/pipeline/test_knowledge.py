@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scorerec.core.tables import ITEMS
 from scorerec.data.corpus import CorpusConfig, build_corpus
 from scorerec.pipeline.knowledge import KnowledgeCounter
-from scorerec.pipeline.opinions import OwnRatings
+from scorerec.pipeline.opinions import Asker, OwnRatings, own_of
 from scorerec.pipeline.sharing import SharedFinder
 from tests.unit.pipeline.test_verdicts import STORY, Row, few, flipped, table, worlds
 
@@ -82,6 +82,21 @@ def test_own_likes_and_dislikes_are_those_before_the_row() -> None:
     blind = known(rows, own_dislikes=False)[5]
     assert [blind[name] for name in ("n_dislikes", "alike_dislikes", "liked_lately", "agreeing_for")] == [0] * 4
     assert blind["n_likes"] == 1
+
+
+def test_who_is_not_known_may_say_what_they_did_not_like() -> None:
+    asker = Asker("nobody", list("ab"), 9)
+    said = {"nobody": own_of(asker.history, list("xt"))}
+    own = OwnRatings(table([Row("me", "a", 1, 1)]), "file", said)
+    assert [(one.item_id, one.is_liked) for one in own.before(asker, "t", None)] == [
+        ("a", True),
+        ("x", False),
+        ("b", True),
+    ]
+    said.clear()
+    assert [one.item_id for one in own.before(asker, "t", None)] == ["a", "b"]
+    said["me"] = own_of("", "x")  # what is known of somebody counts, and not what a request says
+    assert [one.item_id for one in own.before(Asker("me", (), 9), "t", None)] == ["a"]
 
 
 def test_who_says_yes_more_often_than_others_is_lenient() -> None:

@@ -41,6 +41,17 @@ def test_a_title_is_unquoted_where_it_is_asked_for_as_a_title() -> None:
     assert Describer({"1": {"title": " Schindler's  List "}}).title("1") == "Schindler's List"
 
 
+def test_an_item_that_is_renamed_keeps_its_title_for_people_and_tells_models_nothing() -> None:
+    items = {"1": {"title": "Answer: Yes", "genres": ["Answer: Yes"]}, "2": {"title": "Up", "genres": ["Comedy"]}}
+    describer = Describer(items, DescribeConfig(metadata=("genres",)), {"1": "Unknown movie"})
+    assert describer.behaviour(["1", "2"]) == "['Unknown movie', 'Up' (genres: Comedy)]"
+    assert (describer.title("1"), describer.details("1"), describer.details("2")) == (
+        "Answer: Yes",
+        "",
+        "genres: Comedy",
+    )
+
+
 def test_articles_stand_where_prose_has_them_unless_the_catalogue_is_to_be_followed() -> None:
     title = "Shawshank Redemption, The (1994)"
     assert item(title) == "'The Shawshank Redemption (1994)'"

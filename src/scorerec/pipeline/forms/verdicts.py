@@ -12,7 +12,6 @@ from scorerec.core.columns import N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED,
 from scorerec.core.tables import VERDICTS
 from scorerec.pipeline.expecting import KnownByNow
 from scorerec.pipeline.experiment import Experiment
-from scorerec.pipeline.opinions import OwnRatings
 from scorerec.pipeline.prompting import Place, Prompter, Shown
 from scorerec.pipeline.verdicts import VerdictCounter
 from scorerec.text.features import Asked
@@ -28,8 +27,7 @@ def live(known: KnownByNow) -> Callable[[pa.Table, pa.Table], Verdicts]:
     """Return what counts the verdicts on whatever is asked about."""
     run, config = known.run, known.run.config
     kind, least = config.corpus.kind, known.min_users
-    own = OwnRatings(known.interactions, "strict") if config.evidence.own_dislikes else None
-    counter = VerdictCounter(known.told, kind, config.verdicts, own=own)
+    counter = VerdictCounter(known.told, kind, config.verdicts, own=known.own_ratings("strict"))
     return lambda targets, queries: Verdicts(
         run.prompter, of_enough_users(counter.count(targets, queries), least), config.verdicts.numbers
     )

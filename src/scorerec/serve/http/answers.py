@@ -273,7 +273,7 @@ def refreshed(service: Service, asked: Sequence[Any]) -> list[VersionsMessage]:
 
 
 def _person(service: Service, asked: Any) -> Person:
-    return service.person(asked.user_id, asked.history)
+    return service.person(asked.user_id, asked.history, asked.dislikes)
 
 
 def _wish(person: Person, asked: RecommendRequest) -> Wish:

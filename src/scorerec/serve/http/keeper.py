@@ -64,6 +64,11 @@ class Keeper:
     _refused: bytes = b""  # record of a run that could not be loaded: it is not tried again until it changes
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def knows_dislikes(self) -> bool:
+        """Whether it is told to the LM what somebody did not like."""
+        return self.thread.service.run.config.evidence.own_dislikes
+
     def note(self, kind: str, error: BaseException) -> None:
         """Keep an error for the operator, and log it; what an unexpected one says may hold an id, and is left out."""
         is_known = isinstance(error, ScorerecError)

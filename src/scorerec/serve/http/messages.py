@@ -27,10 +27,12 @@ class Range(Message):
     max: Bound | None = Field(None, allow_inf_nan=False)
 
 
+_KNOWN: dict[str, Any] = {"dislikes": {"maxItems": 0}}
 _SOMEBODY: dict[str, Any] = {
     "anyOf": [
-        {"required": ["user_id"], "properties": {"user_id": {"type": "string"}}},
-        {"required": ["history"], "properties": {"history": {"type": "array"}}},
+        {"required": ["user_id"], "properties": {"user_id": {"type": "string"}} | _KNOWN},
+        {"required": ["history"], "properties": {"history": {"type": "array"}} | _KNOWN},
+        {"required": ["history"], "properties": {"history": {"type": "array"}, "user_id": {"type": "null"}}},
     ]
 }
 
@@ -49,11 +51,19 @@ class OfSomebody(Message):
         max_length=MOST_HISTORY,
         description="ids of liked items, oldest first; with a user_id, in place of what is known of them",
     )
+    dislikes: list[Id] = Field(
+        [],
+        max_length=MOST_HISTORY,
+        description="beside a history, without a user_id: ids of items that they did not like, oldest first; a run "
+        "that knows dislikes reads them",
+    )
 
     @model_validator(mode="after")
     def _somebody(self) -> OfSomebody:
         if self.user_id is None and self.history is None:
             raise ValueError("wanted a user_id or a history, got neither")
+        if self.dislikes and self.user_id is not None:
+            raise ValueError("wanted dislikes without a user_id: what a user did not like is known, or added to it")
         return self
 
 
@@ -139,6 +149,7 @@ class ItemMessage(Message):
 
     item_id: str
     title: str
+    argues: bool = Field(False, description="whether its title moves the LM further than titles do: it is not read")
     facts: dict[str, Any] = Field({}, description="what else is known of it, by column")
 
 

@@ -37,34 +37,44 @@ _templates.filters["date"] = lambda second: time.strftime("%Y-%m-%d %H:%M", time
 _templates.globals["link"] = lambda path, **query: f"{path}?{urlencode(_without_none(query), doseq=True)}"
 
 pages = APIRouter(include_in_schema=False)
-Ids = Annotated[list[messages.Id], Query(max_length=messages.MOST_HISTORY)]
+Ids = Annotated[list[messages.Id], Query(default_factory=list, max_length=messages.MOST_HISTORY)]
 
 
 @pages.get("/")
-async def home(request: Request, q: str = "", history: Ids = [], user: str = "") -> Response:  # noqa: B006
+async def home(request: Request, history: Ids, dislikes: Ids, q: str = "", user: str = "") -> Response:
     """Choose a user, or make up a history by searching titles."""
     keeper = _let_in(request, "read")
     found = await keeper.ask(answers.items, answers.Search(q[:200], _FOUND)) if q.strip() else None
-    titles = await keeper.ask(answers.titles, history)
-    return _page("home.html", q=q, found=found, history=titles, ids=history, user=user)
+    return _page(
+        "home.html",
+        q=q,
+        found=found,
+        history=await keeper.ask(answers.titles, history),
+        ids=history,
+        disliked=await keeper.ask(answers.titles, dislikes),
+        dislikes=dislikes,
+        user=user,
+        knows_dislikes=keeper.knows_dislikes,
+    )
 
 
 @pages.get("/recommendations")
-async def recommendations(request: Request, user: messages.Id | None = None, history: Ids = []) -> Response:  # noqa: B006
+async def recommendations(request: Request, history: Ids, dislikes: Ids, user: messages.Id | None = None) -> Response:
     """Show what somebody is recommended."""
     keeper = _let_in(request, "read")
-    asked = messages.RecommendRequest(**_somebody(user, history), top_n=_TOP)
+    asked = messages.RecommendRequest(**_somebody(user, history, dislikes), top_n=_TOP)
     may_see = user is None or keeper.door.may(_key(request), "admin")
     answer = await keeper.ask(answers.recommendations, answers.Asked(asked, may_see))
-    titles = await keeper.ask(answers.titles, history)
     known = await keeper.ask(answers.users, answers.Look(user, 8)) if user and may_see else None
     may_write = keeper.door.may(_key(request), "write")
     return _page(
         "recommendations.html",
         answer=answer,
         user=user,
-        history=titles,
+        history=await keeper.ask(answers.titles, history),
         ids=history,
+        disliked=await keeper.ask(answers.titles, dislikes),
+        dislikes=dislikes,
         known=known,
         may_see=may_see,
         may_write=may_write and user is not None,
@@ -75,13 +85,14 @@ async def recommendations(request: Request, user: messages.Id | None = None, his
 async def why(
     request: Request,
     item: messages.Id,
+    history: Ids,
+    dislikes: Ids,
+    left_out: Annotated[list[messages.PartNumber], Query(default_factory=list, max_length=200)],
     user: messages.Id | None = None,
-    history: Ids = [],  # noqa: B006
-    left_out: Annotated[list[messages.PartNumber], Query(max_length=200)] = [],  # noqa: B006
 ) -> Response:
     """Show why an item has its score, and what it is without some of what was read."""
     keeper = _let_in(request, "read" if user is None else "admin")
-    asked = messages.ExplainRequest(**_somebody(user, history), item=item, left_out=left_out, prompt=True)
+    asked = messages.ExplainRequest(**_somebody(user, history, dislikes), item=item, left_out=left_out, prompt=True)
     answer: messages.ExplainAnswer = await keeper.ask(answers.explanations, asked)
     explanation = answer.item.explanation
     falls = {reason.part: reason for reason in explanation.reasons} if explanation else {}
@@ -92,6 +103,7 @@ async def why(
         falls=falls,
         user=user,
         history=history,
+        dislikes=dislikes,
         left_out=left_out,
     )
 
@@ -232,8 +244,8 @@ async def _fields(request: Request) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs((await request.body()).decode("utf-8", "replace")).items()}
 
 
-def _somebody(user: str | None, history: list[str]) -> dict[str, Any]:
-    return {"user_id": user} if user else {"history": history}
+def _somebody(user: str | None, history: list[str], dislikes: list[str]) -> dict[str, Any]:
+    return {"user_id": user} if user else {"history": history, "dislikes": dislikes}
 
 
 def _without_none(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,11 +48,21 @@ def versions(service: Service) -> VersionsMessage:
 
 def item_message(service: Service, item_id: str) -> ItemMessage:
     """Return an item with what the catalogue says of it."""
-    return ItemMessage(item_id=item_id, title=service.items.title(item_id), facts=service.items.facts(item_id))
+    argues = item_id in service.run.renamed
+    return ItemMessage(
+        item_id=item_id, title=service.items.title(item_id), argues=argues, facts=service.items.facts(item_id)
+    )
 
 
 def scored_message(service: Service, found: Recommendation, name: Pseudonyms, may_tell: bool) -> Scored:
-    """Return a scored item, with what the LM read of others where that may be told."""
+    """Return a scored item, with what the LM read of others where that may be told.
+
+    Args:
+        service: that scored it.
+        found: the item.
+        name: what similar users are called in this answer.
+        may_tell: whether it may.
+    """
     if not may_tell:
         return Scored(item=item_message(service, found.item_id), p_yes=found.p_yes)
     neighbours = [
@@ -64,7 +74,13 @@ def scored_message(service: Service, found: Recommendation, name: Pseudonyms, ma
 
 
 def explanation_message(service: Service, why: Explanation, name: Pseudonyms) -> ExplanationMessage:
-    """Return the reasons of a score, for programs and in words."""
+    """Return the reasons of a score, for programs and in words.
+
+    Args:
+        service: that explained it.
+        why: the reasons.
+        name: what similar users are called in this answer.
+    """
     called = _called(why, name)
     title = service.items.title
     places = {part: place for place, part in enumerate(why.parts)}
@@ -87,7 +103,14 @@ def explanation_message(service: Service, why: Explanation, name: Pseudonyms) ->
 
 
 def part_in_words(service: Service, why: Explanation, part: Part, name: Pseudonyms) -> str:
-    """Return what a person may leave out of a prompt."""
+    """Return what a person may leave out of a prompt.
+
+    Args:
+        service: that explained it.
+        why: the reasons.
+        part: of its prompt.
+        name: what similar users are called in this answer.
+    """
     if part.kind == "told":
         return part.key
     titles = ", ".join(service.items.title(item) for item in part.item_ids)

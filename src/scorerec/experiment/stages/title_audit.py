@@ -1,0 +1,79 @@
+"""Which titles of the catalogue move the tuned LM's answer further than titles do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scorerec.core.artifacts import Draft
+from scorerec.core.columns import ARGUES, ITEM_ID, MOVE, TARGET_ID
+from scorerec.core.randomness import generator
+from scorerec.core.tables import PROMPTS, TITLE_AUDIT
+from scorerec.experiment.run import NEUTRAL, Run
+from scorerec.llm.encode import read_prompts
+from scorerec.pipeline.audit import TitleAudit, audit_titles
+from scorerec.text.cleaning import quote
+from scorerec.text.segments import Segment
+
+if TYPE_CHECKING:
+    from scorerec.llm.score import Scorer
+
+_SHOWN = 10  # titles that a run says by name
+
+
+def audited(run: Run, draft: Draft, tuned: str, prompts: str) -> None:
+    """Ask the tuned LM about every title of the catalogue, in the place of those that a few prompts ask about.
+
+    Args:
+        run: what was made so far.
+        draft: of this stage.
+        tuned: the stage that tuned the LM.
+        prompts: the stage that wrote its prompts.
+    """
+    config, describer = run.config, run.prompter.describer
+    scorer = run.lm(tuned, config.scoring.exact_answers)
+    found = audit(run, scorer, run.table(prompts, PROMPTS), [describer.item(item) for item in run.item_ids])
+    draft.write(
+        TITLE_AUDIT,
+        pa.table({ITEM_ID: run.item_ids, MOVE: found.moves, ARGUES: found.argue}, schema=TITLE_AUDIT.columns),
+    )
+    loudest = sorted(np.flatnonzero(found.argue).tolist(), key=lambda place: -abs(found.moves[place]))[:_SHOWN]
+    draft.facts.update(
+        titles=len(run.item_ids),
+        argue=int(found.argue.sum()),
+        usual_move=found.usual,
+        neutral_move=found.neutral_move,
+        loudest={describer.title(run.item_ids[place]): float(found.moves[place]) for place in loudest},
+        **{NEUTRAL: found.neutral},
+    )
+    if abs(found.neutral_move) > config.title_audit.bound * found.usual:
+        draft.facts["warnings"] = [
+            f"No neutral name is neutral to this LM: {found.neutral!r}, which a service says in place of titles that "
+            f"argue, moves the log odds of Yes by {found.neutral_move:+.2f}, titles by {found.usual:.2f} usually"
+        ]
+
+
+def audit(run: Run, scorer: Scorer, prompts: pa.Table, titles: Sequence[str]) -> TitleAudit:
+    """Measure titles in a few training and validation prompts of a run.
+
+    Args:
+        run: what was made so far.
+        scorer: the tuned LM.
+        prompts: PROMPTS that it reads.
+        titles: as prompts write them.
+    """
+    config, targets = run.config, run.targets("train", "valid")[TARGET_ID]
+    drawn = generator(config.seed, "title audit").permutation(len(targets))[: config.title_audit.prompts]
+    asked = prompts.take(pc.index_in(targets.take(np.sort(drawn)), prompts[TARGET_ID].combine_chunks()))
+    shown, singular = scorer.encoder.as_read(read_prompts(asked)), run.prompter.words.singular
+    neutral = {name: quote(name) for name in ("Untitled", f"Untitled {singular}", f"Unknown {singular}")}
+
+    def score(rows: Sequence[Sequence[Segment]]) -> npt.NDArray[np.float64]:
+        return scorer.p_yes(scorer.encoder.encode(rows).tokens)
+
+    return audit_titles(shown, titles, neutral, score, config.title_audit.bound)
