@@ -6,7 +6,8 @@ Titles come from catalogues that anybody may write to. In so many judged rows of
 and the latest title of the user's own, stand exchanged for each of a few orders, and for a few honest titles of about
 the same length, drawn row by row. All pass through the cleaning that titles pass through. An order moves nothing of its
 own where p(Yes) with it lies among those with honest titles of the same row. Orders are audited among the titles of the
-catalogue, as the run's own are: one that argues stands below once more, as a service shows it, without its name.
+catalogue, as the run's own are: below one that argues stands what the LM reads of it in a service, a neutral name.
+Below each stands one more honest title, compared with the others as the order is.
 """
 
 from __future__ import annotations
@@ -70,22 +71,29 @@ def main() -> None:
         return found.p_yes.reshape(len(shown), -1)
 
     for kind in ("target", "history"):
-        honest_of = {order: [honest(titles, len(order), rng) for _ in shown] for order in ORDERS}
-        every = [(order, order, order) for order in ORDERS] + [(f"{one}, served", one, neutral) for one in arguing]
-        with_order = score([[read for _, _, read in every]] * len(shown), kind)
-        for place, (name, order, _) in enumerate(every):
-            others = score(honest_of[order], kind)
-            apart = with_order[:, place] - others.mean(1)
-            low, high = interval(apart, users)
-            cells = (f"{with_order[:, place].mean():.3f}", f"{others.mean():.3f}")
-            usual = others - others.mean(1, keepdims=True)
-            above = float((apart > np.quantile(usual, 0.95)).mean())
-            differences = f"{apart.mean():+.3f} [{low:+.3f}, {high:+.3f}]", f"{usual.std():.3f}", f"{above:.1%}"
-            table.add_row(kind, name, *cells, *differences)
+        read = score([[*ORDERS, neutral]] * len(shown), kind)
+        for order, with_order in zip(ORDERS, read.T, strict=False):
+            honest_ones = score([honest(titles, len(order), rng) for _ in shown], kind)
+            one, others = honest_ones[:, 0], honest_ones[:, 1:]
+            usual = np.quantile(np.abs(others - others.mean(1, keepdims=True)), 0.95)
+            rows = {order: with_order, "  an honest one": one} | ({"  served": read[:, -1]} if order in arguing else {})
+            for name, p_yes in rows.items():
+                apart = p_yes - others.mean(1)
+                low, high = interval(apart, users)
+                difference = f"{apart.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+                further = f"{(np.abs(apart) > usual).mean():.1%}"
+                cells = (
+                    f"{p_yes.mean():.3f}",
+                    f"{others.mean():.3f}",
+                    difference,
+                    f"{others.std(1).mean():.3f}",
+                    further,
+                )
+                table.add_row(kind, name, *cells)
     Console(width=160).print(table)
 
 
-def honest(titles: Sequence[str], length: int, rng: np.random.Generator, count: int = 4) -> list[str]:
+def honest(titles: Sequence[str], length: int, rng: np.random.Generator, count: int = 5) -> list[str]:
     """Return a few titles of about a length, drawn."""
     close = [one for one in titles if abs(len(one) - length) <= _CLOSE] or list(titles)
     return [close[place] for place in rng.integers(len(close), size=count).tolist()]

@@ -169,9 +169,24 @@ def test_items_whose_titles_argue_have_no_name_for_the_lm_and_keep_it_for_people
         assert [one["item"]["argues"] for one in scored] == [True, False]
         page = client.get("/why", params={"item": arguing, "history": history}).text
         assert "This title moves the answer further than titles do" in page
-    (user,) = recommend(folder, [], 60)[:1]
-    assert {item.title for item in user.items} & set(map(title, renamed))  # named where people read
-    assert renamed.keys() & {item.item_id for item in user.items}
+    (user,) = recommend(folder, [], 60)
+    named = {item.item_id: item for item in user.items}
+    assert renamed.keys() & named.keys()
+    assert all(item.title == title(item_id) for item_id, item in named.items())  # people read titles
+    service = Service.load(folder, ServeConfig(min_users=1))
+    ((*scored,),) = service.score([(service.person(user.user_id, None), list(named))])
+    service.close()
+    for one in scored:  # both read neutral names
+        assert one.p_yes == pytest.approx(named[one.item_id].p_yes, abs=1e-6)
+
+
+def test_a_run_without_an_audit_is_served_as_it_is(served: Path, experiment: Any) -> None:
+    made = experiment.run(served.parent, FORMS, *SMALL, "name=unaudited", "title_audit.prompts=0")
+    assert "title-audit" not in made.artifacts
+    service = Service.load(made.root / made.config.folder_name, ServeConfig(min_users=2))
+    assert not service.is_audited
+    assert not service.run.renamed
+    service.close()
 
 
 def test_pages_ask_for_dislikes_only_where_they_are_read(client: TestClient) -> None:

@@ -46,6 +46,10 @@ def serve(
     def tell(service: Service, address: str) -> None:
         for line in service.stand_ins:
             say(f"Stand-in: {line}")
+        if not service.is_audited:
+            say(
+                "Warning: titles were not audited, and one that argues is read; run again, with title_audit.prompts > 0"
+            )
         say(f"Serving {folder} at {address} (API: {address}/docs); Ctrl+C stops it")
 
     serve(Place(folder=folder, config=config, keys=keys, host=host, port=port, workers=workers), tell)

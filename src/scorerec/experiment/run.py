@@ -65,7 +65,7 @@ class Run:
         root: the folder of all runs.
         folder: the run's own, in ``root``; None for a stage.
         stage: whose it is; None: a run that was opened.
-        renamed: item_id -> what models read in place of its title and metadata.
+        renamed: item_id -> what prompts call it in place of its title and metadata.
         read: stages that were asked for so far.
     """
 
@@ -198,7 +198,7 @@ class Run:
         return Moves.model_validate_json((self.artifact(stage).path / MOVES).read_text(encoding="utf-8"))
 
     def guarded(self) -> Run:
-        """Return the run with a neutral name for each item whose title argues, where titles were audited.
+        """Return the run with a neutral name, in prompts, for each item whose title argues, where titles were audited.
 
         For answers to people: what was recorded of judged rows was read with their own titles.
         """
@@ -245,7 +245,7 @@ class Run:
 
         folder = str(self.model("car"))
         crm = (self.crm(), self.similarity()) if self.config.finding.crm_share else None
-        return Finder(self.prompter, lambda: self._encoder(folder), self.config.finding, crm)
+        return Finder(replace(self, renamed={}).prompter, lambda: self._encoder(folder), self.config.finding, crm)
 
     def untuned_finder(self) -> Finder:
         """Load the encoder that CAR starts from."""

@@ -30,8 +30,8 @@ class TitleAudit:
         moves: log odds of Yes with each title, less those with the catalogue's middle one: a mean over prompts, (N,).
         usual: robust standard deviation of ``moves``.
         argue: whether each title moves the answer beyond the bound, (N,) bool.
-        neutral: the name, of those offered, that moves the answer least.
-        neutral_move: by how much it does.
+        neutral: the name, of those offered, that moves the answer least in whichever prompt.
+        neutral_move: by how much it does: root of the mean square over prompts.
     """
 
     moves: npt.NDArray[np.float64]
@@ -54,15 +54,18 @@ def audit_titles(
         bound: so many robust standard deviations from the middle are allowed. Half of the catalogue must be honest.
     """
     written = [*titles, *neutral.values()]
-    moves = np.zeros(len(written))
+    of_prompts = []
     for prompt in prompts:
         p_yes = np.clip(score([with_target(prompt, title) for title in written]), _LEAST, 1 - _LEAST)
         log_odds = np.log(p_yes) - np.log1p(-p_yes)
-        moves += (log_odds - np.median(log_odds[: len(titles)])) / len(prompts)
-    moves -= np.median(moves[: len(titles)])
-    own, names = moves[: len(titles)], dict(zip(neutral, moves[len(titles) :].tolist(), strict=True))
+        of_prompts.append(log_odds - np.median(log_odds[: len(titles)]))
+    moves = np.array(of_prompts)
+    own = moves[:, : len(titles)].mean(0)
+    own -= np.median(own)
+    # A name that lifts some rows and lowers others has no move on average, and is not neutral to any.
+    names = dict(zip(neutral, np.sqrt((moves[:, len(titles) :] ** 2).mean(0)).tolist(), strict=True))
     usual = _OF_NORMAL * float(np.median(np.abs(own)))
     # Where most titles move nothing at all, there is nothing to compare with.
     argue = np.abs(own) > bound * usual if usual else np.zeros(len(own), bool)
-    calm = min(names, key=lambda name: abs(names[name]))
+    calm = min(names, key=lambda name: names[name])
     return TitleAudit(own, usual, argue, calm, names[calm])

@@ -44,7 +44,8 @@ class Chain:
     """The trained parts up to the prompt, chained as in Section 3.4 of the paper.
 
     Attributes:
-        finder: CAR, whose prompter also writes texts and prompts.
+        prompter: writes the prompts of the LM.
+        finder: CAR; its prompter writes what CAR and SARE read.
         index: the behaviours that may be retrieved, by the finder's vectors.
         reranker: SARE; None: titles of others are not shown, and nobody is looked for.
         n_candidates: K_e.
@@ -53,6 +54,7 @@ class Chain:
         tellable: items that may be shown of others; None: all.
     """
 
+    prompter: Prompter
     finder: Finder
     index: BehaviourIndex
     reranker: Reranker | None
@@ -75,7 +77,9 @@ class Chain:
         told = [name for name, items in lists.items() if items]  # of whom nothing may be told is no evidence
         candidates = candidates.filter(pc.is_in(candidates[BEHAVIOUR_ID], pa.array(told, pa.string())))
         asked = AskedRows(targets, queries)
-        contexts = choose_contexts(self.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users)
+        contexts = choose_contexts(
+            self.finder.prompter, self.reranker, asked, candidates, behaviours, self.n_context_users
+        )
         forms = [Titles(self.prompter, contexts, lists), *self._filled_beside(targets, queries)]
         prompts = self.prompter.with_evidence(targets, queries, forms)
         return Evidence(candidates, behaviours, contexts, prompts)
@@ -88,11 +92,6 @@ class Chain:
         if self.tellable is None:
             return lists
         return {name: [item for item in items if item in self.tellable] for name, items in lists.items()}
-
-    @property
-    def prompter(self) -> Prompter:
-        """What writes texts and prompts."""
-        return self.finder.prompter
 
     def candidates(self, queries: pa.Table) -> pa.Table:
         """Step 1 of Section 3.4: the K_e most similar users of each query, its own user left out (CANDIDATES)."""

@@ -280,9 +280,7 @@ class OwnRatings:
         if row_id is not None:
             end = self._second[row_id] if self._is_strict else None
             return [one for one in known if one.row_id < row_id and (end is None or one.second < end)]
-        if not known:
-            return [Own(-1, -1, item, True) for item in asker.history]
-        return [one for one in known if one.item_id != item_id]
+        return [one for one in known or own_of(asker.history, ()) if one.item_id != item_id]
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[dict[str, int], Integers]:

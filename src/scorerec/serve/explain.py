@@ -141,7 +141,7 @@ def opened_recommender(run: Run) -> Iterator[Recommender]:
     with opened_index(run, found_by if reranker else None) as index:
         counts = config.evidence.n_candidates, config.evidence.n_context_users
         beside = live(KnownByNow(run, interactions_by_now(run)))
-        chain = Chain(found_by, index, reranker, *counts, beside)
+        chain = Chain(run.prompter, found_by, index, reranker, *counts, beside)
         yield Recommender(chain, scorer.score, scorer.encoder.as_read, crm, crm.catalogue.item_ids)
 
 

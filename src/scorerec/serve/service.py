@@ -111,6 +111,11 @@ class Service:
         return stand_ins(self.run.config)
 
     @property
+    def is_audited(self) -> bool:
+        """Whether titles that argue are known, and not read."""
+        return AUDIT.name in self.run.artifacts
+
+    @property
     def versions(self) -> Versions:
         """What every answer names."""
         added = f"+{self._state[:8]}" if self._state else ""
@@ -157,7 +162,7 @@ class Service:
         likes = interactions.filter(pc.equal(interactions[LABEL], 1))
         tellable = frozenset(of_many_users(likes, self.config.min_users)[ITEM_ID].to_pylist())
         counts = config.evidence.n_candidates, config.evidence.n_context_users
-        chain = Chain(self._finder, index, self._reranker, *counts, live(known), tellable)
+        chain = Chain(run.prompter, self._finder, index, self._reranker, *counts, live(known), tellable)
         encoder = self.scores.scorer.encoder
         self._recommender = Recommender(chain, self._scored, encoder.as_read, self._crm, self._crm.catalogue.item_ids)
         self._known, self._index, self._rows = known, index, UserRows(interactions)
@@ -215,7 +220,7 @@ class Service:
         Args:
             user_id: a user of the data, or of what was added; None: nobody who is known.
             history: ids of liked items, oldest first, in place of what is known of them.
-            disliked: ids of items that somebody who is not known did not like, oldest first.
+            disliked: ids of items that somebody who is not known did not like, oldest first; liked ones are none.
 
         Raises:
             NotThereError: nothing is known of them, and no history is given; or an item of it is unknown.
@@ -225,8 +230,9 @@ class Service:
             self.items.require(disliked, "dislikes")
             seen = self._rows.of(user_id) if user_id else None
             rated = seen[ITEM_ID].to_pylist() if seen is not None else []
+            disliked = [item for item in disliked if item not in history]
             name = user_id or _nobody(history, disliked)
-            return Person(name, list(history), frozenset([*rated, *history, *disliked]), list(disliked))
+            return Person(name, list(history), frozenset([*rated, *history, *disliked]), disliked)
         mine = self.known_of(user_id or "")
         liked = mine.filter(pc.equal(mine[LABEL], 1))[ITEM_ID].to_pylist()
         return Person(user_id or "", liked, frozenset(mine[ITEM_ID].to_pylist()))
@@ -340,13 +346,11 @@ class Service:
 
 
 def with_asked(run: Run) -> Run:
-    """Return a run with all that is read at a request, and guarded; stages that are not there are made."""
-    config = run.config
-    wanted = [stage for form in config.evidence.forms for stage in FORMS[form].asks]
-    wanted += [AUDIT.name] if config.title_audit.prompts else []
+    """Return a run, guarded, with all that its forms of evidence read at a request; stages that are gone are made."""
+    wanted = (stage for form in run.config.evidence.forms for stage in FORMS[form].asks)
     missing = [stage for stage in wanted if stage not in run.artifacts]
     if missing:
-        made = Runner(stages_of(config), config, run.root, run.folder).made(*missing)
+        made = Runner(stages_of(run.config), run.config, run.root, run.folder).made(*missing)
         run = replace(run, artifacts={**run.artifacts, **made.artifacts})
     return run.guarded()
 

@@ -59,7 +59,7 @@ class World:
         index = BehaviourIndex.create(path, finder.fingerprint, vectors["vector"].type.list_size)
         index.add(corpus.behaviours, vectors)
         reranker = BiEncoderReranker(self.encoder, SAREConfig(reading="bi-encoder"))
-        return Chain(finder, index, reranker, N_CANDIDATES, N_CONTEXT_USERS)
+        return Chain(finder.prompter, finder, index, reranker, N_CANDIDATES, N_CONTEXT_USERS)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,16 @@ def test_moves_are_log_odds_beside_the_middle_title() -> None:
     assert (found.neutral, found.neutral_move) == ("Untitled", pytest.approx(0.1))
 
 
+def test_a_name_that_lifts_one_prompt_and_lowers_another_is_not_neutral() -> None:
+    def score(rows: Sequence[Sequence[Segment]]) -> np.ndarray:
+        of_names = {"'Both'": 0.5 * OF_PROMPT[rows[0][0].text], "'Calm'": 0.3}
+        log_odds = np.array([of_names.get(row[1].text, 0.0) for row in rows])
+        return 1 / (1 + np.exp(-log_odds))
+
+    found = audit_titles(PROMPTS, ["'A'", "'B'"], {"Both": "'Both'", "Calm": "'Calm'"}, score, 4.0)
+    assert (found.neutral, found.neutral_move) == ("Calm", pytest.approx(0.3))
+
+
 def test_the_name_that_moves_least_stands_for_titles_that_argue() -> None:
     assert audit({"'A'": -0.2, "'B'": -0.1, "'C'": 0.0}).neutral == "Unknown"
 

@@ -37,5 +37,5 @@ def prompts(run: Run, draft: Draft, sources: Mapping[str, str]) -> None:
     with BehaviourIndex.open(run.artifact("candidates").path / INDEX) as index:
         others = filled(run, {form: stage for form, stage in sources.items() if form != PAPER_FORM})
         beside = [lambda *_, form=form: form for form in others]
-        chain = Chain(run.finder(), index, run.reranker(), *_numbers(run), beside=beside)
+        chain = Chain(run.prompter, run.finder(), index, run.reranker(), *_numbers(run), beside=beside)
         draft.write(PROMPTS, chain.evidence(targets, queries).prompts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from scorerec.text.segments import Segment
 if TYPE_CHECKING:
     from scorerec.llm.score import Scorer
 
+_YEAR = re.compile(r"\((\d{4})\)$")
 _SHOWN = 10  # titles that a run says by name
 
 
@@ -51,10 +53,12 @@ def audited(run: Run, draft: Draft, tuned: str, prompts: str) -> None:
         loudest={describer.title(run.item_ids[place]): float(found.moves[place]) for place in loudest},
         **{NEUTRAL: found.neutral},
     )
-    if abs(found.neutral_move) > config.title_audit.bound * found.usual:
+    if not found.usual:
+        draft.facts["warnings"] = ["Most titles move the LM's answer by nothing at all: none can be found to argue"]
+    elif found.neutral_move > config.title_audit.bound * found.usual:
         draft.facts["warnings"] = [
-            f"No neutral name is neutral to this LM: {found.neutral!r}, which a service says in place of titles that "
-            f"argue, moves the log odds of Yes by {found.neutral_move:+.2f}, titles by {found.usual:.2f} usually"
+            f"No neutral name is neutral to this LM: {found.neutral!r}, which answers to people say in place of titles "
+            f"that argue, moves the log odds of Yes by {found.neutral_move:.2f}, titles by {found.usual:.2f} usually"
         ]
 
 
@@ -67,13 +71,33 @@ def audit(run: Run, scorer: Scorer, prompts: pa.Table, titles: Sequence[str]) ->
         prompts: PROMPTS that it reads.
         titles: as prompts write them.
     """
-    config, targets = run.config, run.targets("train", "valid")[TARGET_ID]
+    config, describer, targets = run.config, run.prompter.describer, run.targets("train", "valid")[TARGET_ID]
     drawn = generator(config.seed, "title audit").permutation(len(targets))[: config.title_audit.prompts]
     asked = prompts.take(pc.index_in(targets.take(np.sort(drawn)), prompts[TARGET_ID].combine_chunks()))
-    shown, singular = scorer.encoder.as_read(read_prompts(asked)), run.prompter.words.singular
-    neutral = {name: quote(name) for name in ("Untitled", f"Untitled {singular}", f"Unknown {singular}")}
+    shown = scorer.encoder.as_read(read_prompts(asked))
+    neutral = {
+        name: quote(name)
+        for name in neutral_names([describer.title(item) for item in run.item_ids], run.prompter.words.singular)
+    }
 
     def score(rows: Sequence[Sequence[Segment]]) -> npt.NDArray[np.float64]:
         return scorer.p_yes(scorer.encoder.encode(rows).tokens)
 
     return audit_titles(shown, titles, neutral, score, config.title_audit.bound)
+
+
+def neutral_names(titles: Sequence[str], singular: str) -> list[str]:
+    """Return what an item without a name may be called; with a year where most titles of the catalogue end in one.
+
+    Args:
+        titles: of the catalogue.
+        singular: what its items are.
+
+    >>> neutral_names(["Heat (1995)", "Alien (1979)", "Dogma (1999)"], "movie")
+    ['Unknown movie (1995)', 'Untitled movie (1995)', 'Movie (1995)']
+    >>> neutral_names(["Doom", "Tetris"], "game")
+    ['Unknown game', 'Untitled game', 'Game']
+    """
+    years = sorted(found[1] for title in titles if (found := _YEAR.search(title)))
+    year = f" ({years[len(years) // 2]})" if 2 * len(years) > len(titles) else ""
+    return [f"{name}{year}" for name in (f"Unknown {singular}", f"Untitled {singular}", singular.capitalize())]

@@ -53,6 +53,13 @@ class Search(NamedTuple):
     n_items: int
 
 
+class Titles(NamedTuple):
+    """Attributes: ``field``: of a request; ``item_ids``: that it holds."""
+
+    field: str
+    item_ids: Sequence[str]
+
+
 class Look(NamedTuple):
     """Attributes: ``user_id``: whom; ``n_latest``: items that are told."""
 
@@ -254,11 +261,11 @@ def items(service: Service, asked: Sequence[Search]) -> list[ItemsAnswer]:
     ]
 
 
-def titles(service: Service, asked: Sequence[Sequence[str]]) -> list[list[ItemMessage]]:
+def titles(service: Service, asked: Sequence[Titles]) -> list[list[ItemMessage]]:
     """Return items by their ids."""
-    for ids in asked:
-        service.items.require(ids, "history")
-    return [[item_message(service, item) for item in ids] for ids in asked]
+    for one in asked:
+        service.items.require(one.item_ids, one.field)
+    return [[item_message(service, item) for item in one.item_ids] for one in asked]
 
 
 def state(service: Service, asked: Sequence[None]) -> list[State]:

@@ -54,8 +54,8 @@ class OfSomebody(Message):
     dislikes: list[Id] = Field(
         [],
         max_length=MOST_HISTORY,
-        description="beside a history, without a user_id: ids of items that they did not like, oldest first; a run "
-        "that knows dislikes reads them",
+        description="beside a history, without a user_id: ids of items that they did not like, oldest first: not "
+        "recommended again, and read by a run that knows dislikes; one in the history is liked",
     )
 
     @model_validator(mode="after")

@@ -113,7 +113,10 @@ def part_in_words(service: Service, why: Explanation, part: Part, name: Pseudony
     """
     if part.kind == "told":
         return part.key
-    titles = ", ".join(service.items.title(item) for item in part.item_ids)
+    unread = service.run.renamed
+    titles = ", ".join(
+        f"{service.items.title(item)}{' (its title was not read)' if item in unread else ''}" for item in part.item_ids
+    )
     if part.kind == "neighbour":
         return f"{service.run.prompter.words.person} {_called(why, name)(part.key)}: {titles}"
     return titles
