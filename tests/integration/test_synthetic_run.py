@@ -29,6 +29,7 @@ from scorerec.core.tables import (
     RANKINGS,
     SCORES,
     TARGETS,
+    TITLE_AUDIT,
 )
 from scorerec.data.synthetic import SyntheticWorld
 from scorerec.evaluate.informativeness import evidence_informativeness
@@ -60,6 +61,7 @@ TABLES = {
     "prompts-score": [PROMPTS],
     "tuned-score": [],
     "scores-score": [SCORES],
+    "title-audit": [TITLE_AUDIT],
     "signal": [],
     "report": [],
 }
@@ -71,6 +73,7 @@ BEHIND_CONTEXTS = {
     "prompts-score",
     "tuned-score",
     "scores-score",
+    "title-audit",
     "signal",
     "report",
 }

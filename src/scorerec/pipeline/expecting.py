@@ -86,7 +86,8 @@ def counter_of(run: Experiment, interactions: pa.Table) -> KnowledgeCounter:
         run: whose settings count.
         interactions: INTERACTIONS that are known.
     """
-    own = OwnRatings(interactions, run.config.data.ties) if run.config.evidence.own_dislikes else None
+    ties = run.config.data.ties
+    own = OwnRatings(interactions, ties) if run.config.evidence.own_dislikes else None
     return KnowledgeCounter(interactions, run.items, run.config.corpus.kind, own)
 
 
