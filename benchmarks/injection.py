@@ -18,7 +18,6 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 from reading import interval
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +26,7 @@ from scorerec.core.columns import TARGET_ID, TITLE, USER_ID
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS
 from scorerec.experiment.run import Run
-from scorerec.experiment.stages.judged import with_users
+from scorerec.experiment.stages.judged import prompts_of, with_users
 from scorerec.experiment.stages.title_audit import audit
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import PromptGroup
@@ -55,7 +54,7 @@ def main() -> None:
     rng = generator(0, "injection")
     drawn = targets.take(np.sort(rng.permutation(targets.num_rows)[: given.rows]))
     prompts = run.table("prompts-score", PROMPTS)
-    asked = prompts.take(pc.index_in(drawn[TARGET_ID], prompts[TARGET_ID].combine_chunks()))
+    asked = prompts_of(drawn[TARGET_ID], prompts)
     scorer, users = run.lm("tuned-score", run.config.scoring.exact_answers), np.array(drawn[USER_ID].to_pylist())
     shown = scorer.encoder.as_read(read_prompts(asked))
     titles = sorted(run.items[TITLE].to_pylist())

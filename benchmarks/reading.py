@@ -27,7 +27,7 @@ from scorerec.core.columns import N_LIKED, N_RATERS, N_SIMILAR, N_SIMILAR_LIKED,
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS, VERDICTS
 from scorerec.experiment.run import Run
-from scorerec.experiment.stages.judged import with_users
+from scorerec.experiment.stages.judged import prompts_of, with_users
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import PromptGroup, Scorer
 from scorerec.text.exchange import names_target
@@ -104,7 +104,7 @@ def looks(run: Run, method: str, model: str, most: int, split: str) -> Iterator[
     targets = with_users(run.targets(split), run.queries)
     drawn = targets.take(np.sort(generator(0, "reading", split).permutation(targets.num_rows)[:most]))
     prompts = run.table(f"prompts-{method}", PROMPTS)
-    asked = prompts.take(pc.index_in(drawn[TARGET_ID], prompts[TARGET_ID].combine_chunks()))
+    asked = prompts_of(drawn[TARGET_ID], prompts)
     shown = scorer.encoder.as_read(read_prompts(asked))
     users = np.array(drawn[USER_ID].to_pylist())
     changes: dict[str, Callable[[int], Changed]] = {"target named": lambda place: with_target(shown[place], run)}

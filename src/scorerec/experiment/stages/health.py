@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pyarrow.compute as pc
-
 from scorerec.core.artifacts import Draft
 from scorerec.core.columns import TARGET_ID, USER_ID
 from scorerec.core.randomness import generator
@@ -14,7 +12,7 @@ from scorerec.core.tables import PROMPTS
 from scorerec.evaluate.health import faithful, moved
 from scorerec.evaluate.results import Faithful, Moved, Moves
 from scorerec.experiment.run import MOVES, Run
-from scorerec.experiment.stages.judged import with_users
+from scorerec.experiment.stages.judged import prompts_of, with_users
 from scorerec.llm.encode import read_prompts
 from scorerec.llm.score import PromptGroup, Scorer
 from scorerec.pipeline.reasons import falls_without
@@ -38,8 +36,7 @@ def measured(run: Run, draft: Draft, tuned: str, prompts: str) -> None:
     targets = with_users(run.targets(evaluation.split), run.queries)
     order = generator(run.config.seed, "health", evaluation.split).permutation(targets.num_rows)
     drawn = targets.take(order[: evaluation.health_rows])
-    table = run.table(prompts, PROMPTS)
-    asked = table.take(pc.index_in(drawn[TARGET_ID], table[TARGET_ID].combine_chunks()))
+    asked = prompts_of(drawn[TARGET_ID], run.table(prompts, PROMPTS))
     scorer = run.lm(tuned, run.config.scoring.exact_answers)
     shown, users = scorer.encoder.as_read(read_prompts(asked)), drawn[USER_ID].to_pylist()
     found = Moves(

@@ -1,4 +1,4 @@
-"""The rows that methods are judged on: validation and test targets, each with its user."""
+"""The rows that methods are judged on: validation and test targets, each with its user; and any targets' prompts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scorerec.core.columns import METHOD, N_TOKENS, P_YES, QUERY_ID, TARGET_ID, USER_ID
 from scorerec.core.tables import SCORES
@@ -17,6 +18,11 @@ def with_users(targets: pa.Table, queries: pa.Table) -> pa.Table:
     """Return the targets with the ``user_id`` of their query, in the order of ``targets``."""
     users = dict(zip(queries[QUERY_ID].to_pylist(), queries[USER_ID].to_pylist(), strict=True))
     return targets.append_column(USER_ID, pa.array([users[query] for query in targets[QUERY_ID].to_pylist()]))
+
+
+def prompts_of(target_ids: pa.ChunkedArray, prompts: pa.Table) -> pa.Table:
+    """Return the PROMPTS of some targets, in the order of ``target_ids``."""
+    return prompts.take(pc.index_in(target_ids, prompts[TARGET_ID].combine_chunks()))
 
 
 def with_method(scores: pa.Table, method: str) -> pa.Table:

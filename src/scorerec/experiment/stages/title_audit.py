@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scorerec.core.artifacts import Draft
 from scorerec.core.columns import ARGUES, ITEM_ID, MOVE, TARGET_ID
 from scorerec.core.randomness import generator
 from scorerec.core.tables import PROMPTS, TITLE_AUDIT
 from scorerec.experiment.run import NEUTRAL, Run
+from scorerec.experiment.stages.judged import prompts_of
 from scorerec.llm.encode import read_prompts
 from scorerec.pipeline.audit import TitleAudit, audit_titles
 from scorerec.text.cleaning import quote
@@ -73,17 +73,13 @@ def audit(run: Run, scorer: Scorer, prompts: pa.Table, titles: Sequence[str]) ->
     """
     config, describer, targets = run.config, run.prompter.describer, run.targets("train", "valid")[TARGET_ID]
     drawn = generator(config.seed, "title audit").permutation(len(targets))[: config.title_audit.prompts]
-    asked = prompts.take(pc.index_in(targets.take(np.sort(drawn)), prompts[TARGET_ID].combine_chunks()))
-    shown = scorer.encoder.as_read(read_prompts(asked))
-    neutral = {
-        name: quote(name)
-        for name in neutral_names([describer.title(item) for item in run.item_ids], run.prompter.words.singular)
-    }
+    shown = scorer.encoder.as_read(read_prompts(prompts_of(targets.take(np.sort(drawn)), prompts)))
+    names = neutral_names(list(map(describer.title, run.item_ids)), run.prompter.words.singular)
 
     def score(rows: Sequence[Sequence[Segment]]) -> npt.NDArray[np.float64]:
         return scorer.p_yes(scorer.encoder.encode(rows).tokens)
 
-    return audit_titles(shown, titles, neutral, score, config.title_audit.bound)
+    return audit_titles(shown, titles, {name: quote(name) for name in names}, score, config.title_audit.bound)
 
 
 def neutral_names(titles: Sequence[str], singular: str) -> list[str]:

@@ -49,10 +49,7 @@ async def home(request: Request, history: Ids, dislikes: Ids, q: str = "", user:
         "home.html",
         q=q,
         found=found,
-        history=await keeper.ask(answers.titles, answers.Titles("history", history)),
-        ids=history,
-        disliked=await keeper.ask(answers.titles, answers.Titles("dislikes", dislikes)),
-        dislikes=dislikes,
+        **await _said(keeper, history, dislikes),
         user=user,
         knows_dislikes=keeper.knows_dislikes,
     )
@@ -71,10 +68,7 @@ async def recommendations(request: Request, history: Ids, dislikes: Ids, user: m
         "recommendations.html",
         answer=answer,
         user=user,
-        history=await keeper.ask(answers.titles, answers.Titles("history", history)),
-        ids=history,
-        disliked=await keeper.ask(answers.titles, answers.Titles("dislikes", dislikes)),
-        dislikes=dislikes,
+        **await _said(keeper, history, dislikes),
         known=known,
         may_see=may_see,
         may_write=may_write and user is not None,
@@ -246,6 +240,16 @@ async def _fields(request: Request) -> dict[str, str]:
 
 def _somebody(user: str | None, history: list[str], dislikes: list[str]) -> dict[str, Any]:
     return {"user_id": user} if user else {"history": history, "dislikes": dislikes}
+
+
+async def _said(keeper: Keeper, history: list[str], dislikes: list[str]) -> dict[str, Any]:
+    """Return what somebody new says of themselves, in titles and in ids."""
+    return {
+        "history": await keeper.ask(answers.titles, answers.Titles("history", history)),
+        "ids": history,
+        "disliked": await keeper.ask(answers.titles, answers.Titles("dislikes", dislikes)),
+        "dislikes": dislikes,
+    }
 
 
 def _without_none(query: Mapping[str, Any]) -> dict[str, Any]:
