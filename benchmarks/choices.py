@@ -7,8 +7,9 @@ first word is the name of one. No test row is read. Beside them stand the item m
 verdicts, the regression on their counts. What selects an epoch is a part of these rows: a little is won by that, by all
 alike. *Rows seen* and *seconds* are of the tuning; `--curve FILE` draws AUC against them, and `--looks ROWS` adds how
 far p(Yes) moves where the target is named among similar users' titles, or the verdicts on it are turned round
-(`reading.py`). What a score costs stands beside: tokens of a prompt, milliseconds here, and with `--price` (of a
-million tokens, anywhere) money per 1,000 scores.
+(`reading.py`). *Passed on*: how far the order of scores within users is that of the opinions told. What a score costs
+stands beside: tokens of a prompt, milliseconds here, and with `--price` (of a million tokens, anywhere) money per 1,000
+scores.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rich.table import Table
 from scorerec.core.columns import N_TOKENS
 from scorerec.core.tables import SCORES
 from scorerec.evaluate.comparison import compare
+from scorerec.evaluate.health import within_correlation
 from scorerec.evaluate.plots import COLOURS, plot_style
 from scorerec.evaluate.results import Comparison
 from scorerec.evaluate.rows import judged_rows
@@ -38,6 +40,7 @@ from scorerec.experiment.config import load_experiment, presets
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
+from scorerec.experiment.stages.evaluation import told_probabilities
 from scorerec.experiment.stages.judged import with_method
 
 SPLIT = "valid"
@@ -71,6 +74,7 @@ def main() -> None:
         found_scores, cost = scored(run, given.method, given.price)
         tables.append(with_method(found_scores, name))
         facts[name] = {"preset": preset} | facts_of(run, given.method) | cost
+        facts[name] |= passed_on(run, given.method, tables[-1])
         if given.looks:
             facts[name] |= {look.what: look.cells()[4] for look in looks(run, given.method, TUNED, given.looks, SPLIT)}
         found = compare(judged_rows(run.interactions, run.all_targets, tables, SPLIT), AS_IT_IS)
@@ -115,6 +119,16 @@ def scored(run: Run, method: str, price: float | None) -> tuple[pa.Table, dict[s
     took, tokens = time.perf_counter() - begin, pc.mean(scores[N_TOKENS]).as_py()
     cost = {"tokens per score": round(tokens, 1), "ms per score": round(1000 * took / scores.num_rows, 1)}
     return scores, cost | ({} if price is None else {"money per 1,000": round(tokens * price / 1000, 5)})
+
+
+def passed_on(run: Run, method: str, scores: pa.Table) -> dict[str, Any]:
+    """Return how much of the order of what it is told an LM passes on; nothing where it is told no opinion."""
+    rows = judged_rows(run.interactions, run.all_targets, [scores], SPLIT)
+    told = told_probabilities(run, f"scores-{method}", rows)
+    if told is None:
+        return {}
+    found = within_correlation(rows.users, next(iter(rows.scores.values())), told)
+    return {"passed on": None if found is None else round(found, 3)}
 
 
 def facts_of(run: Run, method: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from scorerec.evaluate.tables import NONE, TableRow, number
 
 LEAST_SHARE = 0.01  # of variance that is user x item: below it scores are sums of what is known of user and of item
 LEAST_CHANGE = 0.001  # of p(Yes): below it a prompt is not read
-HEALTH_COLUMNS = ("user x item", "rank correlation with item mean", "other history", "other evidence")
+LEAST_PASSED_ON = 0.8  # correlation within users with what is told: at .79 a fifth of its AUC above chance was lost
+HEALTH_COLUMNS = ("user x item", "rank correlation with item mean", "other history", "other evidence", "passed on")
 _CLOSEST = 1e-6  # to 0 and 1 that a probability may come, so that its logit is a number in float32 too
 _RESAMPLES = 2000
 _NO_VARIANCE = 1e-18  # of logits
@@ -83,12 +84,29 @@ def rank_correlation(scores: ArrayLike, others: ArrayLike) -> float | None:
     return float(spearmanr(scores, others).statistic)
 
 
+def within_correlation(users: ArrayLike, scores: ArrayLike, others: ArrayLike) -> float | None:
+    """Return the mean over users, weighted by their rows, of Spearman's correlation of two scores.
+
+    Users of one row, or to whom either gives one score, do not count; None where nobody does. All (N,).
+
+    >>> round(within_correlation(["a", "a", "b", "b", "b", "c"], [1, 2, 1, 2, 3, 9], [5, 7, 3, 2, 1, 0]), 2)
+    -0.2
+    """
+    of_user, n_users = _coded(users)
+    first, second = np.asarray(scores, np.float64), np.asarray(others, np.float64)
+    known = [(rank_correlation(first[mine], second[mine]), len(mine)) for mine in _places(of_user, n_users)]
+    counted = np.array([(value, rows) for value, rows in known if value is not None])
+    return float(np.average(counted[:, 0], weights=counted[:, 1])) if len(counted) else None
+
+
 def moved(before: Floats, after: Floats) -> Moved | None:
     """Return the mean absolute change of probabilities, (N,) each; None where there are no rows."""
     return Moved(mean_change=float(np.abs(after - before).mean()), n_rows=len(before)) if len(before) else None
 
 
-def health_of(rows: JudgedRows, method: str, item_mean: str, moves: Moves | None = None) -> Health:
+def health_of(
+    rows: JudgedRows, method: str, item_mean: str, moves: Moves | None = None, told: Floats | None = None
+) -> Health:
     """Measure the scores of one method.
 
     Args:
@@ -96,11 +114,13 @@ def health_of(rows: JudgedRows, method: str, item_mean: str, moves: Moves | None
         method: its name among the scores.
         item_mean: that of the item mean.
         moves: how its scores move, where that was measured.
+        told: probabilities that its evidence tells, (N,); None: it tells none.
     """
     return Health(
         method=method,
         interaction_share=interaction_share(rows.users, rows.item_ids, rows.scores[method]),
         item_correlation=rank_correlation(rows.scores[method], rows.scores[item_mean]),
+        told_correlation=None if told is None else within_correlation(rows.users, rows.scores[method], told),
         moves=moves or Moves(),
     )
 
@@ -113,6 +133,7 @@ def mean_health(seeds: Sequence[Health]) -> Health | None:
         method=seeds[0].method,
         interaction_share=_mean(one.interaction_share for one in seeds),
         item_correlation=_mean(one.item_correlation for one in seeds),
+        told_correlation=_mean(one.told_correlation for one in seeds),
         moves=Moves(
             history=_mean_moved(one.moves.history for one in seeds),
             evidence=_mean_moved(one.moves.evidence for one in seeds),
@@ -138,6 +159,7 @@ def health_row(found: Health) -> TableRow:
         number(found.item_correlation, 3),
         _change(found.moves.history),
         _change(found.moves.evidence),
+        number(found.told_correlation, 3),
     )
     return dict(zip(HEALTH_COLUMNS, values, strict=True))
 
@@ -162,6 +184,11 @@ def _warnings(found: Health) -> list[str]:
                 f"{found.method} DOES NOT READ THE {name.upper()}: another row's moves p(Yes) by "
                 f"{one.mean_change:.2g} on the mean of {one.n_rows:,} rows"
             )
+    if found.told_correlation is not None and found.told_correlation < LEAST_PASSED_ON:
+        lines.append(
+            f"{found.method} LOSES WHAT IT IS TOLD: within users the order of its scores agrees with that of the "
+            f"opinions in its prompts by {found.told_correlation:.2f} (rank correlation)"
+        )
     reasons = found.moves.reasons
     if reasons is not None and reasons.interval.low <= 0:
         lines.append(
@@ -193,6 +220,10 @@ def reason_rows(found: Iterable[Health]) -> list[TableRow]:
 
 def _change(found: Moved | None) -> str:
     return NONE if found is None else f"{found.mean_change:.4f}"
+
+
+def _places(of_user: np.ndarray, n_users: int) -> list[np.ndarray]:
+    return np.split(np.argsort(of_user, kind="stable"), np.cumsum(np.bincount(of_user, minlength=n_users))[:-1])
 
 
 def _coded(names: ArrayLike) -> tuple[np.ndarray, int]:

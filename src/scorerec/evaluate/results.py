@@ -155,6 +155,11 @@ class Health(Result):
     item_correlation: float | None = Field(
         description="Spearman's, with the scores of the item mean; None: all rows have one score"
     )
+    told_correlation: float | None = Field(
+        default=None,
+        description="Spearman's within users, see ``health.within_correlation``, with the probabilities that its "
+        "evidence tells; None: it tells none, or all rows of every user have one score",
+    )
     moves: Moves = Moves()
 
 

@@ -273,6 +273,7 @@ def flat_rows(lines: Sequence[Line]) -> list[dict[str, object]]:
             "item_mean_correlation": health.item_correlation,
             "history_change": health.moves.history and health.moves.history.mean_change,
             "evidence_change": health.moves.evidence and health.moves.evidence.mean_change,
+            "told_correlation": health.told_correlation,
         }
         rows.append(row | {"relative_improvement": line.improvement, "seconds": line.seconds})
     return rows

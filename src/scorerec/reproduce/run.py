@@ -21,6 +21,7 @@ from scorerec.experiment.methods import ALWAYS, METHODS
 from scorerec.experiment.plan import HEALTH, stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Progress, Runner
+from scorerec.experiment.stages.evaluation import told_probabilities
 from scorerec.experiment.stages.expenses import method_seconds
 from scorerec.experiment.stand_ins import machine, stand_ins
 from scorerec.llm.rows import targets_named
@@ -170,8 +171,9 @@ class Reproduction:
         scores = [run.scores(method.stage, method.key), *([] if method.key == ITEM_MEAN.key else [item_mean])]
         rows = judged_rows(run.interactions, run.all_targets, scores, config.evaluation.split)
         moves = run.moves(*health) if health else None
+        told = told_probabilities(run, method.stage, rows)
         about = {
-            "health": health_of(rows, method.key, ITEM_MEAN.key, moves) if job.row.reads_text else None,
+            "health": health_of(rows, method.key, ITEM_MEAN.key, moves, told) if job.row.reads_text else None,
             "named": {key: part for key in compared if (part := _named(run, key, rows, method.key)) is not None},
             "seconds": method_seconds(run.artifacts, [method])[method.key],
             "stand_ins": stand_ins(config) if job.row.reads_text else [],

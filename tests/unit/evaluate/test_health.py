@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorerec.evaluate.health import health_of, health_row, health_warnings, interaction_share, moved, rank_correlation
+from scorerec.evaluate.health import (
+    health_of,
+    health_row,
+    health_warnings,
+    interaction_share,
+    moved,
+    rank_correlation,
+    within_correlation,
+)
 from scorerec.evaluate.results import Health, Moved, Moves
 from scorerec.evaluate.rows import judged_rows
 
@@ -55,6 +63,17 @@ def test_the_health_of_a_method_of_a_table(world):
     row = health_row(found)
     assert row["other evidence"] == "0.1500"
     assert row["other history"] == "–"
+    assert row["passed on"] == "–"
+
+
+def test_what_is_told_is_passed_on_in_the_order_of_each_user(world):
+    rows = judged_rows(world.interactions, world.targets, world.scores)
+    scores = rows.scores["SCORE"]
+    told = [health_of(rows, "SCORE", "item-mean", told=one).told_correlation for one in (scores, 1 - scores)]
+    assert told == pytest.approx([1, -1])
+    of_user = np.array([hash(user) % 97 for user in rows.users.tolist()])
+    assert health_of(rows, "SCORE", "item-mean", told=scores + of_user).told_correlation == pytest.approx(1)
+    assert within_correlation(["a", "b"], [1, 2], [1, 2]) is None
 
 
 def test_warnings_name_what_is_not_read():
@@ -67,6 +86,7 @@ def test_warnings_name_what_is_not_read():
             Health(method="b", interaction_share=0.002, item_correlation=0.99, moves=still),
             Health(method="c", interaction_share=None, item_correlation=None),
             Health(method="d", interaction_share=None, item_correlation=0.2),  # too few rows to tell
+            Health(method="e", interaction_share=0.2, item_correlation=0.2, told_correlation=0.785),
         ]
     )
     assert lines[0].startswith(
@@ -74,4 +94,6 @@ def test_warnings_name_what_is_not_read():
     )
     assert lines[1] == "b DOES NOT READ THE EVIDENCE: another row's moves p(Yes) by 0.0001 on the mean of 9 rows"
     assert lines[2].startswith("c GIVES ONE SCORE TO ALL ROWS")
-    assert len(lines) == 3
+    assert lines[3].startswith("e LOSES WHAT IT IS TOLD")
+    assert "by 0.79 " in lines[3]
+    assert len(lines) == 4

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.artifacts import Draft, package_versions
-from scorerec.core.columns import LABEL, N_BEFORE, ROW_ID, SCORE, SPLIT, TARGET_ID
+from scorerec.core.columns import LABEL, N_BEFORE, P_YES, ROW_ID, SCORE, SPLIT, TARGET_ID
+from scorerec.core.metrics import Floats
 from scorerec.core.tables import (
     CANDIDATES,
     CONTEXTS,
@@ -36,13 +37,13 @@ from scorerec.evaluate.slices import LIKED_BEFORE, NAMED, TRAINING_ROWS, Slice, 
 from scorerec.evaluate.verdict import verdict
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import METHODS
-from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, SPEAKING, reads_text
+from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, SPEAKING, forms_shown, reads_text
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
 from scorerec.experiment.stand_ins import machine, stand_ins
 from scorerec.llm.rows import targets_named
-from scorerec.pipeline.forms.registry import PAPER_FORM
+from scorerec.pipeline.forms.registry import OPINION, PAPER_FORM
 
 
 def report(run: Run, draft: Draft) -> None:
@@ -115,8 +116,18 @@ def _health(run: Run, rows: JudgedRows) -> list[Health]:
     for method in (one for one in run.config.chosen_methods if reads_text(one.stage)):
         stage = HEALTH.get(method.stage)
         moves = run.moves(stage.name) if stage is not None and stage.name in run.artifacts else None
-        found.append(health_of(rows, method.key, REFERENCES[0], moves))
+        told = told_probabilities(run, method.stage, rows)
+        found.append(health_of(rows, method.key, REFERENCES[0], moves, told))
     return found
+
+
+def told_probabilities(run: Run, stage: str, rows: JudgedRows) -> Floats | None:
+    """Return the probabilities that the prompts which a stage scores tell of rows, (N,); None where they tell none."""
+    if OPINION not in forms_shown(stage, run.config.evidence.forms):
+        return None
+    scores = run.scores("expectation", run.config.opinion.model)
+    told = dict(zip(scores[TARGET_ID].to_pylist(), scores[P_YES].to_pylist(), strict=True))
+    return np.array([told[name] for name in rows.target_ids], np.float64)
 
 
 def _warnings(run: Run) -> list[str]:

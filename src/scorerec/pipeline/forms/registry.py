@@ -47,6 +47,7 @@ class Form:
 
 
 PAPER_FORM = "titles"
+OPINION = "opinion"  # the one that tells a probability
 # In the order in which prompts show them.
 FORMS: dict[str, Form] = {
     form.name: form
@@ -57,7 +58,7 @@ FORMS: dict[str, Form] = {
         Form("verdicts", "verdicts", ("verdicts.numbers",), controls=("counts",), tokens=25),
         Form("about", "knowledge", (), controls=EXPECTING, tokens=35),
         Form("record", "knowledge", ("record",), controls=EXPECTING, knows_dislikes=True, tokens=20),
-        Form("opinion", "expectation", ("opinion",), controls=EXPECTING, tokens=20, asks=("knowledge",)),
+        Form(OPINION, "expectation", ("opinion",), controls=EXPECTING, tokens=20, asks=("knowledge",)),
     )
 }
 
