@@ -20,6 +20,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 from scorerec import cli
 from scorerec.core.errors import ArtifactError, ConfigError, DataError
@@ -173,6 +174,13 @@ def test_items_whose_titles_argue_have_no_name_for_the_lm_and_keep_it_for_people
     named = {item.item_id: item for item in user.items}
     assert renamed.keys() & named.keys()
     assert all(item.title == title(item_id) for item_id, item in named.items())  # people read titles
+    assert user.unread == [item_id for item_id in named if item_id in renamed]
+    printed = CliRunner().invoke(cli.app, ["recommend", str(folder), "--user", user.user_id, "-n", "60"]).output
+    assert printed.count("was not read") == len(user.unread)
+    printed = (
+        CliRunner().invoke(cli.app, ["explain", str(folder), "--user", user.user_id, "--item", user.unread[0]]).output
+    )
+    assert "was not read" in printed
     service = Service.load(folder, ServeConfig(min_users=1))
     ((*scored,),) = service.score([(service.person(user.user_id, None), list(named))])
     service.close()

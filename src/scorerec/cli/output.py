@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 console = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
+UNREAD = "   its title moves the answer further than titles do, and was not read: the LM was asked about a neutral name"
 
 
 def tell(progress: Any) -> None:

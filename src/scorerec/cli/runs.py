@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from scorerec.cli.output import Watch, console, print_json, print_rows, say, tell
+from scorerec.cli.output import UNREAD, Watch, console, print_json, print_rows, say, tell
 from scorerec.cli.parameters import AsJson, Changes, Root, RunFolder, Source
 from scorerec.core.errors import ConfigError
 from scorerec.experiment import complete
@@ -175,6 +175,8 @@ def _show(found: Recommendations) -> None:
     say(f"\nUser {found.user_id} liked {found.n_liked} items, the latest: {', '.join(found.latest) or 'none'}")
     for place, item in enumerate(found.items, start=1):
         console.print(f"\n[bold]{place}. {escape(item.title)}[/bold]  P(Yes) = {item.p_yes:.3f}", soft_wrap=True)
+        if item.item_id in found.unread:
+            say(UNREAD)
         if item.verdict:
             say(f"   {item.verdict}")
         for shown in item.evidence:

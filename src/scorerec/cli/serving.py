@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from scorerec.cli.output import console, print_json, say
+from scorerec.cli.output import UNREAD, console, print_json, say
 from scorerec.cli.parameters import AsJson, RunFolder
 from scorerec.core.config import validate, with_overrides
 from scorerec.core.errors import ConfigError
@@ -93,6 +93,8 @@ def explain(
         print_json(dataclasses.asdict(found))
         return
     console.print(f"[bold]{escape(found.title)}[/bold]  P(Yes) = {found.p_yes:.3f}", soft_wrap=True)
+    if found.argues:
+        say(UNREAD)
     for line in found.in_words:
         say(f"   {line}")
 

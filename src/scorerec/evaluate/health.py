@@ -87,7 +87,12 @@ def rank_correlation(scores: ArrayLike, others: ArrayLike) -> float | None:
 def within_correlation(users: ArrayLike, scores: ArrayLike, others: ArrayLike) -> float | None:
     """Return the mean over users, weighted by their rows, of Spearman's correlation of two scores.
 
-    Users of one row, or to whom either gives one score, do not count; None where nobody does. All (N,).
+    Users of one row, or to whom either gives one score, do not count; None where nobody does.
+
+    Args:
+        users: whose each row is, (N,).
+        scores: of the rows, (N,).
+        others: of the same rows, (N,).
 
     >>> round(within_correlation(["a", "a", "b", "b", "b", "c"], [1, 2, 1, 2, 3, 9], [5, 7, 3, 2, 1, 0]), 2)
     -0.2

@@ -47,12 +47,14 @@ class Recommendations:
         n_liked: items that the user is known to have liked.
         latest: titles of the last of them.
         items: the best first.
+        unread: ids of those among them whose titles argue, see ``Run.guarded``: the LLM was asked about no name.
     """
 
     user_id: str
     n_liked: int
     latest: list[str]
     items: list[Recommendation]
+    unread: list[str]
 
 
 def show_prompts(folder: Path, row_id: int | None) -> list[ShownPrompt]:
@@ -104,7 +106,7 @@ def recommend(folder: Path, user_ids: Sequence[str], count: int) -> list[Recomme
         DataError: the data has no such user.
         ArtifactError: the run has not come to its end.
     """
-    run = Run.open(folder)
+    run = Run.open(folder).guarded()
     chosen = user_ids or [_test_user(run.interactions, run.config.seed)]
     known = {user: known_interactions(run, user) for user in chosen}
     for user in (user for user, rows in known.items() if not rows.num_rows):
@@ -115,7 +117,8 @@ def recommend(folder: Path, user_ids: Sequence[str], count: int) -> list[Recomme
             liked = rows.filter(pc.equal(rows[LABEL], 1))[ITEM_ID].to_pylist()
             items = recommender.recommend(user, liked, rows[ITEM_ID].to_pylist(), count)
             latest = [run.prompter.describer.title(item) for item in liked[-5:]]
-            found.append(Recommendations(user, len(liked), latest, items))
+            unread = [item.item_id for item in items if item.item_id in run.renamed]
+            found.append(Recommendations(user, len(liked), latest, items, unread))
     return found
 
 

@@ -13,11 +13,12 @@ from scorerec.serve.words import in_words
 
 @dataclass(frozen=True)
 class Why:
-    """Attributes: as in the API; ``reasons``: each part, its titles, and the answer without it."""
+    """Attributes: as in the API; ``argues``: its title was not read; ``reasons``: each part, and the answer without."""
 
     user_id: str
     item_id: str
     title: str
+    argues: bool
     p_yes: float
     p_without_evidence: float | None
     reasons: list[dict[str, Any]]
@@ -53,6 +54,7 @@ def explained(folder: Path, user_id: str, item_id: str) -> Why:
         ]
         words = service.run.prompter.words
         told = in_words(why, title, lambda behaviour: found.owners[behaviour], words)
-        return Why(user_id, item_id, title(item_id), why.p_yes, why.p_without_evidence, reasons, told)
+        argues = item_id in service.run.renamed
+        return Why(user_id, item_id, title(item_id), argues, why.p_yes, why.p_without_evidence, reasons, told)
     finally:
         service.close()

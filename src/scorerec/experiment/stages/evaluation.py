@@ -122,7 +122,13 @@ def _health(run: Run, rows: JudgedRows) -> list[Health]:
 
 
 def told_probabilities(run: Run, stage: str, rows: JudgedRows) -> Floats | None:
-    """Return the probabilities that the prompts which a stage scores tell of rows, (N,); None where they tell none."""
+    """Return the probabilities that prompts tell of rows, (N,); None where they tell none.
+
+    Args:
+        run: with what its opinions tell.
+        stage: that scores the prompts.
+        rows: that are judged, N of them.
+    """
     if OPINION not in forms_shown(stage, run.config.evidence.forms):
         return None
     scores = run.scores("expectation", run.config.opinion.model)
