@@ -3,14 +3,15 @@
 python benchmarks/dislikes.py quickstart
 python benchmarks/dislikes.py ml-1m --set data.path=FOLDER evidence.own_dislikes=true 'evidence.forms=["opinion"]'
 
-*Somebody new*: each user's test rows, asked as a stranger who says what they liked in the training part: with nothing
-of what they did not like, with their own dislikes, and with those of another user, who shows whether it is these that
-help.
+*Somebody new*: the test rows of users who have training rows, asked as strangers who say what they liked there: by
+models that know no dislikes; by models that do, told nothing of them, the user's own, and those of another user, who
+shows whether it is these that help. Beside them the same rows as regime C has them: what was rated until then is known.
 
-*Within a user*: the validation rows by models that know the user's leniency (how much more often they like an item than
-others do) in several ways: as it is at the row, with few or many ratings of nobody's mind on top; of the first ratings
-alone, which is constant from then on; of those before this visit. What rises with a user's latest likes rises AUC, for
-users differ, and lowers UAUC: of a user's rows the ones after likes have fewer likes left to come.
+*Within a user*, where all rows are targets: the validation rows by models that know the user's leniency (how much more
+often they like an item than others do) in several ways: as it is at the row, with few or many ratings of nobody's mind
+on top; of the first ratings alone, which is constant from then on; of those before this visit. What rises with a user's
+latest likes rises AUC, for users differ, and lowers UAUC: of a user's rows the ones after likes have fewer likes left
+to come.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ from scorerec.core.columns import (
     ROW_ID,
     SNAPSHOT,
     SPLIT,
+    TARGET_ID,
     TIMESTAMP,
     USER_ID,
 )
-from scorerec.core.errors import ConfigError
 from scorerec.core.metrics import auc, uauc
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import KNOWLEDGE, QUERIES
@@ -50,14 +51,12 @@ from scorerec.experiment.config import load_experiment
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
-from scorerec.pipeline.expecting import KnownByNow
+from scorerec.pipeline.expecting import Expecting, KnownByNow, expecting_of
 from scorerec.pipeline.opinions import own_of
 from scorerec.pipeline.recommend import NEWEST
 
 Floats = npt.NDArray[np.float64]
 Found = tuple[str, str, int, float, float | None]  # what is asked, what is known, rows, AUC, UAUC
-
-_VISIT = 3600  # seconds without a rating after which the next one begins a visit
 
 
 def main() -> None:
@@ -71,14 +70,16 @@ def main() -> None:
     config = load_experiment(given.preset, given.set)
     stages = stages_of(config)
     if not config.evidence.own_dislikes or "knowledge" not in {stage.name for stage in stages}:
-        raise ConfigError(
+        parser.error(
             "wanted a form of evidence that tells of own dislikes, got "
             f"evidence.own_dislikes={config.evidence.own_dislikes} with {list(config.evidence.forms)}; try "
             "evidence.own_dislikes=true 'evidence.forms=[\"opinion\"]'"
         )
     run = Runner(stages, config, given.out).made("knowledge")
     table = Table("asked", "known", "rows", "AUC", "UAUC")
-    for asked, known, n_rows, value, within in (*somebody_new(run), *within_users(run)):
+    is_drawn = config.corpus.max_train_targets is not None or config.corpus.max_valid_targets is not None
+    found = [*somebody_new(run), *(() if is_drawn else within_users(run))]
+    for asked, known, n_rows, value, within in found:
         if given.json:
             print(json.dumps({"asked": asked, "known": known, "rows": n_rows, "auc": value, "uauc": within}))
         table.add_row(asked, known, f"{n_rows:,}", f"{value:.3f}", "none" if within is None else f"{within:.3f}")
@@ -114,7 +115,15 @@ def somebody_new(run: Run) -> Iterator[Found]:
         asked = asked.set_column(asked.schema.get_field_index(name), name, empty)
     shuffled = np.random.default_rng(derived_seed(run.config.seed, "dislikes")).permutation(len(users)).tolist()
     other = {user: users[place] for user, place in zip(users, shuffled, strict=True)}
-    known = KnownByNow(run, training)
+    known, judged = KnownByNow(run, training), np.flatnonzero(np.isin(run.all_targets[TARGET_ID], targets[TARGET_ID]))
+    counted, expecting = run.table("knowledge", KNOWLEDGE), expecting_of(run)
+    unaware = Expecting(counted, run.all_targets, run.items, False, run.config.seed)
+    of_models = {
+        "models that know no dislikes": unaware.of(known.knowledge(asked, queries), asked),
+        "rating by rating: regime C": expecting.of(counted.take(judged), run.all_targets.take(judged)),
+    }
+    for name, found in of_models.items():
+        yield "somebody new", name, len(labels), auc(labels, found[BOTH]), uauc(of_row, labels, found[BOTH]).value
     whose: dict[str, Callable[[str], list[str]] | None] = {
         "no dislikes": None,
         "their own dislikes": lambda user: said[user][1],
@@ -144,7 +153,7 @@ def within_users(run: Run) -> Iterator[Found]:
         "nothing": None,
         **{f"as at the row, + {prior}": of_earlier(users, excess, prior) for prior in (5, 10, 40)},
         **{f"of the first {first} ratings": of_earlier(users, excess, 5, first=first) for first in (10, 40)},
-        "before this visit": of_earlier(users, excess, 5, moments=moments),
+        "before this visit": of_earlier(users, excess, 5, moments=moments, pause=run.config.corpus.visit_pause),
     }
     known = {
         name: without if column is None else np.column_stack([without, column]) for name, column in leniency.items()
@@ -163,6 +172,7 @@ def of_earlier(
     prior: int,
     first: int | None = None,
     moments: npt.NDArray[np.int64] | None = None,
+    pause: int = 0,
 ) -> Floats:
     """Return each row's mean excess of likes over the earlier rows of its user, ratings without excess on top, (N,).
 
@@ -172,6 +182,7 @@ def of_earlier(
         prior: ratings on top.
         first: how many of the user's rows count.
         moments: UTC seconds, (N,): rows of the same visit do not count.
+        pause: seconds without a rating after which the next one begins a visit.
     """
     earlier: dict[str, list[int]] = {}
     found = np.zeros(len(users))
@@ -181,7 +192,7 @@ def of_earlier(
         if moments is not None:
             begun = place  # back to where the user's ratings pause
             for before in reversed(known):
-                if moments[begun] - moments[before] >= _VISIT:
+                if moments[begun] - moments[before] > pause:
                     break
                 begun = before
             counted = [one for one in known if one < begun]

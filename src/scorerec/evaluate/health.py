@@ -22,7 +22,7 @@ from scorerec.evaluate.tables import NONE, TableRow, number
 
 LEAST_SHARE = 0.01  # of variance that is user x item: below it scores are sums of what is known of user and of item
 LEAST_CHANGE = 0.001  # of p(Yes): below it a prompt is not read
-LEAST_PASSED_ON = 0.8  # correlation within users with what is told: at .79 a fifth of its AUC above chance was lost
+LEAST_PASSED_ON = 0.8  # correlation within users with what is told: at .79 (one run) an eighth of its signal was lost
 HEALTH_COLUMNS = ("user x item", "rank correlation with item mean", "other history", "other evidence", "passed on")
 _CLOSEST = 1e-6  # to 0 and 1 that a probability may come, so that its logit is a number in float32 too
 _RESAMPLES = 2000

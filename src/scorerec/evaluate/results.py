@@ -158,7 +158,7 @@ class Health(Result):
     told_correlation: float | None = Field(
         default=None,
         description="Spearman's within users, see ``health.within_correlation``, with the probabilities that its "
-        "evidence tells; None: it tells none, or all rows of every user have one score",
+        "evidence tells, before they are put into words; None: it tells none, or all rows of every user have one score",
     )
     moves: Moves = Moves()
 

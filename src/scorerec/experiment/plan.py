@@ -298,6 +298,12 @@ def forms_shown(stage: str, forms: Iterable[str]) -> tuple[str, ...]:
     return tuple(form for form in FORMS if form in shown)
 
 
+def filled_by(stage: str, form: str) -> str | None:
+    """Return the stage that fills a form of evidence in the prompts that a stage reads; None: they never show it."""
+    prompts = (_BY_NAME[name] for name in (stage, *_BY_NAME[stage].reads) if PROMPTS.name in _BY_NAME[name].writes)
+    return next((one.forms[form] for one in prompts if form in one.forms), None)
+
+
 def reads_text(stage: str) -> bool:
     """Whether a language model or an encoder reads prompts for what a stage scores."""
     return PROMPTS.name in _written_for(stage)

@@ -71,7 +71,7 @@ def test_what_is_told_is_passed_on_in_the_order_of_each_user(world):
     scores = rows.scores["SCORE"]
     told = [health_of(rows, "SCORE", "item-mean", told=one).told_correlation for one in (scores, 1 - scores)]
     assert told == pytest.approx([1, -1])
-    of_user = np.array([hash(user) % 97 for user in rows.users.tolist()])
+    of_user = 10.0 * rows.users
     assert health_of(rows, "SCORE", "item-mean", told=scores + of_user).told_correlation == pytest.approx(1)
     assert within_correlation(["a", "b"], [1, 2], [1, 2]) is None
 

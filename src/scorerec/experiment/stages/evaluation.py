@@ -37,7 +37,7 @@ from scorerec.evaluate.slices import LIKED_BEFORE, NAMED, TRAINING_ROWS, Slice, 
 from scorerec.evaluate.verdict import verdict
 from scorerec.experiment.config import ExperimentConfig
 from scorerec.experiment.methods import METHODS
-from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, SPEAKING, forms_shown, reads_text
+from scorerec.experiment.plan import HEALTH, PAGE, RESULTS, SPEAKING, filled_by, forms_shown, reads_text
 from scorerec.experiment.run import Run
 from scorerec.experiment.stages.expenses import cost_rows, method_seconds, stage_rows, training_curves
 from scorerec.experiment.stages.signal import SARE
@@ -129,9 +129,10 @@ def told_probabilities(run: Run, stage: str, rows: JudgedRows) -> Floats | None:
         stage: that scores the prompts.
         rows: that are judged, N of them.
     """
-    if OPINION not in forms_shown(stage, run.config.evidence.forms):
+    source = filled_by(stage, OPINION)
+    if source is None or OPINION not in forms_shown(stage, run.config.evidence.forms):
         return None
-    scores = run.scores("expectation", run.config.opinion.model)
+    scores = run.scores(source, run.config.opinion.model)
     told = dict(zip(scores[TARGET_ID].to_pylist(), scores[P_YES].to_pylist(), strict=True))
     return np.array([told[name] for name in rows.target_ids], np.float64)
 
