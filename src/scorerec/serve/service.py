@@ -115,6 +115,11 @@ class Service:
         """Whether titles that argue are known, and not read."""
         return AUDIT.name in self.run.artifacts
 
+    def title(self, item_id: str) -> str:
+        """Return a title as people are told it beside what was read: with a note, where the LM read a neutral name."""
+        unread = " (its title was not read)" if item_id in self.run.renamed else ""
+        return f"{self.items.title(item_id)}{unread}"
+
     @property
     def versions(self) -> Versions:
         """What every answer names."""

@@ -53,7 +53,7 @@ def explained(folder: Path, user_id: str, item_id: str) -> Why:
             for one in why.reasons
         ]
         words = service.run.prompter.words
-        told = in_words(why, title, lambda behaviour: found.owners[behaviour], words)
+        told = in_words(why, service.title, lambda behaviour: found.owners[behaviour], words)
         argues = item_id in service.run.renamed
         return Why(user_id, item_id, title(item_id), argues, why.p_yes, why.p_without_evidence, reasons, told)
     finally:

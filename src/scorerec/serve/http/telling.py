@@ -98,7 +98,7 @@ def explanation_message(service: Service, why: Explanation, name: Pseudonyms) ->
             )
             for one in why.reasons.reasons
         ],
-        in_words=in_words(why.reasons, title, called, service.run.prompter.words),
+        in_words=in_words(why.reasons, service.title, called, service.run.prompter.words),
     )
 
 
@@ -113,10 +113,7 @@ def part_in_words(service: Service, why: Explanation, part: Part, name: Pseudony
     """
     if part.kind == "told":
         return part.key
-    unread = service.run.renamed
-    titles = ", ".join(
-        f"{service.items.title(item)}{' (its title was not read)' if item in unread else ''}" for item in part.item_ids
-    )
+    titles = ", ".join(map(service.title, part.item_ids))
     if part.kind == "neighbour":
         return f"{service.run.prompter.words.person} {_called(why, name)(part.key)}: {titles}"
     return titles
