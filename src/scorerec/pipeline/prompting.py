@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scorerec.core.columns import BEHAVIOUR_ID, ITEM_ID, ITEM_IDS, QUERY_ID, RANK, TARGET_ID
 from scorerec.core.config import Config
-from scorerec.core.errors import ConfigError, DataError
+from scorerec.core.errors import DataError
 from scorerec.core.tables import PROMPTS, SEGMENT
 from scorerec.text import prompts
 from scorerec.text.budget import Budget, CountTokens, fit, window_start
@@ -46,18 +46,17 @@ class PromptConfig(Config):
     )
     behaviour_titles: int = Field(50, ge=1, description="most recent titles of a behaviour that retrievers read")
 
+    @field_validator("domain")
+    @classmethod
+    def _check_domain(cls, value: str | DomainWords) -> str | DomainWords:
+        if isinstance(value, str) and value not in DOMAINS:
+            raise ValueError(f"wanted one of {', '.join(DOMAINS)}, or words of one's own")
+        return value
+
     @property
     def words(self) -> DomainWords:
-        """The words of the domain.
-
-        Raises:
-            ConfigError: the domain is not known.
-        """
-        if isinstance(self.domain, DomainWords):
-            return self.domain
-        if self.domain not in DOMAINS:
-            raise ConfigError(f"prompt.domain: {self.domain!r} is not one of {', '.join(DOMAINS)}")
-        return DOMAINS[self.domain]
+        """The words of the domain."""
+        return self.domain if isinstance(self.domain, DomainWords) else DOMAINS[self.domain]
 
 
 class Reader(NamedTuple):
