@@ -51,6 +51,7 @@ from scorerec.experiment.config import load_experiment
 from scorerec.experiment.plan import stages_of
 from scorerec.experiment.run import Run
 from scorerec.experiment.runner import Runner
+from scorerec.experiment.stages.judged import with_users
 from scorerec.pipeline.expecting import Expecting, KnownByNow, expecting_of
 from scorerec.pipeline.opinions import own_of
 from scorerec.pipeline.recommend import NEWEST
@@ -93,8 +94,8 @@ def somebody_new(run: Run) -> Iterator[Found]:
     training = run.interactions.filter(pc.equal(run.interactions[SPLIT], "train"))
     for user, item, label in zip(*(training[name].to_pylist() for name in (USER_ID, ITEM_ID, LABEL)), strict=True):
         said.setdefault(user, ([], []))[label != 1].append(item)
-    targets, user_of = run.targets("test"), users_of(run)
-    of_row = np.array([user_of[name] for name in targets[QUERY_ID].to_pylist()], dtype=object)
+    targets = run.targets("test")
+    of_row = users_of(run, targets)
     is_known = np.array([user in said for user in of_row])
     targets, of_row, users = targets.filter(pa.array(is_known)), of_row[is_known], sorted(set(of_row[is_known]))
     labels = targets[LABEL].to_numpy()
@@ -139,10 +140,10 @@ def somebody_new(run: Run) -> Iterator[Found]:
 
 def within_users(run: Run) -> Iterator[Found]:
     """Yield what models know of the validation rows, by what they know of the user's leniency."""
-    targets, user_of = run.all_targets, users_of(run)
+    targets = run.all_targets
     split, labels = np.array(targets[SPLIT].to_pylist()), targets[LABEL].to_numpy().astype(np.int8)
     train, valid = (np.flatnonzero(split == part) for part in ("train", "valid"))
-    knowledge, users = run.table("knowledge", KNOWLEDGE), [user_of[name] for name in targets[QUERY_ID].to_pylist()]
+    knowledge, users = run.table("knowledge", KNOWLEDGE), users_of(run, targets)
     usual = average(knowledge.take(train), labels[train])
     content = Content(run.items)
     places = content.places(targets[ITEM_ID].to_pylist())
@@ -158,7 +159,7 @@ def within_users(run: Run) -> Iterator[Found]:
     known = {
         name: without if column is None else np.column_stack([without, column]) for name, column in leniency.items()
     } | {"all of regime C": with_all}
-    whose = np.array(users, dtype=object)[valid]
+    whose = users[valid]
     for name, told in known.items():
         models = Expectation(told[train], labels[train], (told[valid], labels[valid]), run.config.seed)
         p_yes = models.p_yes(told[valid])[BOTH]
@@ -167,7 +168,7 @@ def within_users(run: Run) -> Iterator[Found]:
 
 
 def of_earlier(
-    users: list[str],
+    users: npt.NDArray[np.object_],
     excess: Floats,
     prior: int,
     first: int | None = None,
@@ -208,9 +209,9 @@ def moments_of(run: Run) -> npt.NDArray[np.int64]:
     return np.array([second[row] for row in run.all_targets[ROW_ID].to_pylist()], np.int64)
 
 
-def users_of(run: Run) -> dict[str, str]:
-    """Return query -> user."""
-    return dict(zip(run.queries[QUERY_ID].to_pylist(), run.queries[USER_ID].to_pylist(), strict=True))
+def users_of(run: Run, targets: pa.Table) -> npt.NDArray[np.object_]:
+    """Return whose each of some targets is, (N,)."""
+    return np.array(with_users(targets, run.queries)[USER_ID].to_pylist(), dtype=object)
 
 
 def stranger(user: str) -> str:
