@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from scorerec.core.config import Config
+from scorerec.llm.calibrate import OneNumber
 from scorerec.text.budget import Budget
 
 TOY = "toy"  # the LM that a run trains itself
@@ -171,10 +172,11 @@ class LLMConfig(OptimiserConfig):
         description="how often validation AUC is computed; the best is kept. 0: once, behind the last step, which is "
         "kept: few validation rows choose by chance",
     )
-    calibrate: bool = Field(
-        False,
-        exclude_if=lambda value: not value,  # settings written before it was there mean the same
-        description="multiply the log odds of an LM that was tuned on prompts by one number, fitted on these rows",
+    calibrate: OneNumber | None = Field(
+        None,
+        exclude_if=lambda value: value is None,  # settings written before it was there mean the same
+        description="what of the log odds of an LM that was tuned on prompts is fitted on these rows, by the labels "
+        "and the teacher as they teach: their slope, where it is too sure, or their level, where it says Yes too often",
     )
     max_valid_rows: int | None = Field(None, ge=2, description="validation rows, likewise; None: all")
     patience: int | None = Field(None, ge=1, description="selections without gain before it stops; None: no early stop")

@@ -18,9 +18,10 @@ import numpy.typing as npt
 from scorerec.core.errors import ModelError
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.backbone import load_tokenizer
+from scorerec.llm.calibrate import log_odds_of
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder, TokenIds
-from scorerec.llm.score import noted_slope
+from scorerec.llm.score import noted_calibration
 
 _SECONDS = 60.0
 _TOGETHER = 32  # rows of one request: a server that reads one row a second answers in time
@@ -43,7 +44,8 @@ class DistantScorer:
 
     def __init__(self, model: Path, config: LLMConfig, url: str, name: str, client: httpx.Client | None = None):
         self.encoder = PromptEncoder(load_tokenizer(model), config.budget, config.chat_template)
-        self.url, self.name, self._slope = url.rstrip("/").removesuffix("/v1"), name, noted_slope(model, config)
+        self.url, self.name = url.rstrip("/").removesuffix("/v1"), name
+        self._calibration = noted_calibration(model, config)
         self._client = client or httpx.Client(timeout=_SECONDS)
         self._ways: dict[str, Callable[[Sequence[TokenIds]], Floats]] = {
             "/generative_scoring": self._by_vllm,
@@ -61,10 +63,7 @@ class DistantScorer:
         found = np.concatenate([np.zeros(0), *map(self._asked, parts)])
         if not np.isfinite(found).all():
             raise ModelError(f"{self.url}: scores that are not numbers; look at the server's model")
-        if self._slope == 1.0:
-            return found
-        safe = np.clip(found, 1e-12, 1 - 1e-12)
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * self._slope * (np.log(safe) - np.log1p(-safe)))), np.float64)
+        return self._calibration(log_odds_of(found))
 
     def _asked(self, rows: Sequence[TokenIds]) -> Floats:
         while self._ways:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from scorerec.core.errors import ConfigError
 from scorerec.core.metrics import auc
 from scorerec.core.progress import progress
 from scorerec.core.randomness import derived_seed, generator
@@ -96,7 +95,7 @@ class Trainer:
         """What decides the training, for its checkpoint."""
         read: list[npt.NDArray[Any]] = [self.train.labels, self.valid_labels, *self.valid_rows]
         if self.config.teacher:
-            read.append(np.round(1e6 * self._expected))
+            read.append(np.round(1e6 * self._wanted))
         return {
             "backbone": self.backbone.name,
             "config": self.config.model_dump(mode="json"),
@@ -210,20 +209,14 @@ class Trainer:
         if not self.config.teacher:
             right = torch.tensor(pair, device=logits.device)[torch.from_numpy(self.train.labels[places])]  # (B,)
             return cross_entropy(logits, right, reduction="sum")
-        p_yes = torch.from_numpy(self._expected[places]).to(logits)  # (B,)
+        p_yes = torch.from_numpy(self._wanted[places]).to(logits)  # (B,)
         wanted = torch.stack([1 - p_yes, p_yes], dim=1)  # (B, 2)
         return -(wanted * logits.log_softmax(dim=1)[:, pair]).sum()
 
     @cached_property
-    def _expected(self) -> npt.NDArray[np.float64]:
+    def _wanted(self) -> npt.NDArray[np.float64]:
         """How probable Yes is for each training row, by its label and its teacher together, (N,)."""
-        share, (_, labels, expected) = self.config.teacher, self.train
-        if expected is None:
-            raise ConfigError(
-                "llm.teacher: wanted what a teacher expects of each training row, and nobody told; show verdicts "
-                "(evidence.forms), tune in one process, or set llm.teacher=0"
-            )
-        return (1 - share) * labels + share * expected
+        return self.train.wanted(self.config.teacher)
 
     @property
     def _comes_again(self) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorerec.core.columns import LABEL, P_YES, SEGMENTS, SPLIT, TARGET_ID
-from scorerec.core.errors import DataError
+from scorerec.core.errors import ConfigError, DataError
 from scorerec.core.randomness import generator
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import read_prompts
@@ -34,6 +34,24 @@ class LabelledPrompts(NamedTuple):
     prompts: list[list[Segment]]
     labels: npt.NDArray[np.int64]
     expected: npt.NDArray[np.float64] | None = None
+
+    def wanted(self, share: float) -> npt.NDArray[np.float64]:
+        """Return how probable Yes is to the labels and a teacher together, (N,).
+
+        Args:
+            share: of the teacher; without one the labels alone say it.
+
+        Raises:
+            ConfigError: nobody told what a teacher with a share expects.
+        """
+        if not share:
+            return self.labels.astype(np.float64)
+        if self.expected is None or np.isnan(self.expected).any():
+            raise ConfigError(
+                "llm.teacher: wanted what a teacher expects of each row, and nobody told; show verdicts "
+                "(evidence.forms), tune in one process, or set llm.teacher=0"
+            )
+        return (1 - share) * self.labels + share * self.expected
 
 
 class Draw(NamedTuple):
@@ -67,7 +85,7 @@ def labelled_prompts(prompts: pa.Table, labels: pa.Table, split: str, draw: Draw
 
     Args:
         prompts: PROMPTS.
-        labels: target_id, label and split; p_yes, where a teacher has answered the training rows.
+        labels: target_id, label and split; p_yes, where a teacher has answered.
         split: the part.
         draw: which of them.
         seed: of the draw.
@@ -94,7 +112,7 @@ def labelled_prompts(prompts: pa.Table, labels: pa.Table, split: str, draw: Draw
             f"part {split!r}: wanted rows with label 0 and rows with label 1, came "
             f"{rows.num_rows} rows with labels {sorted(set(answers.tolist()))}; check the split and the labels"
         )
-    expected = rows[P_YES].to_numpy() if split == "train" and P_YES in rows.column_names else None
+    expected = rows[P_YES].to_numpy() if P_YES in rows.column_names else None
     return LabelledPrompts(read_prompts(asked), answers, expected)
 
 

@@ -20,13 +20,14 @@ from scorerec.core.config import validate
 from scorerec.core.errors import ArtifactError, ConfigError, ModelError
 from scorerec.core.tables import PROMPTS, SCORES, SEGMENT
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
+from scorerec.llm.calibrate import Calibration
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder, TokenIds, read_prompts
 from scorerec.llm.reading import Reading, Trees, WholeRows, why_whole
 from scorerec.nn.devices import use_threads
 from scorerec.text.segments import Segment, to_rows
 
-SLOPE = "slope"  # in what tuning notes beside a model: what its log odds are multiplied by
+CALIBRATION = "calibration"  # in what tuning notes beside a model
 _SLICE = 16_384  # prompts that are held as segments, and read, at once
 
 
@@ -55,7 +56,7 @@ class Scorer:
     Args:
         backbone: the model.
         config: budget, sizes of batches, and whether what prompts share is computed once.
-        slope: what the log odds of Yes are multiplied by.
+        calibration: what is done to the log odds of Yes.
         is_exact: whether the logits of the answers are computed in fp32; see ``ScoringConfig``.
 
     Raises:
@@ -66,8 +67,14 @@ class Scorer:
         reading: how rows of token ids go through the model.
     """
 
-    def __init__(self, backbone: Backbone, config: LLMConfig, slope: float = 1.0, is_exact: bool = False):
-        self.backbone, self._slope, self._is_exact = backbone, slope, is_exact
+    def __init__(
+        self,
+        backbone: Backbone,
+        config: LLMConfig,
+        calibration: Calibration = Calibration(),  # noqa: B008 - it cannot be changed
+        is_exact: bool = False,
+    ):
+        self.backbone, self._calibration, self._is_exact = backbone, calibration, is_exact
         self.encoder = PromptEncoder(backbone.tokenizer, config.budget, config.chat_template, backbone.positions)
         self.why_whole = why_whole(backbone) if config.share_prefixes else "they were not asked for"
         if is_exact and self.why_whole and backbone.model.dtype != torch.float32:
@@ -89,8 +96,8 @@ class Scorer:
         """
         if config.threads is not None:
             use_threads(config.threads)
-        slope = noted_slope(Path(model), config)
-        return cls(load_backbone(model, config.precision, device), config, slope, is_exact)
+        found = noted_calibration(Path(model), config)
+        return cls(load_backbone(model, config.precision, device), config, found, is_exact)
 
     def as_text(self, prompts: pa.Table) -> list[tuple[str, int]]:
         """Return each of PROMPTS as the LM reads it, special tokens and template included, and its length in tokens."""
@@ -143,17 +150,18 @@ class Scorer:
         """
         self.backbone.model.eval()
         pair = self.encoder.answers.yes, self.encoder.answers.no
-        found = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
+        on_device = torch.zeros(len(rows), dtype=torch.float64, device=self.backbone.device)
         for batch, logits in self.reading.answers(rows, pair, again, self._is_exact):  # (B, 2)
-            found[batch] = torch.softmax(self._slope * logits.double(), dim=1)[:, 0]
-        self.backbone.processes.sum([found])
-        result: npt.NDArray[np.float64] = found.cpu().numpy()
-        if not np.isfinite(result).all():
+            yes, no = logits.double().unbind(dim=1)
+            on_device[batch] = yes - no
+        self.backbone.processes.sum([on_device])
+        log_odds: npt.NDArray[np.float64] = on_device.cpu().numpy()
+        if not np.isfinite(log_odds).all():
             raise ModelError(
-                f"{self.backbone.name}: {np.count_nonzero(~np.isfinite(result))} of {len(result)} scores are not "
+                f"{self.backbone.name}: {np.count_nonzero(~np.isfinite(log_odds))} of {len(log_odds)} scores are not "
                 "numbers; the weights are damaged, or the precision is too small for this model (try bf16 or fp32)"
             )
-        return result
+        return self._calibration(log_odds)
 
 
 def score(
@@ -174,10 +182,10 @@ def score(
     return Scorer.load(model, config, device, is_exact).score(PROMPTS.check(prompts))
 
 
-def noted_slope(folder: Path, config: LLMConfig) -> float:
-    """Return what the log odds of a tuned model are multiplied by; 1 where nothing calibrated it."""
-    is_calibrated = config.calibrate and (folder / TUNING).is_file()
-    return float(_noted(folder).get(SLOPE, 1.0)) if is_calibrated else 1.0
+def noted_calibration(folder: Path, config: LLMConfig) -> Calibration:
+    """Return what calibrates a tuned model; what leaves it as it is where nothing does."""
+    is_calibrated = config.calibrate is not None and (folder / TUNING).is_file()
+    return Calibration(**_noted(folder).get(CALIBRATION, {})) if is_calibrated else Calibration()
 
 
 def tuned_config(folder: Path) -> LLMConfig:

@@ -22,7 +22,7 @@ from scorerec.core.artifacts import CHECKPOINT, SECONDS_BEFORE, read_table
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
-from scorerec.llm.calibrate import calibration_slope
+from scorerec.llm.calibrate import Calibration, calibration, log_odds_of
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
@@ -30,7 +30,7 @@ from scorerec.llm.lora import attach_lora, save_adapter
 from scorerec.llm.quiet import quiet_transformers
 from scorerec.llm.reading import why_whole
 from scorerec.llm.rows import draw_of, labelled_prompts
-from scorerec.llm.score import SLOPE, tuned_backbone, tuned_config
+from scorerec.llm.score import CALIBRATION, tuned_backbone, tuned_config
 from scorerec.nn.checkpoints import Checkpoint
 from scorerec.nn.devices import use_threads
 
@@ -45,8 +45,8 @@ def tune(
     Args:
         backbone: as ``load_backbone`` returns it; tuned in place, where it is. ``config.backbone`` is not read.
         prompts: PROMPTS; rows without a label of the training or validation part are left alone.
-        labels: target_id, label (0 or 1) and split ("train", "valid", ...); p_yes of training rows
-            where ``config.teacher`` has a share.
+        labels: target_id, label (0 or 1) and split ("train", "valid", ...); p_yes where ``config.teacher`` has a
+            share.
         config: how.
         out: folder of the result: an adapter or a whole model, and the settings; the settings alone where
             ``config.tune`` is "none". What an interrupted call with the same arguments left there is gone on from.
@@ -89,11 +89,13 @@ def tune(
             trainer = Trainer(trained, config, train, valid, seed)
             checkpoint = Checkpoint(out / CHECKPOINT, trainer.identity)
             course = trainer.run(checkpoint)
-    if config.calibrate:
-        p_yes = trainer.scorer.p_yes(trainer.valid_rows, again=True)
-        facts[SLOPE] = calibration_slope(p_yes, trainer.valid_labels.astype(int))
+    found = None
+    if config.calibrate is not None:
+        log_odds = log_odds_of(trainer.scorer.p_yes(trainer.valid_rows, again=True))
+        found = calibration(config.calibrate, log_odds, valid.wanted(config.teacher))
+        facts[CALIBRATION] = found._asdict()
     if backbone.processes.is_first:
-        note_settings(backbone.name, config, out, facts.get(SLOPE))
+        note_settings(backbone.name, config, out, found)
         save(trained, config, out)
         checkpoint.remove()
     backbone.processes.wait()
@@ -101,19 +103,19 @@ def tune(
     return {**facts, **told(course, trained, len(train.labels), checkpoint.seconds)}
 
 
-def note_settings(backbone: str | Path, config: LLMConfig, out: Path, slope: float | None = None) -> None:
+def note_settings(backbone: str | Path, config: LLMConfig, out: Path, found: Calibration | None = None) -> None:
     """Write down in ``out`` what is tuned and how, for ``main`` and for whoever loads the result.
 
     Args:
         backbone: what is tuned: a folder, or an id of the hub.
         config: how.
         out: folder of the result; it is made where it is missing.
-        slope: what calibrates it, where something does.
+        found: what calibrates it, where something does.
     """
     out.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {"backbone": str(backbone), "config": config.model_dump(mode="json")}
-    if slope is not None:
-        settings[SLOPE] = slope
+    if found is not None:
+        settings[CALIBRATION] = found._asdict()
     (out / TUNING).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

@@ -161,7 +161,7 @@ _TOLD = (
     'evidence.forms=["opinion"]',
     "llm.taught_by=expectation",
     "llm.teacher=1.0",  # taught half by labels, the LM reads the first digit of a figure, and not the second
-    "llm.calibrate=true",
+    "llm.calibrate=level",
     "scoring.exact_answers=true",
 )
 _COUNTING = ("counts", *EXPECTING)

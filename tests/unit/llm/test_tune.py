@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
 from scorerec.llm.backbone import load_backbone
+from scorerec.llm.calibrate import Calibration, OneNumber, log_odds_of
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.fit import Trainer
 from scorerec.llm.rows import Draw, labelled_prompts
@@ -231,21 +233,45 @@ def test_label_and_teacher_are_mixed_by_its_share(tiny_lm: Path, world: World) -
 
 
 def test_a_teacher_who_said_nothing_is_missed(tiny_lm: Path, world: World, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"llm\.teacher: wanted what a teacher expects of each training row"):
+    with pytest.raises(ConfigError, match=r"llm\.teacher: wanted what a teacher expects of each row"):
         tune(load_backbone(tiny_lm, device="cpu"), *world, FULL.model_copy(update={"teacher": 1.0}), tmp_path, seed=0)
 
 
-def test_one_number_makes_it_as_sure_as_it_is_right(tiny_lm: Path, world: World, tmp_path: Path) -> None:
-    config = LORA.model_copy(update={"calibrate": True})
+@pytest.mark.parametrize("number", ["slope", "level"])
+def test_one_number_makes_it_as_sure_as_it_is_right(
+    number: OneNumber, tiny_lm: Path, world: World, tmp_path: Path
+) -> None:
+    config = LORA.model_copy(update={"calibrate": number})
     facts = tune(load_backbone(tiny_lm, device="cpu"), *world, config, tmp_path, seed=0)
     prompts, labels = world
     as_tuned = score(tmp_path, prompts, LORA)["p_yes"].to_numpy()
     found = score(tmp_path, prompts, config)["p_yes"].to_numpy()
-    np.testing.assert_allclose(
-        np.log(found / (1 - found)), facts["slope"] * np.log(as_tuned / (1 - as_tuned)), rtol=1e-6
-    )
-    assert facts["slope"] != 1
+    fitted = Calibration(**facts["calibration"])
+    assert fitted != Calibration()
+    np.testing.assert_allclose(found, fitted(log_odds_of(as_tuned)), rtol=1e-6)
     is_valid = np.array(labels["split"].to_pylist()) == "valid"
     label = labels["label"].to_numpy()
     before, after = (-np.mean(np.log(np.where(label == 1, p_yes, 1 - p_yes))[is_valid]) for p_yes in (as_tuned, found))
     assert after < before
+
+
+def test_a_teacher_who_taught_calibrates(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    """By what teaches, and so not by the chance of the validation rows' labels."""
+    prompts, labels = world
+    is_valid = np.array(labels["split"].to_pylist()) == "valid"
+    taught = labels.append_column("p_yes", pa.array(np.full(labels.num_rows, 0.9)))
+    config = LORA.model_copy(update={"calibrate": "level", "teacher": 1.0})
+    tune(load_backbone(tiny_lm, device="cpu"), prompts, taught, config, tmp_path, seed=0)
+    asked = prompts.filter(pc.is_in(prompts["target_id"], labels.filter(pa.array(is_valid))["target_id"]))
+    found = score(tmp_path, asked, config)["p_yes"].to_numpy()
+    assert found.mean() == pytest.approx(0.9, abs=1e-6)
+    assert labels["label"].to_numpy()[is_valid].mean() < 0.8
+
+
+def test_a_teacher_who_left_validation_rows_out_calibrates_nothing(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+    prompts, labels = world
+    is_valid = np.array(labels["split"].to_pylist()) == "valid"
+    taught = labels.append_column("p_yes", pa.array(np.full(labels.num_rows, 0.9), mask=is_valid))
+    config = LORA.model_copy(update={"calibrate": "level", "teacher": 1.0})
+    with pytest.raises(ConfigError, match=r"llm\.teacher: wanted what a teacher expects of each row"):
+        tune(load_backbone(tiny_lm, device="cpu"), prompts, taught, config, tmp_path, seed=0)
