@@ -81,6 +81,7 @@ def tune(
     train, valid = (
         labelled_prompts(table, labels, split, draw_of(config, split), seed) for split in ("train", "valid")
     )
+    wanted = valid.wanted(config.teacher if config.calibrate else 0)  # what is missing is missed before the training
     with own_randomness(backbone, seed):
         trained = ready(backbone, config)
         if not backbone.processes.is_first:  # the same fresh adapter everywhere, but dropout of each process's own
@@ -92,7 +93,7 @@ def tune(
     found = None
     if config.calibrate is not None:
         log_odds = log_odds_of(trainer.scorer.p_yes(trainer.valid_rows, again=True))
-        found = calibration(config.calibrate, log_odds, valid.wanted(config.teacher))
+        found = calibration(config.calibrate, log_odds, wanted)
         facts[CALIBRATION] = found._asdict()
     if backbone.processes.is_first:
         note_settings(backbone.name, config, out, found)

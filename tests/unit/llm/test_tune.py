@@ -268,7 +268,10 @@ def test_a_teacher_who_taught_calibrates(tiny_lm: Path, world: World, tmp_path: 
     assert labels["label"].to_numpy()[is_valid].mean() < 0.8
 
 
-def test_a_teacher_who_left_validation_rows_out_calibrates_nothing(tiny_lm: Path, world: World, tmp_path: Path) -> None:
+def test_a_teacher_who_left_validation_rows_out_is_missed_before_the_training(
+    tiny_lm: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorerec.llm.tune.Trainer", None)
     prompts, labels = world
     is_valid = np.array(labels["split"].to_pylist()) == "valid"
     taught = labels.append_column("p_yes", pa.array(np.full(labels.num_rows, 0.9), mask=is_valid))
