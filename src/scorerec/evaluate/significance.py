@@ -20,6 +20,7 @@ from scorerec.evaluate.results import Difference, Interval
 
 METRICS = ("auc", "uauc")
 LEVEL = 0.95
+_FEWEST_USERS = 2  # draws of one user always agree, which says nothing of how sure they are
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Resamples:
     """Metrics of several methods under the same draws of users.
 
     Attributes:
-        values: (metric, method) -> (n_resamples,) float64, NaN where a draw lacks a class.
+        values: (metric, method) -> (n_resamples,) float64, NaN where a draw lacks a class, or too few users count for
+            draws of them to say anything.
     """
 
     values: Mapping[tuple[str, str], Floats]
@@ -99,10 +101,11 @@ def resample_users(
         weight = np.bincount(drawn, minlength=len(distinct))[places]
         row_weight = weight[codes]
         for method in scores:
-            values["auc", method][draw] = pairs[method].auc(row_weight)
+            if len(own) >= _FEWEST_USERS:
+                values["auc", method][draw] = pairs[method].auc(row_weight)
             counted = within[method].counted
             total = weight[counted].sum()
-            if total:
+            if total and counted.sum() >= _FEWEST_USERS:
                 values["uauc", method][draw] = weight[counted] @ within[method].auc[counted] / total
     return Resamples(values)
 

@@ -88,6 +88,18 @@ def test_draws_that_lack_a_class_are_left_out():
     assert draws.difference("uauc", "m", "m", 0.0).p_value is None
 
 
+def test_one_user_has_no_interval():
+    """All draws of the one user who counts agree: an interval of no width would say that nothing is surer."""
+    users, labels = [1, 1, 2, 3], [1, 0, 1, 0]  # the first alone has both classes
+    draws = resample_users(users, labels, {"m": [0.9, 0.1, 0.8, 0.2], "other": [0.1, 0.9, 0.8, 0.2]}, n_resamples=50)
+    assert draws.interval("uauc", "m") is None
+    found = draws.difference("uauc", "m", "other", 1.0)
+    assert (found.interval, found.p_value) == (None, None)
+    assert draws.interval("auc", "other") is not None
+    alone = resample_users([1, 1], [1, 0], {"m": [0.9, 0.1]}, n_resamples=50)
+    assert alone.interval("auc", "m") is None
+
+
 def test_refusals():
     with pytest.raises(ConfigError, match="n_resamples"):
         resample_users([1], [1], {"m": [0.5]}, n_resamples=0)
