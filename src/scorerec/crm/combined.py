@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from scorerec.core.errors import DataError
+from scorerec.core.odds import log_odds
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,15 +33,10 @@ def combine(
     """
     if len(np.unique(labels[is_valid])) < 2:
         raise DataError(f"CRM + item mean: wanted validation rows of both labels, got {int(is_valid.sum())} of one")
-    features = np.column_stack([_log_odds(item_mean), _log_odds(model)])
+    features = np.column_stack([log_odds(item_mean, 1e-9), log_odds(model, 1e-9)])
     spread = features[is_valid].std(0)
     scale = np.where(spread > 1e-9, spread, np.inf)  # what says the same of every row weighs nothing
     fitted = LogisticRegression(C=100.0).fit(features[is_valid] / scale, labels[is_valid])
     weights = fitted.coef_[0] / scale
     found = np.asarray(fitted.predict_proba(features / scale)[:, 1], np.float64)
     return found, {"item_weight": float(weights[0]), "model_weight": float(weights[1])}
-
-
-def _log_odds(probability: Floats) -> Floats:
-    clipped = np.clip(probability, 1e-9, 1 - 1e-9)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from scorerec.core import columns as names
 from scorerec.core.errors import DataError
+from scorerec.core.odds import log_odds
 from scorerec.core.randomness import derived_seed
 from scorerec.crm.calibration import platt_scaling
 from scorerec.crm.config import BOTH, REGRESSION, TREES
@@ -73,14 +74,14 @@ def features(knowledge: pa.Table, content: Floats, usual: Average, own_dislikes:
         name: pc.fill_null(knowledge[name], 0).to_numpy().astype(np.float64) for name in knowledge.column_names[1:]
     }
     raters, share = known[names.N_RATERS], liked_share(knowledge, usual)
-    of_all, many = _log_odds(share), np.log1p(raters)
+    of_all, many = log_odds(share), np.log1p(raters)
     rating = (known[names.RATING_SUM] + _PRIOR * usual.rating) / (known[names.N_RATED] + _PRIOR)
     columns = [of_all, many, of_all * many, rating]
     groups = [(names.SIMILAR_FOR, names.SIMILAR_AGAINST), (names.OPPOSED_FOR, names.OPPOSED_AGAINST)]
     for group in groups + [(names.AGREEING_FOR, names.AGREEING_AGAINST)] * own_dislikes:
         pro, contra = (known[name] for name in group)
         of_group = (pro + _SIMILAR_PRIOR * share) / (pro + contra + _SIMILAR_PRIOR)
-        differing, several = _log_odds(of_group) - of_all, np.log1p(pro + contra)
+        differing, several = log_odds(of_group) - of_all, np.log1p(pro + contra)
         columns += [differing, several, differing * several]
     by_items, length = known[names.BY_ITEMS], np.log1p(known[names.N_LIKES])
     columns += [by_items, np.log1p(20 * np.maximum(by_items, 0)), length]
@@ -95,20 +96,16 @@ def _of_dislikes(known: dict[str, Floats], usual: Average) -> list[Floats]:
     share = (likes + _SIMILAR_PRIOR * usual.liked) / (likes + dislikes + _SIMILAR_PRIOR)
     alike, unlike = known[names.ALIKE_LIKES], known[names.ALIKE_DISLIKES]
     of_alike = (alike + _SIMILAR_PRIOR * share) / (alike + unlike + _SIMILAR_PRIOR)
-    differing, several = _log_odds(of_alike) - _log_odds(share), np.log1p(alike + unlike)
+    differing, several = log_odds(of_alike) - log_odds(share), np.log1p(alike + unlike)
     return [
-        _log_odds(share),
+        log_odds(share),
         known[names.LIKED_LATELY],
         known[names.LENIENCY],
         np.log1p(dislikes),
-        _log_odds(share) * np.log1p(likes + dislikes),
+        log_odds(share) * np.log1p(likes + dislikes),
         differing,
         differing * several,
     ]
-
-
-def _log_odds(share: Floats) -> Floats:
-    return np.asarray(np.log(share) - np.log1p(-share))
 
 
 class Expectation:

@@ -16,6 +16,7 @@ from scorerec.core.columns import ITEM_ID, LABEL, SPLIT, USER_ID
 from scorerec.core.config import Config
 from scorerec.core.errors import DataError
 from scorerec.core.metrics import auc
+from scorerec.core.odds import log_odds
 from scorerec.core.tables import INTERACTIONS
 
 Floats = npt.NDArray[np.float64]
@@ -87,8 +88,8 @@ class ItemUserMean:
 
     def predict(self, user_ids: Sequence[str], item_ids: Sequence[str]) -> Floats:
         """Return the probability of each row, (N,) float64."""
-        log_odds = _logit(self.items.of(item_ids)) + _logit(self.users.of(user_ids))
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * (log_odds - _logit(np.array(self.items.average))))))
+        both = log_odds(self.items.of(item_ids)) + log_odds(self.users.of(user_ids))
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * (both - log_odds(self.items.average)))))
 
 
 def fit_references(
@@ -154,7 +155,3 @@ def _means(keys: Sequence[str], labels: npt.NDArray[np.int8], average: float, we
         average,
         weight,
     )
-
-
-def _logit(probability: Floats) -> Floats:
-    return np.asarray(np.log(probability) - np.log1p(-probability))

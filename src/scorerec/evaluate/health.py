@@ -16,6 +16,7 @@ from scipy.sparse.linalg import lsqr
 from scipy.stats import spearmanr
 
 from scorerec.core.metrics import Floats
+from scorerec.core.odds import log_odds
 from scorerec.evaluate.results import Faithful, Health, Interval, Moved, Moves
 from scorerec.evaluate.rows import JudgedRows
 from scorerec.evaluate.tables import NONE, TableRow, number
@@ -54,8 +55,7 @@ def interaction_share(users: ArrayLike, items: ArrayLike, p_yes: ArrayLike) -> f
     >>> interaction_share([0, 0, 1, 1], [0, 1, 0, 1], [0.8, 0.2, 0.2, 0.8])
     3.0
     """
-    probability = np.clip(np.asarray(p_yes, np.float64), _CLOSEST, 1 - _CLOSEST)
-    logits = np.log(probability) - np.log1p(-probability)
+    logits = log_odds(p_yes, _CLOSEST)
     logits -= logits.mean()
     (of_user, n_users), (of_item, n_items) = (_coded(names) for names in (users, items))
     count = len(logits)

@@ -94,6 +94,7 @@ def resample_users(
     places = np.searchsorted(distinct, own)  # of the rows' users among all
     pairs = {method: ScoredPairs(*checked(labels, score)) for method, score in scores.items()}
     within = {method: user_auc(codes, labels, score) for method, score in scores.items()}
+    can_draw = {method: one.counted.sum() >= _FEWEST_USERS for method, one in within.items()}
     values = {(metric, method): np.full(n_resamples, np.nan) for metric in METRICS for method in scores}
     random = generator(seed, "resample users")
     for draw in progress(range(n_resamples), "resampling users"):
@@ -105,7 +106,7 @@ def resample_users(
                 values["auc", method][draw] = pairs[method].auc(row_weight)
             counted = within[method].counted
             total = weight[counted].sum()
-            if total and counted.sum() >= _FEWEST_USERS:
+            if total and can_draw[method]:
                 values["uauc", method][draw] = weight[counted] @ within[method].auc[counted] / total
     return Resamples(values)
 

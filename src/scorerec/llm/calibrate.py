@@ -10,6 +10,7 @@ import numpy.typing as npt
 _STEPS = 50
 _SMALLEST, _LARGEST = 0.05, 20.0
 _LEVEL_STEP = 2.0
+SUREST = 1e-12  # nearer to 0 and 1 no p(Yes) is calibrated
 
 Floats = npt.NDArray[np.float64]
 OneNumber = Literal["slope", "level"]
@@ -61,9 +62,3 @@ def calibration(number: OneNumber, log_odds: Floats, wanted: Floats) -> Calibrat
             least, most = max(_SMALLEST, found.slope / 2), min(_LARGEST, found.slope * 2)
             found = Calibration(slope=float(np.clip(found.slope - step, least, most)))
     return found
-
-
-def log_odds_of(p_yes: Floats) -> Floats:
-    """Return the log odds of probabilities, finite for 0 and 1, too."""
-    safe = np.clip(p_yes, 1e-12, 1 - 1e-12)
-    return np.asarray(np.log(safe) - np.log1p(-safe), np.float64)

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scorerec.core.errors import ModelError
+from scorerec.core.odds import log_odds
 from scorerec.llm.answers import NO, YES
 from scorerec.llm.backbone import load_tokenizer
-from scorerec.llm.calibrate import log_odds_of
+from scorerec.llm.calibrate import SUREST
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder, TokenIds
 from scorerec.llm.score import noted_calibration
@@ -63,7 +64,7 @@ class DistantScorer:
         found = np.concatenate([np.zeros(0), *map(self._asked, parts)])
         if not np.isfinite(found).all():
             raise ModelError(f"{self.url}: scores that are not numbers; look at the server's model")
-        return self._calibration(log_odds_of(found))
+        return self._calibration(log_odds(found, SUREST))
 
     def _asked(self, rows: Sequence[TokenIds]) -> Floats:
         while self._ways:

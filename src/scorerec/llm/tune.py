@@ -19,10 +19,11 @@ from peft import PeftModel
 from torch.nn.functional import dropout
 
 from scorerec.core.artifacts import CHECKPOINT, SECONDS_BEFORE, read_table
+from scorerec.core.odds import log_odds
 from scorerec.core.randomness import derived_seed
 from scorerec.core.tables import PROMPTS, TARGETS
 from scorerec.llm.backbone import TUNING, Backbone, load_backbone
-from scorerec.llm.calibrate import Calibration, calibration, log_odds_of
+from scorerec.llm.calibrate import SUREST, Calibration, calibration
 from scorerec.llm.config import LLMConfig
 from scorerec.llm.encode import PromptEncoder
 from scorerec.llm.fit import Course, Trainer
@@ -92,8 +93,8 @@ def tune(
             course = trainer.run(checkpoint)
     found = None
     if config.calibrate is not None:
-        log_odds = log_odds_of(trainer.scorer.p_yes(trainer.valid_rows, again=True))
-        found = calibration(config.calibrate, log_odds, wanted)
+        p_yes = trainer.scorer.p_yes(trainer.valid_rows, again=True)
+        found = calibration(config.calibrate, log_odds(p_yes, SUREST), wanted)
         facts[CALIBRATION] = found._asdict()
     if backbone.processes.is_first:
         note_settings(backbone.name, config, out, found)

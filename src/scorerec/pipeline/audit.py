@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scorerec.core.odds import log_odds
 from scorerec.text.exchange import with_target
 from scorerec.text.segments import Segment
 
@@ -56,9 +57,8 @@ def audit_titles(
     written = [*titles, *neutral.values()]
     of_prompts = []
     for prompt in prompts:
-        p_yes = np.clip(score([with_target(prompt, title) for title in written]), _LEAST, 1 - _LEAST)
-        log_odds = np.log(p_yes) - np.log1p(-p_yes)
-        of_prompts.append(log_odds - np.median(log_odds[: len(titles)]))
+        odds = log_odds(score([with_target(prompt, title) for title in written]), _LEAST)
+        of_prompts.append(odds - np.median(odds[: len(titles)]))
     moves = np.array(of_prompts)
     own = moves[:, : len(titles)].mean(0)
     own -= np.median(own)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from scorerec.llm.calibrate import Calibration, OneNumber, calibration, log_odds_of
+from scorerec.core.odds import log_odds as odds_of
+from scorerec.llm.calibrate import Calibration, OneNumber, calibration
 
 
 @pytest.mark.parametrize("true", [Calibration(slope=slope) for slope in (0.1, 0.7, 1.0, 3.0)])
@@ -37,16 +38,16 @@ def _as_searched(number: OneNumber, true: Calibration, bounds: tuple[float, floa
 
 def test_a_level_makes_the_mean_what_is_wanted() -> None:
     wanted = np.array([0.2, 0.3, 0.9, 0.8])
-    log_odds = log_odds_of(np.array([0.5, 0.6, 0.99, 0.97]))
+    log_odds = odds_of(np.array([0.5, 0.6, 0.99, 0.97]), 1e-12)
     assert calibration("level", log_odds, wanted)(log_odds).mean() == pytest.approx(0.55)
 
 
 def test_who_is_wrong_is_hardly_sure_and_who_is_always_right_is_not_infinitely() -> None:
-    log_odds = log_odds_of(np.array([0.2, 0.3, 0.7, 0.8]))
+    log_odds = odds_of(np.array([0.2, 0.3, 0.7, 0.8]), 1e-12)
     assert calibration("slope", log_odds, np.array([1.0, 1, 0, 0])).slope == 0.05
     assert calibration("slope", log_odds, np.array([0.0, 0, 1, 1])).slope == 20
     assert calibration("slope", np.zeros(4), np.array([0.0, 1, 1, 1])).slope == 1
-    assert np.isfinite(calibration("slope", log_odds_of(np.array([0.0, 1.0])), np.array([1.0, 0])).slope)
+    assert np.isfinite(calibration("slope", odds_of(np.array([0.0, 1.0]), 1e-12), np.array([1.0, 0])).slope)
 
 
 def test_small_probabilities_keep_their_order() -> None:

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from scorerec.core.errors import ConfigError, DataError, ModelError
+from scorerec.core.odds import log_odds as odds_of
 from scorerec.llm.backbone import load_backbone
-from scorerec.llm.calibrate import Calibration, OneNumber, log_odds_of
+from scorerec.llm.calibrate import Calibration, OneNumber
 from scorerec.llm.config import LLMConfig, LoRAConfig
 from scorerec.llm.fit import Trainer
 from scorerec.llm.rows import Draw, labelled_prompts
@@ -248,7 +249,7 @@ def test_one_number_makes_it_as_sure_as_it_is_right(
     found = score(tmp_path, prompts, config)["p_yes"].to_numpy()
     fitted = Calibration(**facts["calibration"])
     assert fitted != Calibration()
-    np.testing.assert_allclose(found, fitted(log_odds_of(as_tuned)), rtol=1e-6)
+    np.testing.assert_allclose(found, fitted(odds_of(as_tuned, 1e-12)), rtol=1e-6)
     is_valid = np.array(labels["split"].to_pylist()) == "valid"
     label = labels["label"].to_numpy()
     before, after = (-np.mean(np.log(np.where(label == 1, p_yes, 1 - p_yes))[is_valid]) for p_yes in (as_tuned, found))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from scorerec.core.artifacts import Draft
 from scorerec.core.columns import ITEM_ID, LABEL, QUERY_ID, SPLIT, USER_ID
 from scorerec.core.errors import DataError
+from scorerec.core.odds import log_odds
 from scorerec.core.randomness import generator
 from scorerec.core.ranking import ranking_metrics
 from scorerec.core.tables import BEHAVIOURS, CANDIDATES, CONTEXTS
@@ -134,7 +135,7 @@ def _rows(run: Run, targets: pa.Table, split: str) -> SignalRows:
     mean = np.clip(mean, 1e-6, 1 - 1e-6)
     users = with_users(targets, run.queries)[USER_ID].to_pylist()
     numbers = np.unique(np.array(users, dtype=str), return_inverse=True)[1].astype(np.int64)
-    return SignalRows(split, numbers, label, np.log(mean) - np.log1p(-mean))
+    return SignalRows(split, numbers, label, log_odds(mean))
 
 
 def _sources(run: Run, behaviours: pa.Table, queries: pa.Table, is_whole: bool) -> list[Source]:
